@@ -1,0 +1,20 @@
+//! The exit codes, named as in sysexits(3). Scripts depend on them.
+
+/// All went well; after a drain: nothing was left in hand.
+pub const OK: u8 = 0;
+/// `once`, `try`: some file was refused.
+pub const REFUSED: u8 = 1;
+/// The command line can't be understood.
+pub const USAGE: u8 = 64;
+/// A command's own word for "this file is bad"; `try`: the file would be refused.
+pub const DATAERR: u8 = 65;
+/// The daemon or the target can't be reached.
+pub const UNAVAILABLE: u8 = 69;
+/// A bug, or more crashes than the restart budget allows.
+pub const SOFTWARE: u8 = 70;
+/// The drain ended with work left behind; the next start recovers it.
+pub const TEMPFAIL: u8 = 75;
+/// Permission is missing.
+pub const NOPERM: u8 = 77;
+/// The settings are wrong.
+pub const CONFIG: u8 = 78;

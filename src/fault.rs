@@ -1,0 +1,137 @@
+//! What can go wrong with a file, classed by what happens next.
+//!
+//! | class | of | next |
+//! |---|---|---|
+//! | [`Fault::Permanent`] | the file | quarantine, with the reason beside it |
+//! | [`Fault::Deferred`] | this attempt | back in the inbox, tried again at a stated time |
+//! | [`Fault::World`] | the machine or the target | the folder is held and resumes by itself; no file is to blame |
+//! | [`Fault::Fatal`] | the daemon | it stops; its state can't be trusted any more |
+
+use std::fmt;
+
+/// Why a file, a folder or the daemon can't go on, in words an operator can act on.
+///
+/// The text names the place, the value and the limit (`3 fields where the header has 4`): lower
+/// case, no full stop, no secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable word for scripts, for instance `ragged_row` or `disk_full`.
+    pub code: &'static str,
+    /// The line of the file, counted from 1.
+    pub line: Option<u64>,
+    /// The name of the column, or its number where it has no name.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Reason {
+    /// A reason with no place in the file.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, line: None, column: None, text: text.into(), hint: None }
+    }
+
+    /// The same reason, at a line counted from 1.
+    #[must_use]
+    pub fn at_line(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same reason, in the named column.
+    #[must_use]
+    pub fn in_column(mut self, column: impl Into<String>) -> Self {
+        self.column = Some(column.into());
+        self
+    }
+
+    /// The same reason, with what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    /// `line 7, column amount: "12,x" is not a real number`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, &self.column) {
+            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
+            (Some(line), None) => write!(f, "line {line}: ")?,
+            (None, Some(column)) => write!(f, "column {column}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.text)
+    }
+}
+
+/// A fault, classed by what happens next. See the module's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Of the file: it goes to quarantine.
+    Permanent(Reason),
+    /// Of this attempt: the file goes back to the inbox and is tried again later.
+    Deferred {
+        /// Why.
+        reason: Reason,
+        /// Whether this costs the file one of its `attempts`.
+        charged: bool,
+    },
+    /// Of the world (disk full, target locked or gone): the folder is held, no attempt is charged.
+    World(Reason),
+    /// Of the daemon: it stops with [`crate::exit::SOFTWARE`].
+    Fatal(Reason),
+}
+
+impl Fault {
+    /// The file is refused for good.
+    pub fn permanent(code: &'static str, text: impl Into<String>) -> Self {
+        Self::Permanent(Reason::new(code, text))
+    }
+
+    /// The world is at fault.
+    pub fn world(code: &'static str, text: impl Into<String>) -> Self {
+        Self::World(Reason::new(code, text))
+    }
+
+    /// The daemon can't be trusted any more.
+    pub fn fatal(code: &'static str, text: impl Into<String>) -> Self {
+        Self::Fatal(Reason::new(code, text))
+    }
+
+    /// Classes an error of a system call as a fault of the world: `what` names the thing it was
+    /// done to, for instance `write results/report.pdf`.
+    pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as Kind;
+        let code = match error.kind() {
+            Kind::StorageFull => "disk_full",
+            Kind::QuotaExceeded => "quota_exceeded",
+            Kind::ReadOnlyFilesystem => "read_only",
+            Kind::PermissionDenied => "no_permission",
+            Kind::NotFound => "missing",
+            _ => "io",
+        };
+        Self::world(code, format!("{what}: {error}"))
+    }
+
+    /// The reason, whatever the class.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        match self {
+            Self::Permanent(reason) | Self::Deferred { reason, .. } | Self::World(reason) | Self::Fatal(reason) => {
+                reason
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason().fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,77 @@
+//! One dropped file: what it is called, which one it is, and which state it is in.
+
+use std::fmt;
+
+/// The number that the ledger gave a file. Never reused; rows and results carry it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub i64);
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Which file this is, whatever it is called and wherever in its folder it lies.
+///
+/// A rename keeps it; a new upload of the same name has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The filesystem. Only a hint after a reboot: device numbers may change.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
+    /// Birth time in nanoseconds since 1970, 0 where the filesystem keeps none.
+    pub born_ns: i64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+impl Identity {
+    /// Whether this is the same file with as many bytes, whichever device number and times it has now.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.key(), self.size) == (other.key(), other.size)
+    }
+
+    /// What stays when a file is renamed or written to: inode and birth. Where no birth is kept, its last
+    /// modification stands in, since inodes are used again.
+    #[must_use]
+    pub fn key(&self) -> (u64, i64) {
+        (self.inode, if self.born_ns == 0 { self.mtime_ns } else { self.born_ns })
+    }
+}
+
+/// The BLAKE3 hash of a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: 10 };
+
+    #[test]
+    fn an_inode_that_is_used_again_is_another_file_whether_births_are_kept_or_not() {
+        assert!(FILE.is_same_file(&Identity { device: 2, mtime_ns: 11, ..FILE }), "touched, after a reboot");
+        assert!(!FILE.is_same_file(&Identity { born_ns: 9, ..FILE }));
+        let unborn = Identity { born_ns: 0, ..FILE };
+        assert!(unborn.is_same_file(&unborn));
+        assert!(!unborn.is_same_file(&Identity { mtime_ns: 11, ..unborn }), "it would be taken for one that was done");
+    }
+}

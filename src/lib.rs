@@ -1,0 +1,14 @@
+//! `importerd`: a supervised drop-folder service.
+//!
+//! A file's way, and who knows how each stage is done:
+//!
+//! ```text
+//! inbox/ ──settle──▶ claim ──▶ active/ ──process──▶ commit ──▶ rows or results ──archive──▶ archive/
+//!        folder::inbox   folder::claim   import | run                        folder::archive
+//! ```
+//!
+//! *When* a stage runs is decided in the crate `importerd-actors`; this crate knows *how*.
+
+pub mod exit;
+pub mod fault;
+pub mod file;
