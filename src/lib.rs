@@ -12,3 +12,4 @@
 pub mod exit;
 pub mod fault;
 pub mod file;
+pub mod settings;

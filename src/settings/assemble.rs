@@ -1,0 +1,187 @@
+//! The merged values as [`Settings`], and what only shows when all layers are together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::Problem;
+use super::keys::{self, Found, Preset};
+use super::load::{Leaf, Merged};
+use super::nearest::similar;
+use super::value::Value;
+use super::{Backoff, Duplicates, Folder, Format, Import, Run, Settings, Work};
+
+/// Makes the settings, or notes in `problems` why that can't be done.
+///
+/// What is wrong with a key that already has a problem is not noted twice.
+pub fn assemble(merged: &Merged, problems: &mut Vec<Problem>) -> Option<Settings> {
+    let mut reader = Reader { merged, problems };
+    let backoff = reader.backoff();
+    let folders: Vec<_> = merged.folders().iter().map(|name| reader.folder(name)).collect();
+    let folders: Vec<Folder> = folders.into_iter().collect::<Option<_>>()?;
+    let folders = folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect();
+    reader.check_apart(&folders);
+    Some(Settings {
+        processors: reader.count("processors")?,
+        drain_grace: reader.duration("drain_grace")?,
+        attempts: reader.count("attempts")?,
+        backoff: backoff?,
+        restarts: reader.count("restarts")?,
+        restart_window: reader.duration("restart_window")?,
+        folders,
+    })
+}
+
+struct Reader<'a> {
+    merged: &'a Merged,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn backoff(&mut self) -> Option<Backoff> {
+        let backoff = Backoff { min: self.duration("backoff.min")?, max: self.duration("backoff.max")? };
+        if backoff.min > backoff.max && !self.is_known_bad("backoff.min") && !self.is_known_bad("backoff.max") {
+            let (min, max) = (self.leaf("backoff.min")?, self.leaf("backoff.max")?);
+            let text = format!("{} is longer than backoff.max, {} ({})", min.value, max.value, max.origin);
+            self.problems.push(Problem::of_key(&min.origin, "backoff.min", text));
+        }
+        Some(backoff)
+    }
+
+    fn folder(&mut self, name: &str) -> Option<Folder> {
+        let key = |rest: &str| format!("folder.{name}.{rest}");
+        let work = self.work(name);
+        let path = self.text(&key("path"));
+        Some(Folder {
+            name: name.to_owned(),
+            path: path?.into(),
+            inbox: self.text(&key("inbox"))?.into(),
+            matching: self.list(&key("match"))?,
+            ignore: self.list(&key("ignore"))?,
+            settle: self.duration(&key("settle"))?,
+            rescan: self.duration(&key("rescan"))?,
+            ready_marker: self.optional_text(&key("ready.marker")),
+            duplicates: match self.text(&key("duplicates"))?.as_str() {
+                "by-name" => Duplicates::ByName,
+                "allow" => Duplicates::Allow,
+                _ => Duplicates::ByContent,
+            },
+            work: work?,
+        })
+    }
+
+    fn work(&mut self, name: &str) -> Option<Work> {
+        let (import, run) = (format!("folder.{name}.import"), format!("folder.{name}.run"));
+        let Some(run_at) = self.merged.last_mention(&run) else {
+            return self.import(&import).map(Work::Import);
+        };
+        if let Some(import_at) = self.merged.last_mention(&import) {
+            let text = format!("{import} is set too ({import_at}); a folder does one of them");
+            self.problems.push(Problem::of_key(run_at, &run, text));
+        }
+        let command = self.list(&format!("{run}.command"))?;
+        Some(Work::Run(Run { command, timeout: self.duration(&format!("{run}.timeout"))? }))
+    }
+
+    fn import(&mut self, import: &str) -> Option<Import> {
+        let into = self.text(&format!("{import}.into"))?;
+        Some(Import {
+            into: into.strip_prefix("sqlite:").map(PathBuf::from),
+            table: self.text(&format!("{import}.table"))?,
+            format: match self.optional_text(&format!("{import}.format")).as_deref() {
+                Some("csv") => Some(Format::Csv),
+                Some("ndjson") => Some(Format::Ndjson),
+                _ => None,
+            },
+        })
+    }
+
+    /// Two folders with the same directory would take each other's files.
+    fn check_apart(&mut self, folders: &BTreeMap<String, Folder>) {
+        let mut taken: BTreeMap<&PathBuf, String> = BTreeMap::new();
+        for folder in folders.values() {
+            let own = [(&folder.path, "path"), (&folder.inbox, "inbox")];
+            let clash = own.into_iter().find_map(|(path, rest)| Some((rest, taken.get(path)?)));
+            if let Some((rest, other)) = clash {
+                let key = format!("folder.{}.{rest}", folder.name);
+                let origin = self.leaf(&key).map_or_else(String::new, |leaf| leaf.origin.clone());
+                self.problems.push(Problem::of_key(origin, key, format!("the same directory as {other}")));
+            }
+            for (path, rest) in own {
+                taken.entry(path).or_insert_with(|| format!("folder.{}.{rest}", folder.name));
+            }
+        }
+    }
+
+    fn leaf(&self, key: &str) -> Option<&Leaf> {
+        self.merged.leaves.get(key)
+    }
+
+    fn is_known_bad(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key.as_deref() == Some(key))
+    }
+
+    /// The value of `key`; when it has none, that is noted.
+    fn need(&mut self, key: &str) -> Option<Value> {
+        let value = self.leaf(key).map(|leaf| leaf.value.clone());
+        if value.is_none() && !self.is_known_bad(key) {
+            let problem = self.missing(key);
+            self.problems.extend(problem);
+        }
+        value
+    }
+
+    /// Only a required key can be missing; what it needs in turn is not noted.
+    fn missing(&self, key: &str) -> Option<Problem> {
+        let way: Vec<&str> = key.split('.').collect();
+        let Found::Key(row) = keys::find(&way) else { return None };
+        let Preset::Required(example) = row.preset else { return None };
+        let (table, _) = key.rsplit_once('.')?;
+        let origin = self.merged.first_mention(table)?;
+        let text = match self.folder_meant(table) {
+            Some(folder) => format!("missing; did you mean folder.{folder}?"),
+            None => format!("missing; write it like {} = {example}", way.last()?),
+        };
+        Some(Problem::of_key(origin, key, text))
+    }
+
+    /// The folder that a slip of the pen made a new one of: `IMPORTERD__FOLDER__MY_ORDERS__SETTLE`
+    /// for `my-orders`.
+    fn folder_meant(&self, table: &str) -> Option<String> {
+        let name = table.strip_prefix("folder.").filter(|name| !name.contains('.'))?;
+        let has_path = |other: &String| self.leaf(&format!("folder.{other}.path")).is_some();
+        self.merged.folders().into_iter().find(|other| other != name && has_path(other) && similar(name, other))
+    }
+
+    fn count<N: TryFrom<u64>>(&mut self, key: &str) -> Option<N> {
+        match self.need(key)? {
+            Value::Whole(number) => number.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    fn duration(&mut self, key: &str) -> Option<Duration> {
+        humantime::parse_duration(&self.text(key)?).ok()
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.need(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn list(&mut self, key: &str) -> Option<Vec<String>> {
+        match self.need(key)? {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    fn optional_text(&self, key: &str) -> Option<String> {
+        match &self.leaf(key)?.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Every key that can be set, one row each.
+//!
+//! The rows are the single source: the checks of every layer, the suggestions for a misspelt key,
+//! `importerd config show` and `etc/importerd.toml` follow from them or are tested against them.
+
+use std::fmt;
+
+use super::kind::Kind;
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// The way to it; `*` stands for a folder's name: `folder.*.settle`.
+    pub path: &'static str,
+    /// What may be written there, with its limits.
+    pub kind: Kind,
+    /// What holds where nobody wrote anything.
+    pub preset: Preset,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+/// What holds where nobody wrote anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// This, written as for `--set`.
+    Is(&'static str),
+    /// The number of processor cores.
+    Cores,
+    /// The name of the folder.
+    FolderName,
+    /// This directory below the folder's `path`.
+    BelowPath(&'static str),
+    /// Nothing: the key must be set. An example of what to write.
+    Required(&'static str),
+    /// Nothing, and that is fine.
+    Unset,
+}
+
+/// For the manual.
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(value) => f.write_str(value),
+            Self::Cores => f.write_str("the number of processor cores"),
+            Self::FolderName => f.write_str("the name of the folder"),
+            Self::BelowPath(directory) => write!(f, "{directory} below path"),
+            Self::Required(example) => write!(f, "none, it must be set, for instance to {example}"),
+            Self::Unset => f.write_str("none"),
+        }
+    }
+}
+
+use Kind::{Command, Count, Directory, Duration, Globs, OneOf, Suffix, Table, Target};
+use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
+
+/// The rows, in the order in which they are shown.
+pub const KEYS: &[Key] = &[
+    row("processors", Count { min: 1, max: 256 }, Cores, "How many files are worked on side by side."),
+    row(
+        "drain_grace",
+        Duration { min: "0s", max: "1d" },
+        Is("60s"),
+        "How long a stop waits for the files in hand; what is left then is recovered at the next start.",
+    ),
+    row("attempts", Count { min: 1, max: 100 }, Is("5"), "How often a file is tried before it goes to quarantine."),
+    row(
+        "backoff.min",
+        Duration { min: "1ms", max: "1d" },
+        Is("1s"),
+        "The wait before the second attempt; it doubles from one attempt to the next.",
+    ),
+    row("backoff.max", Duration { min: "1ms", max: "30d" }, Is("10m"), "The longest wait between two attempts."),
+    row(
+        "restarts",
+        Count { min: 0, max: 10_000 },
+        Is("20"),
+        "How many crashes of Processors `restart_window` may see before the daemon gives up.",
+    ),
+    row("restart_window", Duration { min: "1s", max: "1d" }, Is("60s"), "The time in which `restarts` are counted."),
+    row(
+        "folder.*.path",
+        Directory,
+        Required("\"/srv/orders\""),
+        "Holds inbox/ active/ archive/ quarantine/ results/; made when missing.",
+    ),
+    row(
+        "folder.*.inbox",
+        Directory,
+        BelowPath("inbox"),
+        "Where files are dropped, if not in `path`/inbox; on the same filesystem.",
+    ),
+    row("folder.*.match", Globs, Is("[]"), "Globs of the names that are taken; none: every name."),
+    row(
+        "folder.*.ignore",
+        Globs,
+        Is("[]"),
+        "Globs of names never taken, beside hidden ones, *.part, *.tmp and the like.",
+    ),
+    row(
+        "folder.*.settle",
+        Duration { min: "10ms", max: "1d" },
+        Is("2s"),
+        "How long a file must stay unchanged where the kernel can't say that nobody writes to it.",
+    ),
+    row(
+        "folder.*.rescan",
+        Duration { min: "1s", max: "1d" },
+        Is("30s"),
+        "How often the inbox is read from end to end, whatever was notified.",
+    ),
+    row(
+        "folder.*.ready.marker",
+        Suffix,
+        Unset,
+        "A file is taken only when a second one exists, named like it and ending in this; both are archived.",
+    ),
+    row(
+        "folder.*.duplicates",
+        OneOf(&["by-content", "by-name", "allow"]),
+        Is("by-content"),
+        "Which files count as already done: the same bytes, the same name, or none.",
+    ),
+    row(
+        "folder.*.import.into",
+        Target,
+        Is("sqlite:importerd.db"),
+        "The database; a relative path is below the state directory.",
+    ),
+    row("folder.*.import.table", Table, FolderName, "The table; by default called as the folder."),
+    row(
+        "folder.*.import.format",
+        OneOf(&["csv", "ndjson"]),
+        Unset,
+        "The format of the files; by default told from name and content.",
+    ),
+    row(
+        "folder.*.run.command",
+        Command,
+        Required("[\"/opt/scans/ocr.sh\", \"{path}\"]"),
+        "The program and its arguments, without a shell; {path} {name} {stem} are filled in.",
+    ),
+    row(
+        "folder.*.run.timeout",
+        Duration { min: "100ms", max: "30d" },
+        Is("10m"),
+        "How long one attempt may take before the command is killed.",
+    ),
+];
+
+const fn row(path: &'static str, kind: Kind, preset: Preset, help: &'static str) -> Key {
+    Key { path, kind, preset, help }
+}
+
+impl Key {
+    /// The key for the folder `name`; a key of the whole daemon stays as it is.
+    pub(super) fn of_folder(&self, name: &str) -> String {
+        self.path.replace('*', name)
+    }
+}
+
+/// What a way leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// A key.
+    Key(&'static Key),
+    /// A table that holds keys.
+    Table,
+    /// Nothing known.
+    Nothing,
+}
+
+/// Looks up where `segments` lead: `["folder", "orders", "settle"]`.
+pub(super) fn find(segments: &[&str]) -> Found {
+    let leads_there = |key: &&Key| {
+        let mut way = key.path.split('.');
+        segments.iter().all(|segment| way.next().is_some_and(|known| known == "*" || known == *segment))
+    };
+    let mut below = KEYS.iter().filter(leads_there).peekable();
+    match below.peek() {
+        None => Found::Nothing,
+        Some(key) if key.path.split('.').count() == segments.len() => Found::Key(key),
+        Some(_) => Found::Table,
+    }
+}
+
+/// Checks that a folder may be called `name`.
+///
+/// # Errors
+/// Text for the operator when the name has other characters than `[a-z0-9_-]`.
+pub(super) fn check_folder_name(name: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(format!("a folder's name holds only a-z, 0-9, _ and -, for instance {:?}", folder_name_from(name)))
+}
+
+/// The folder name nearest to `text`; `inbox` where nothing of it can be kept.
+pub(super) fn folder_name_from(text: &str) -> String {
+    let words: String =
+        text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { ' ' }).collect();
+    let name = words.split_whitespace().collect::<Vec<_>>().join("-");
+    if name.is_empty() { "inbox".to_owned() } else { name }
+}

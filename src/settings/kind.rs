@@ -1,0 +1,203 @@
+//! What may be written as the value of a key: its type, its limits, and what to say otherwise.
+
+use std::fmt;
+use std::time;
+
+use toml::de::DeValue;
+
+use super::limits;
+use super::value::{Value, excerpt};
+
+/// The type of a key and its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Count {
+        /// The smallest that is allowed.
+        min: u64,
+        /// The largest that is allowed.
+        max: u64,
+    },
+    /// A time with its unit, such as `30s`.
+    Duration {
+        /// The shortest that is allowed.
+        min: &'static str,
+        /// The longest that is allowed.
+        max: &'static str,
+    },
+    /// The absolute path of a directory.
+    Directory,
+    /// The address of a database: `sqlite:PATH`.
+    Target,
+    /// The name of a database table.
+    Table,
+    /// The end of a file name.
+    Suffix,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A list of globs; it may be empty.
+    Globs,
+    /// A program and its arguments.
+    Command,
+}
+
+/// For the manual: what to write, with the limits.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { min, max } => write!(f, "A whole number from {min} to {max}"),
+            Self::Duration { min, max } => write!(f, "A duration from {min} to {max}"),
+            Self::Directory => f.write_str("An absolute path"),
+            Self::Target => f.write_str("sqlite:PATH; a relative PATH is below the state directory"),
+            Self::Table => f.write_str("The name of a table"),
+            Self::Suffix => f.write_str("The end of a file name"),
+            Self::OneOf(words) => write!(f, "One of {}", words.join(", ")),
+            Self::Globs => f.write_str("A list of globs"),
+            Self::Command => f.write_str("A program and its arguments, as a list"),
+        }
+    }
+}
+
+/// Text for the operator: what is wrong with a value and what to write instead.
+pub(super) type Wrong = String;
+
+impl Kind {
+    /// Takes a value from a TOML file. Nothing is converted: `"12"` is not 12.
+    pub(super) fn take_toml(self, value: &DeValue<'_>) -> Result<Value, Wrong> {
+        let value = match (self, value) {
+            (Self::Count { .. }, DeValue::Integer(number)) => u64::from_str_radix(number.as_str(), number.radix())
+                .map(Value::Whole)
+                .map_err(|_| self.out_of_range(&number.to_string()))?,
+            (Self::Duration { .. }, DeValue::Integer(number)) => return Err(no_unit(number.as_str(), number.as_str())),
+            (Self::Globs | Self::Command, DeValue::Array(items)) => Value::List(
+                items
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(|| self.mistyped(item.get_ref())))
+                    .collect::<Result<_, _>>()?,
+            ),
+            (Self::Count { .. } | Self::Globs | Self::Command, other) => return Err(self.mistyped(other)),
+            (_, DeValue::String(text)) => Value::Text(text.to_string()),
+            (_, other) => return Err(self.mistyped(other)),
+        };
+        self.check(value)
+    }
+
+    /// Takes a value from the environment, `--set` or the built-in rows, where all is text.
+    ///
+    /// A list is a TOML array, or a single text as a list of one.
+    pub(super) fn take_text(self, text: &str) -> Result<Value, Wrong> {
+        match self {
+            Self::Count { .. } => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(format!("{} is not a whole number", excerpt(text)));
+                }
+                let number = text.parse().map_err(|_| self.out_of_range(text))?;
+                self.check(Value::Whole(number))
+            }
+            Self::Globs | Self::Command if is_array(text) => {
+                let array = DeValue::parse(text)
+                    .map_err(|_| format!("{} is not a list; write it like [\"a\", \"b\"]", excerpt(text)))?;
+                self.take_toml(array.get_ref())
+            }
+            Self::Globs | Self::Command => self.check(Value::List(vec![text.to_owned()])),
+            _ => self.check(Value::Text(text.to_owned())),
+        }
+    }
+
+    /// Takes a value of the right type, if it keeps the limits.
+    pub(super) fn check(self, value: Value) -> Result<Value, Wrong> {
+        match (self, &value) {
+            (Self::Count { min, max }, Value::Whole(number)) if !(min..=max).contains(number) => {
+                return Err(self.out_of_range(&number.to_string()));
+            }
+            (Self::Duration { .. }, Value::Text(text)) => self.check_duration(text)?,
+            (Self::Directory, Value::Text(text)) => limits::directory(text)?,
+            (Self::Target, Value::Text(text)) => limits::target(text)?,
+            (Self::Table, Value::Text(text)) => limits::table(text)?,
+            (Self::Suffix, Value::Text(text)) => limits::suffix(text)?,
+            (Self::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
+                return Err(format!("{} is not one of {}", excerpt(text), self.allowed()));
+            }
+            (Self::Globs, Value::List(globs)) => globs.iter().try_for_each(|glob| limits::glob(glob))?,
+            (Self::Command, Value::List(words)) => limits::command(words)?,
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    /// What may be written, in a few words: `1 to 256`.
+    #[must_use]
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Count { min, max } => format!("{min} to {max}"),
+            Self::Duration { min, max } => format!("{min} to {max}"),
+            Self::Directory => "an absolute path".to_owned(),
+            Self::Target => "sqlite:PATH".to_owned(),
+            Self::Table => "the name of a table".to_owned(),
+            Self::Suffix => "the end of a file name".to_owned(),
+            Self::OneOf(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "),
+            Self::Globs => "a list of globs".to_owned(),
+            Self::Command => "a list: the program and its arguments".to_owned(),
+        }
+    }
+
+    fn type_needed(self) -> &'static str {
+        match self {
+            Self::Count { .. } => "a whole number",
+            Self::Duration { .. } => "a duration such as \"30s\"",
+            Self::Directory | Self::Table | Self::Suffix | Self::Target | Self::OneOf(_) => "a string",
+            Self::Globs => "a list of strings such as [\"*.csv\"]",
+            Self::Command => "a list of strings such as [\"/usr/bin/program\", \"{path}\"]",
+        }
+    }
+
+    fn mistyped(self, value: &DeValue<'_>) -> Wrong {
+        format!("{} where {} is needed", described(value), self.type_needed())
+    }
+
+    fn out_of_range(self, value: &str) -> Wrong {
+        format!("{value} is out of range; {} is allowed", self.allowed())
+    }
+
+    fn check_duration(self, text: &str) -> Result<(), Wrong> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(no_unit(&excerpt(text), text));
+        }
+        let Ok(duration) = humantime::parse_duration(text) else {
+            return Err(format!("{} is not a duration; write it like \"30s\", \"10m\" or \"1h 30m\"", excerpt(text)));
+        };
+        let Self::Duration { min, max } = self else { return Ok(()) };
+        if duration < row_limit(min) || duration > row_limit(max) {
+            return Err(self.out_of_range(&excerpt(text)));
+        }
+        Ok(())
+    }
+}
+
+/// A value with its TOML type: `the string "12"`.
+pub(super) fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string {}", excerpt(text)),
+        DeValue::Integer(number) => format!("the integer {number}"),
+        DeValue::Float(number) => format!("the float {number}"),
+        DeValue::Boolean(yes) => format!("the boolean {yes}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// A glob may begin with `[` as well, but hardly also end with `]` or go on with a quote.
+fn is_array(text: &str) -> bool {
+    let text = text.trim();
+    text.strip_prefix('[').is_some_and(|rest| rest.ends_with(']') || rest.trim_start().starts_with(['"', '\'']))
+}
+
+fn row_limit(text: &str) -> time::Duration {
+    humantime::parse_duration(text).expect("a test reads the limits of every row")
+}
+
+fn no_unit(shown: &str, digits: &str) -> Wrong {
+    format!("{shown} has no unit; write it with one, for instance \"{digits}s\"")
+}

@@ -1,0 +1,66 @@
+//! The limits of texts and lists: what a path, a glob or a command may hold.
+
+use std::path::Path;
+
+use super::kind::Wrong;
+use super::value::excerpt;
+
+pub fn directory(text: &str) -> Result<(), Wrong> {
+    if text.contains('\0') {
+        return Err(format!("{} holds a NUL byte, no path can", excerpt(text)));
+    }
+    if !Path::new(text).is_absolute() {
+        return Err(format!("{} is not an absolute path; it must begin with /", excerpt(text)));
+    }
+    Ok(())
+}
+
+/// Only `sqlite:PATH` for now. The text is never repeated: the address of another database may hold a password.
+pub fn target(text: &str) -> Result<(), Wrong> {
+    let Some((scheme, path)) = text.split_once(':') else {
+        return Err("no kind of database is named; write sqlite:PATH, for instance sqlite:importerd.db".to_owned());
+    };
+    match scheme {
+        "sqlite" if path.is_empty() => Err("sqlite: has no path; write sqlite:PATH".to_owned()),
+        "sqlite" if path.starts_with("//") => Err("sqlite:// is not understood; write sqlite:PATH".to_owned()),
+        "sqlite" if path.contains('\0') => Err("a path can't hold a NUL byte; write sqlite:PATH".to_owned()),
+        "sqlite" => Ok(()),
+        "postgres" | "postgresql" => Err("PostgreSQL is not supported yet; write sqlite:PATH".to_owned()),
+        _ => Err("this kind of database is not known; write sqlite:PATH".to_owned()),
+    }
+}
+
+pub fn table(text: &str) -> Result<(), Wrong> {
+    if text.is_empty() {
+        return Err("the name of a table can't be empty".to_owned());
+    }
+    if text.contains('\0') {
+        return Err(format!("{} holds a NUL byte, no table's name can", excerpt(text)));
+    }
+    Ok(())
+}
+
+pub fn suffix(text: &str) -> Result<(), Wrong> {
+    if text.is_empty() || text.contains(['/', '\0']) {
+        return Err(format!("{} can't end a file name; write it like \".done\"", excerpt(text)));
+    }
+    Ok(())
+}
+
+pub fn glob(glob: &str) -> Result<(), Wrong> {
+    match globset::Glob::new(glob) {
+        Ok(_) if !glob.is_empty() => Ok(()),
+        Ok(_) => Err("\"\" matches no file; write a glob like \"*.csv\"".to_owned()),
+        Err(error) => Err(format!("{} is not a glob: {}", excerpt(glob), error.kind())),
+    }
+}
+
+pub fn command(words: &[String]) -> Result<(), Wrong> {
+    if words.first().is_none_or(String::is_empty) {
+        return Err("no program is named; write it like [\"/usr/bin/program\", \"{path}\"]".to_owned());
+    }
+    match words.iter().find(|word| word.contains('\0')) {
+        Some(word) => Err(format!("{} holds a NUL byte, no argument can", excerpt(word))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! The settings: what an operator may choose, layered from five sources.
+//!
+//! ```text
+//! sources ──▶ toml_file, overrides ──▶ layer × n ──▶ load ──▶ assemble ──▶ Settings
+//! which       each layer checked       values and    merged   what only    or every problem
+//! layers      by itself, by keys       origins                shows there  that was found
+//! ```
+//!
+//! This page holds the types that the rest of the program reads.
+
+pub mod directories;
+pub mod error;
+pub mod keys;
+pub mod kind;
+pub mod load;
+pub mod show;
+pub mod sources;
+pub mod value;
+
+mod assemble;
+mod layer;
+mod limits;
+mod nearest;
+mod overrides;
+mod toml_file;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::directories::Directories;
+pub use self::error::{Error, Problem};
+pub use self::load::{Loaded, load};
+pub use self::show::Shown;
+pub use self::sources::{Base, Sources};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that was set, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many Processors work side by side.
+    pub processors: usize,
+    /// How long a drain may take before what is left is abandoned.
+    pub drain_grace: Duration,
+    /// How often a file is tried before it goes to quarantine.
+    pub attempts: u32,
+    /// How long a deferred file or a held folder waits before the next try.
+    pub backoff: Backoff,
+    /// How many crashes of Processors `restart_window` may see before the daemon gives up.
+    pub restarts: u32,
+    /// See `restarts`.
+    pub restart_window: Duration,
+    /// The drop folders by name.
+    pub folders: BTreeMap<String, Folder>,
+}
+
+/// A wait that doubles from `min` to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first wait.
+    pub min: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+/// One drop folder, `[folder.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Its name: `[a-z0-9_-]+`.
+    pub name: String,
+    /// Holds `inbox/ active/ archive/ quarantine/ results/`.
+    pub path: PathBuf,
+    /// Where uploads land, when not in `path/inbox`.
+    pub inbox: PathBuf,
+    /// Globs of the names that are taken. Empty: every name.
+    pub matching: Vec<String>,
+    /// Globs of names never taken, beside the built-in ones.
+    pub ignore: Vec<String>,
+    /// How long a file must stay unchanged where the kernel can't say that it is complete.
+    pub settle: Duration,
+    /// How often the inbox is read from end to end, whatever the events said.
+    pub rescan: Duration,
+    /// A file is complete when `NAME` + this suffix exists.
+    pub ready_marker: Option<String>,
+    /// Which files count as already imported.
+    pub duplicates: Duplicates,
+    /// What is done with a file.
+    pub work: Work,
+}
+
+/// Which files count as already done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The same bytes as a file already done by this folder.
+    ByContent,
+    /// The same name as a file already done by this folder.
+    ByName,
+    /// None does.
+    Allow,
+}
+
+/// What a folder does with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Rows into a database.
+    Import(Import),
+    /// The user's own command.
+    Run(Run),
+}
+
+/// `import = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The database file; a relative path is below the state directory. [`load()`] always gives one;
+    /// `None` stands for `importerd.db` there.
+    pub into: Option<PathBuf>,
+    /// The table; by default the folder's name.
+    pub table: String,
+    /// The format; `None`: by name or content.
+    pub format: Option<Format>,
+}
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 4180, the delimiter found from the content.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// `run = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The program and its arguments; never a shell.
+    pub command: Vec<String>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}

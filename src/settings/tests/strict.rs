@@ -1,0 +1,253 @@
+//! What one layer by itself can get wrong, and the exact words for it.
+
+use std::os::unix::ffi::OsStringExt;
+
+use super::{Machine, ORDERS, problems_of};
+
+#[test]
+fn a_syntax_error_has_its_line_and_column() {
+    assert_eq!(problems_of("attempts = 5\nprocessors = = 2\n"), "2:14: extra `=`, expected nothing");
+    assert_eq!(problems_of("attempts = 5\nattempts = 6\n"), "2:1: duplicate key");
+}
+
+#[test]
+fn an_unknown_key_comes_with_the_nearest_known_one() {
+    for (text, problem) in [
+        ("\nprocesors = 2", "2:1: procesors: unknown key; did you mean processors?"),
+        ("drain-grace = '1s'", "1:1: drain-grace: unknown key; did you mean drain_grace?"),
+        ("[folders.orders]\npath = '/x'", "1:2: folders: unknown key; did you mean folder?"),
+        ("timeout = '1s'", "1:1: timeout: unknown key; did you mean folder.NAME.run.timeout?"),
+        ("backoff = { mim = '1s' }", "1:13: backoff.mim: unknown key; did you mean backoff.min?"),
+        ("backoff.first = '1s'", "1:9: backoff.first: unknown key; known here: min, max"),
+    ] {
+        assert_eq!(problems_of(text), problem);
+    }
+    for (line, problem) in [
+        ("  settel = '2s'", "3:3: folder.orders.settel: unknown key; did you mean folder.orders.settle?"),
+        ("timeout = '2s'", "3:1: folder.orders.timeout: unknown key; did you mean folder.orders.run.timeout?"),
+        ("import.columns = {}", "3:8: folder.orders.import.columns: unknown key; known here: into, table, format"),
+        (
+            "'a.b' = 1",
+            "3:1: folder.orders.a.b: unknown key; known here: path, inbox, match, ignore, settle, rescan, ready, duplicates, import, run",
+        ),
+        (
+            "\"e\\nvil\" = 1",
+            "3:1: folder.orders.e\\nvil: unknown key; known here: path, inbox, match, ignore, settle, rescan, ready, duplicates, import, run",
+        ),
+    ] {
+        assert_eq!(problems_of(&format!("{ORDERS}{line}")), problem);
+    }
+}
+
+#[test]
+fn a_quoted_key_with_dots_is_not_the_way_to_another_key() {
+    let text = "'folder.orders.path' = '/srv/orders'";
+    assert!(problems_of(text).starts_with("1:1: folder.orders.path: unknown key"), "{}", problems_of(text));
+}
+
+#[test]
+fn nothing_is_converted_in_a_file() {
+    for (text, problem) in [
+        ("processors = '12'", "1:14: processors: the string \"12\" where a whole number is needed"),
+        ("processors = 3.7", "1:14: processors: the float 3.7 where a whole number is needed"),
+        ("processors = true", "1:14: processors: the boolean true where a whole number is needed"),
+        ("processors = {}", "1:14: processors: a table where a whole number is needed"),
+        ("drain_grace = 60", "1:15: drain_grace: 60 has no unit; write it with one, for instance \"60s\""),
+        ("drain_grace = 1.5", "1:15: drain_grace: the float 1.5 where a duration such as \"30s\" is needed"),
+        ("backoff = '1s'", "1:11: backoff: the string \"1s\" where a table is needed with min, max"),
+        ("folder = 1", "1:10: folder: the integer 1 where a table is needed, for instance [folder.orders]"),
+        ("folder.path = '/x'", "1:15: folder.path: the string \"/x\" where a table is needed, [folder.path]"),
+        ("[[folder.orders]]", "1:1: folder.orders: an array where a table is needed, [folder.orders]"),
+    ] {
+        assert_eq!(problems_of(text), problem);
+    }
+    for (line, problem) in [
+        ("match = '*.csv'", "the string \"*.csv\" where a list of strings such as [\"*.csv\"] is needed"),
+        ("match = ['*.csv', 1]", "the integer 1 where a list of strings such as [\"*.csv\"] is needed"),
+        ("path = 2026-11-22", "a date where a string is needed"),
+        ("import = 'sqlite:x'", "the string \"sqlite:x\" where a table is needed with into, table, format"),
+    ] {
+        let problems = problems_of(&format!("[folder.orders]\n{line}"));
+        let first = problems.lines().find(|problem| problem.starts_with("2:")).unwrap();
+        assert!(first.ends_with(&format!(": {problem}")), "{first}");
+    }
+}
+
+#[test]
+fn a_number_or_a_duration_keeps_its_limits() {
+    for (text, problem) in [
+        ("processors = 0", "1:14: processors: 0 is out of range; 1 to 256 is allowed"),
+        ("processors = 257", "1:14: processors: 257 is out of range; 1 to 256 is allowed"),
+        ("attempts = -1", "1:12: attempts: -1 is out of range; 1 to 100 is allowed"),
+        (
+            "attempts = 0xffffffffffffffffff",
+            "1:12: attempts: 0xffffffffffffffffff is out of range; 1 to 100 is allowed",
+        ),
+        ("drain_grace = '2d'", "1:15: drain_grace: \"2d\" is out of range; 0s to 1d is allowed"),
+        ("drain_grace = '60'", "1:15: drain_grace: \"60\" has no unit; write it with one, for instance \"60s\""),
+        (
+            "drain_grace = 'soon'",
+            "1:15: drain_grace: \"soon\" is not a duration; write it like \"30s\", \"10m\" or \"1h 30m\"",
+        ),
+    ] {
+        assert_eq!(problems_of(text), problem);
+    }
+    Machine::with("processors = 0x10\nattempts = 100\ndrain_grace = '1h 30m'").loaded();
+    let rescan = |text: &str| problems_of(&format!("{ORDERS}rescan = '{text}'"));
+    assert_eq!(rescan("999ms"), "3:10: folder.orders.rescan: \"999ms\" is out of range; 1s to 1d is allowed");
+    assert_eq!(rescan("25h"), "3:10: folder.orders.rescan: \"25h\" is out of range; 1s to 1d is allowed");
+}
+
+#[test]
+fn a_value_of_the_right_type_can_still_make_no_sense() {
+    for (line, problem) in [
+        ("inbox = 'srv/in'", "3:9: folder.orders.inbox: \"srv/in\" is not an absolute path; it must begin with /"),
+        ("inbox = \"/a\\u0000b\"", "3:9: folder.orders.inbox: \"/a\\0b\" holds a NUL byte, no path can"),
+        ("match = ['a[']", "3:9: folder.orders.match: \"a[\" is not a glob: unclosed character class; missing ']'"),
+        ("ignore = ['']", "3:10: folder.orders.ignore: \"\" matches no file; write a glob like \"*.csv\""),
+        ("ready.marker = ''", "3:16: folder.orders.ready.marker: \"\" can't end a file name; write it like \".done\""),
+        (
+            "duplicates = 'by-size'",
+            "3:14: folder.orders.duplicates: \"by-size\" is not one of \"by-content\", \"by-name\", \"allow\"",
+        ),
+        ("import.format = 'xls'", "3:17: folder.orders.import.format: \"xls\" is not one of \"csv\", \"ndjson\""),
+        ("import.table = ''", "3:16: folder.orders.import.table: the name of a table can't be empty"),
+        (
+            "run.command = []",
+            "3:15: folder.orders.run.command: no program is named; write it like [\"/usr/bin/program\", \"{path}\"]",
+        ),
+    ] {
+        assert_eq!(problems_of(&format!("{ORDERS}{line}")), problem);
+    }
+}
+
+#[test]
+fn a_target_that_is_no_sqlite_file_is_refused_without_showing_its_password() {
+    for (into, problem) in [
+        ("postgres://me:s3cret@db/x", "PostgreSQL is not supported yet; write sqlite:PATH"),
+        ("postgresql:///x", "PostgreSQL is not supported yet; write sqlite:PATH"),
+        ("mysql://me:s3cret@db/x", "this kind of database is not known; write sqlite:PATH"),
+        ("orders.db", "no kind of database is named; write sqlite:PATH, for instance sqlite:importerd.db"),
+        ("sqlite:", "sqlite: has no path; write sqlite:PATH"),
+        ("sqlite:///srv/x.db", "sqlite:// is not understood; write sqlite:PATH"),
+    ] {
+        let machine = Machine::with(ORDERS).set(&format!("folder.orders.import.into={into}"));
+        assert_eq!(machine.problems(), format!("--set folder.orders.import.into: {problem}"));
+    }
+}
+
+#[test]
+fn a_folder_name_has_few_characters() {
+    let hint = |name| format!("a folder's name holds only a-z, 0-9, _ and -, for instance \"{name}\"");
+    let text = problems_of("[folder.'My Orders']\npath = '/x'");
+    assert_eq!(text, format!("1:9: folder.My Orders: {}", hint("my-orders")));
+    let machine = Machine::new().set("folder.Orders.path=/x").set("folder..path=/x");
+    let problems = machine.problems();
+    let expected = format!("--set folder.Orders.path: {}\n--set folder..path: {}", hint("orders"), hint("inbox"));
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn a_file_that_is_no_text_or_no_file_is_named() {
+    let machine = Machine::new();
+    machine.write("etc/importerd.toml", b"attempts = 5\n# caf\xe9\n");
+    machine.link("etc/importerd.toml.d/10-gone.toml", "/nonexistent/target");
+    std::fs::create_dir_all(machine.path("etc/importerd.toml.d/20-directory.toml")).unwrap();
+    machine.write("etc/importerd.toml.d/30-large.toml", "#".repeat(1024 * 1024 + 1));
+    machine.write("run/importerd.toml.d", "this is no directory");
+    let expected = "etc/importerd.toml:2:6: byte 0xe9 is not UTF-8\n\
+        run/importerd.toml.d: can't be read: Not a directory (os error 20)\n\
+        etc/importerd.toml.d/10-gone.toml: a link to nothing\n\
+        etc/importerd.toml.d/20-directory.toml: can't be read: not a regular file\n\
+        etc/importerd.toml.d/30-large.toml: can't be read: larger than 1 MiB";
+    assert_eq!(machine.problems(), expected);
+    assert_eq!(Machine::new().config("typo.toml").problems(), "typo.toml: no such file");
+}
+
+#[test]
+fn a_variable_is_named_in_its_errors() {
+    for (name, value, problem) in [
+        (
+            "FOLDER__ORDERS__SETTLE",
+            "5",
+            ": folder.orders.settle: \"5\" has no unit; write it with one, for instance \"5s\"",
+        ),
+        ("PROCESSORS", "3.7", ": processors: \"3.7\" is not a whole number"),
+        ("PROCESSORS", "", ": processors: \"\" is not a whole number"),
+        ("PROCESSORS", "0", ": processors: 0 is out of range; 1 to 256 is allowed"),
+        ("PROCESSORS", "-1", ": processors: -1 is out of range; 1 to 256 is allowed"),
+        ("PROCESORS", "2", ": unknown; did you mean IMPORTERD__PROCESSORS?"),
+        ("FOLDER__ORDERS__SETTEL", "2", ": unknown; did you mean IMPORTERD__FOLDER__ORDERS__SETTLE?"),
+        ("FOLDERS__ORDERS__PATH", "/x", ": unknown; did you mean IMPORTERD__FOLDER__ORDERS__PATH?"),
+        ("BACKOFF__FIRST", "1s", ": backoff.first: unknown key; known here: min, max"),
+        ("FOLDER__ORDERS__IMPORT", "{}", ": folder.orders.import: a table; set one of its keys: into, table, format"),
+        ("folder__orders__settle", "5s", ": write it in capitals: IMPORTERD__FOLDER__ORDERS__SETTLE"),
+        (
+            "FOLDER__ORDERS__MATCH",
+            "[1]",
+            ": folder.orders.match: the integer 1 where a list of strings such as [\"*.csv\"] is needed",
+        ),
+        (
+            "FOLDER__ORDERS__MATCH",
+            "[\"a\"",
+            ": folder.orders.match: \"[\\\"a\\\"\" is not a list; write it like [\"a\", \"b\"]",
+        ),
+    ] {
+        let name = format!("IMPORTERD__{name}");
+        let machine = Machine::with(ORDERS).variable(&name, value);
+        assert_eq!(machine.problems(), format!("environment {name}{problem}"));
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named() {
+    let mut machine = Machine::new();
+    machine.environment.push(("IMPORTERD__PROCESSORS".into(), std::ffi::OsString::from_vec(vec![0xff])));
+    assert_eq!(machine.problems(), "environment IMPORTERD__PROCESSORS: the value is not UTF-8");
+}
+
+#[test]
+fn a_set_is_named_in_its_errors() {
+    for (assignment, problem) in [
+        ("processors", "--set processors: no value; write it as KEY=VALUE"),
+        ("processors=many", "--set processors: \"many\" is not a whole number"),
+        ("folder.orders.setle=2s", "--set folder.orders.setle: unknown key; did you mean folder.orders.settle?"),
+        ("folder=x", "--set folder: a table; set one of its keys: NAME"),
+        (
+            "folder.orders=x",
+            "--set folder.orders: a table; set one of its keys: path, inbox, match, ignore, settle, rescan, ready, duplicates, import, run",
+        ),
+    ] {
+        assert_eq!(Machine::with(ORDERS).set(assignment).problems(), problem);
+    }
+}
+
+#[test]
+fn a_long_value_is_cut_and_escaped_in_its_error() {
+    let problems = problems_of(&format!("drain_grace = \"\\u001b[31m{}\"", "x".repeat(1000)));
+    assert!(problems.len() < 200 && problems.contains("\\u{1b}[31mxxx"), "{problems}");
+}
+
+/// Not an exhaustive search: good settings with bytes changed, dropped and doubled, from a fixed seed.
+#[test]
+fn no_bytes_in_a_settings_file_make_the_program_panic() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let good = include_bytes!("../../../etc/importerd.toml");
+    for _ in 0..1000 {
+        let mut bytes: Vec<u8> = good.iter().copied().filter(|byte| *byte != b'#' || random.u8(..) < 128).collect();
+        for _ in 0..random.usize(1..20) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..4) {
+                0 => bytes[at] = random.u8(..),
+                1 if bytes.len() > 1 => drop(bytes.remove(at)),
+                2 => bytes.truncate(at + 1),
+                _ => bytes.insert(at, *random.choice(b"[]{}='\".#\n\0").unwrap()),
+            }
+        }
+        let machine = Machine::new();
+        machine.write("etc/importerd.toml", &bytes);
+        if let Err(error) = machine.load() {
+            assert!(!error.problems.is_empty(), "refused without a reason: {}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}

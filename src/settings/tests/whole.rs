@@ -1,0 +1,73 @@
+//! What is wrong only when all layers are together, and how everything wrong is told at once.
+
+use super::{Machine, ORDERS, problems_of};
+
+#[test]
+fn a_folder_without_a_path_is_refused_where_it_is_named() {
+    let text = "attempts = 5\n[folder.orders]\nsettle = '1s'";
+    assert_eq!(problems_of(text), "2: folder.orders.path: missing; write it like path = \"/srv/orders\"");
+}
+
+#[test]
+fn a_folder_that_only_a_misspelt_variable_names_is_told_the_right_name() {
+    let machine = Machine::with("[folder.my-orders]\npath = '/srv/orders'");
+    let machine = machine.variable("IMPORTERD__FOLDER__MY_ORDERS__SETTLE", "1s");
+    let expected = "environment IMPORTERD__FOLDER__MY_ORDERS__SETTLE: folder.my_orders.path: missing; \
+        did you mean folder.my-orders?";
+    assert_eq!(machine.problems(), expected);
+}
+
+#[test]
+fn a_folder_either_imports_or_runs() {
+    let machine = Machine::with(&format!("{ORDERS}import.table = 'x'"));
+    let machine = machine.set("folder.orders.run.command=/bin/true");
+    let expected = "--set folder.orders.run: folder.orders.import is set too (etc/importerd.toml:3); \
+        a folder does one of them";
+    assert_eq!(machine.problems(), expected);
+}
+
+#[test]
+fn run_without_a_command_is_refused() {
+    let problem = "3: folder.orders.run.command: missing; write it like command = [\"/opt/scans/ocr.sh\", \"{path}\"]";
+    assert_eq!(problems_of(&format!("{ORDERS}run.timeout = '1s'")), problem);
+    assert_eq!(problems_of(&format!("{ORDERS}run = {{}}")), problem);
+}
+
+#[test]
+fn the_first_wait_is_not_longer_than_the_longest() {
+    let problem = "1: backoff.min: \"20m\" is longer than backoff.max, \"10m\" (built-in)";
+    assert_eq!(problems_of("backoff.min = '20m'"), problem);
+}
+
+#[test]
+fn two_folders_do_not_share_a_directory() {
+    let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/b'\ninbox = '/srv/a/inbox/'";
+    assert_eq!(problems_of(text), "5: folder.b.inbox: the same directory as folder.a.inbox");
+    let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/a/'";
+    assert_eq!(problems_of(text), "4: folder.b.path: the same directory as folder.a.path");
+}
+
+#[test]
+fn everything_wrong_in_every_layer_is_told_at_once() {
+    let machine = Machine::with("processors = 0\n[folder.orders]\nsettel = '1s'\npath = 'x'");
+    machine.write("usr/importerd.toml.d/10.toml", "attempts = [");
+    let machine = machine.variable("IMPORTERD__RESTARTS", "x").set("drain_grace=5").set("folder.b.settle=1s");
+    let error = machine.load().unwrap_err();
+    let expected = "etc/importerd.toml:1:14: processors: 0 is out of range; 1 to 256 is allowed\n\
+        etc/importerd.toml:3:1: folder.orders.settel: unknown key; did you mean folder.orders.settle?\n\
+        etc/importerd.toml:4:8: folder.orders.path: \"x\" is not an absolute path; it must begin with /\n\
+        usr/importerd.toml.d/10.toml:1:13: unclosed array, expected `]`\n\
+        environment IMPORTERD__RESTARTS: restarts: \"x\" is not a whole number\n\
+        --set drain_grace: \"5\" has no unit; write it with one, for instance \"5s\"\n\
+        --set folder.b.path: missing; write it like path = \"/srv/orders\"\n\
+        to see every value and where it comes from, type: importerd config show --origin";
+    assert_eq!(machine.without_root(&error.to_string()), expected);
+    let restarts = error.values.iter().find(|shown| shown.key == "restarts").unwrap();
+    assert_eq!(restarts.origin, "built-in", "what is right is still there to be shown");
+}
+
+#[test]
+fn a_wrong_value_does_not_fall_back_to_the_layer_below() {
+    let machine = Machine::with("attempts = 3").set("attempts=many");
+    assert_eq!(machine.problems(), "--set attempts: \"many\" is not a whole number");
+}
