@@ -9,7 +9,12 @@
 //!
 //! *When* a stage runs is decided in the crate `importerd-actors`; this crate knows *how*.
 
+pub mod events;
 pub mod exit;
 pub mod fault;
 pub mod file;
 pub mod settings;
+
+pub mod log;
+pub mod pulse;
+pub mod systemd;

@@ -1,0 +1,109 @@
+//! What has happened since the start, counted: for the status line and the progress bar.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Event, Kind};
+use crate::file::FileId;
+
+/// Counts events as they are told.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: Mutex<Counts>,
+    changed: Notify,
+}
+
+/// How often what happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files whose rows or results are durable.
+    pub committed: u64,
+    /// Rows that went in.
+    pub rows: u64,
+    /// Files done before.
+    pub duplicates: u64,
+    /// Files refused.
+    pub quarantined: u64,
+    /// Files whose last try came to nothing, and that will have another.
+    pub deferred: BTreeSet<FileId>,
+    /// Folders that take nothing now, with the cause.
+    pub paused: BTreeMap<String, String>,
+}
+
+impl Counts {
+    /// Files that came to their end.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.committed + self.duplicates + self.quarantined
+    }
+}
+
+impl Tally {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more event.
+    pub fn count(&self, event: &Event) {
+        let mut counts = self.lock();
+        let file = event.file.as_ref().map(|file| file.id);
+        if let (Some(id), Kind::FileCommitted | Kind::FileDuplicate | Kind::FileQuarantined) = (file, event.kind) {
+            counts.deferred.remove(&id);
+        }
+        match event.kind {
+            Kind::FileCommitted => {
+                counts.committed += 1;
+                counts.rows += event.number("rows").unwrap_or(0);
+            }
+            Kind::FileDuplicate => counts.duplicates += 1,
+            Kind::FileQuarantined => counts.quarantined += 1,
+            Kind::FileDeferred => counts.deferred.extend(file),
+            Kind::FolderPaused => {
+                let folder = event.folder.as_deref().unwrap_or_default().to_owned();
+                counts.paused.insert(folder, event.text("reason").unwrap_or_default().to_owned());
+            }
+            Kind::FolderResumed => {
+                counts.paused.remove(event.folder.as_deref().unwrap_or_default());
+            }
+            _ => return,
+        }
+        drop(counts);
+        self.changed.notify_one();
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    /// Waits until something has changed since this was last asked.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Subject;
+    use super::*;
+
+    fn count(tally: &Tally, kind: Kind, id: i64) {
+        let subject = Subject { id: FileId(id), name: "a.txt".into(), attempt: 1, stage: "process" };
+        tally.count(&Event::new(kind).file(subject));
+    }
+
+    #[test]
+    fn a_file_is_deferred_once_however_often_it_was_tried_and_no_more_when_it_is_done() {
+        let tally = Tally::default();
+        for id in [7, 7, 8] {
+            count(&tally, Kind::FileDeferred, id);
+        }
+        assert_eq!(tally.counts().deferred.len(), 2);
+        count(&tally, Kind::FileCommitted, 7);
+        let counts = tally.counts();
+        assert_eq!((counts.committed, counts.deferred), (1, [FileId(8)].into()));
+    }
+}
