@@ -15,6 +15,8 @@ pub mod fault;
 pub mod file;
 pub mod settings;
 
+pub mod folder;
+
 pub mod log;
 pub mod pulse;
 pub mod systemd;

@@ -1,0 +1,150 @@
+//! Archive: where done files lie, by day, under their own names, never one over another.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use jiff::Zoned;
+use rustix::fs::{AtFlags, statx};
+use rustix::io::Errno;
+
+use super::moves::move_numbered;
+use super::name::numbered;
+use super::places::{Places, identity, identity_flags, subdirectory};
+use crate::file::Identity;
+
+/// How the directory of a day is called.
+pub const DAY: &str = "%Y-%m-%d";
+
+/// Today's directory below `archive/`, for one batch: opened anew for each, since operators move the archive
+/// away and days change.
+#[derive(Debug)]
+pub struct Day {
+    /// `2026-11-22`, by the local clock.
+    name: String,
+    directory: OwnedFd,
+}
+
+impl Day {
+    /// Today's, made when missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(places: &Places) -> io::Result<Self> {
+        let name = Zoned::now().strftime(DAY).to_string();
+        let directory = subdirectory(places.archive()?, OsStr::new(&name))?;
+        Ok(Self { name, directory })
+    }
+
+    /// Moves a file here from a slot. Returns where it is, relative to the folder: `archive/2026-11-22/orders~2.csv`.
+    /// A rename keeps the modification time; a crash leaves the file in its slot or here. `None`: it is no longer in
+    /// the slot; scripts do move the file they were given.
+    ///
+    /// # Errors
+    /// What the system says; the file is still in its slot then.
+    pub fn put(&self, slot: impl AsFd, name: &OsStr) -> io::Result<Option<OsString>> {
+        let archived = match move_numbered(&slot, name, &self.directory, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !still_there(&slot, name) => return Ok(None),
+            moved => moved?,
+        };
+        let mut place = OsString::from(format!("archive/{}/", self.name));
+        place.push(archived);
+        Ok(Some(place))
+    }
+
+    /// Makes all moves into this directory durable.
+    ///
+    /// # Errors
+    /// What the system says; then none of them may be counted on.
+    pub fn flush(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.directory)?)
+    }
+}
+
+fn still_there(slot: impl AsFd, name: &OsStr) -> bool {
+    statx(slot, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).is_ok()
+}
+
+/// Where a file lies that was moved into the directory of one of these days, relative to the folder.
+///
+/// # Errors
+/// What the system says.
+pub fn find(places: &Places, days: &[String], name: &OsStr, file: &Identity) -> io::Result<Option<OsString>> {
+    let archive = places.archive()?;
+    for day in days {
+        // Names were given in order: behind the first that is free there is none.
+        for copy in 1.. {
+            let place = Path::new(day).join(numbered(name, copy));
+            match statx(&archive, &place, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+                Ok(stat) if identity(&stat).is_same_file(file) => {
+                    return Ok(Some(Path::new("archive").join(place).into_os_string()));
+                }
+                Ok(_) => {}
+                Err(Errno::NOENT | Errno::NOTDIR) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    fn put(scratch: &Scratch, content: &str) -> String {
+        let slot = scratch.slot();
+        fs::write(scratch.path("active/0/a.csv"), content).unwrap();
+        let day = Day::open(&scratch.places).unwrap();
+        let place = day.put(&slot, OsStr::new("a.csv")).unwrap();
+        day.flush().unwrap();
+        place.unwrap().into_string().unwrap()
+    }
+
+    #[test]
+    fn a_second_file_of_a_name_lies_beside_the_first() {
+        let scratch = Scratch::new();
+        let (first, second) = (put(&scratch, "1"), put(&scratch, "2"));
+        assert!(first.starts_with("archive/2") && first.ends_with("/a.csv"), "{first}");
+        assert!(second.ends_with("/a~2.csv"), "{second}");
+        assert_eq!((scratch.read(first), scratch.read(second)), ("1".to_owned(), "2".to_owned()));
+        assert_eq!(scratch.names("active/0"), [] as [&str; 0]);
+    }
+
+    /// fault 23
+    #[test]
+    fn the_modification_time_is_kept() {
+        let scratch = Scratch::new();
+        let slot = scratch.slot();
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        fs::File::create(scratch.path("active/0/a.csv")).unwrap().set_modified(old).unwrap();
+        let place = Day::open(&scratch.places).unwrap().put(slot, OsStr::new("a.csv")).unwrap();
+        assert_eq!(fs::metadata(scratch.path(place.unwrap())).unwrap().modified().unwrap(), old);
+    }
+
+    /// fault 78, while running
+    #[test]
+    fn an_archive_that_was_moved_away_or_removed_is_made_again() {
+        let scratch = Scratch::new();
+        let first = put(&scratch, "1");
+        fs::rename(scratch.path("archive"), scratch.path("old")).unwrap();
+        assert_eq!(put(&scratch, "2"), first);
+        assert_eq!(scratch.read(&first), "2");
+        fs::remove_dir_all(scratch.path("archive")).unwrap();
+        assert_eq!(put(&scratch, "3"), first);
+        assert_eq!(scratch.read(first.replace("archive", "old")), "1");
+    }
+
+    #[test]
+    fn of_a_file_that_is_gone_nothing_is_made() {
+        let scratch = Scratch::new();
+        let day = Day::open(&scratch.places).unwrap();
+        assert_eq!(day.put(scratch.slot(), OsStr::new("a.csv")).unwrap(), None);
+        assert_eq!(scratch.names(&format!("archive/{}", day.name)), [] as [&str; 0]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Files in the inbox that are known already: tried before, and to be tried again at a stated time.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::file::{FileId, Identity};
+
+/// What is remembered of a deferred file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deferral {
+    /// Its number in the ledger, which it keeps.
+    pub id: FileId,
+    /// Its name in the inbox.
+    pub name: OsString,
+    /// Attempts charged so far.
+    pub attempts: u32,
+    /// How often it was deferred, charged or not: the back-off grows with it.
+    pub deferrals: u32,
+    /// Not to be tried before.
+    pub until: Instant,
+    /// Its time has come, and the inbox was told so.
+    pub told_due: bool,
+}
+
+/// The deferred files of one folder, shared by its Scanner and all Processors.
+#[derive(Debug, Default)]
+pub struct Deferrals(Mutex<HashMap<Key, Deferral>>);
+
+/// [`Identity::key`]: a file is known also when its bytes were changed meanwhile.
+type Key = (u64, i64);
+
+impl Deferrals {
+    fn map(&self) -> MutexGuard<'_, HashMap<Key, Deferral>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a file.
+    pub fn insert(&self, file: &Identity, deferral: Deferral) {
+        self.map().insert(file.key(), deferral);
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map().is_empty()
+    }
+
+    /// What is known of a file.
+    #[must_use]
+    pub fn get(&self, file: &Identity) -> Option<Deferral> {
+        self.map().get(&file.key()).cloned()
+    }
+
+    /// Forgets a file, and says what was known of it.
+    pub fn take(&self, file: &Identity) -> Option<Deferral> {
+        self.map().remove(&file.key())
+    }
+
+    /// The names whose time has come; each is told once, then the rescan comes back to it.
+    pub fn take_due_names(&self) -> Vec<OsString> {
+        let now = Instant::now();
+        let mut map = self.map();
+        let due = map.values_mut().filter(|deferral| !deferral.told_due && deferral.until <= now);
+        due.map(|deferral| {
+            deferral.told_due = true;
+            deferral.name.clone()
+        })
+        .collect()
+    }
+
+    /// How long until the next one is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let map = self.map();
+        map.values()
+            .filter(|deferral| !deferral.told_due)
+            .map(|deferral| deferral.until.saturating_duration_since(now))
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: 10 };
+
+    fn deferral(name: &str, wait: Duration) -> Deferral {
+        let until = Instant::now() + wait;
+        Deferral { id: FileId(3), name: name.into(), attempts: 1, deferrals: 2, until, told_due: false }
+    }
+
+    #[test]
+    fn a_file_is_known_after_it_was_renamed_or_changed_but_not_by_its_inode_alone() {
+        let deferrals = Deferrals::default();
+        deferrals.insert(&FILE, deferral("a", Duration::ZERO));
+        let changed = Identity { size: 11, mtime_ns: 12, ..FILE };
+        assert_eq!(deferrals.get(&changed).unwrap().id, FileId(3));
+        assert_eq!(deferrals.get(&Identity { born_ns: 13, ..FILE }), None);
+        let unborn = Identity { born_ns: 0, ..FILE };
+        deferrals.insert(&unborn, deferral("b", Duration::ZERO));
+        assert_eq!(deferrals.get(&Identity { mtime_ns: 11, ..unborn }), None);
+        assert_eq!(deferrals.take(&unborn).unwrap().name, "b");
+        assert_eq!(deferrals.take(&FILE).unwrap().name, "a");
+        assert!(deferrals.is_empty());
+    }
+
+    #[test]
+    fn a_name_is_told_once_when_its_time_has_come_and_not_before() {
+        let deferrals = Deferrals::default();
+        deferrals.insert(&FILE, deferral("now", Duration::ZERO));
+        let later = Identity { inode: 8, ..FILE };
+        deferrals.insert(&later, deferral("later", Duration::from_hours(1)));
+        assert_eq!(deferrals.next_due(), Some(Duration::ZERO));
+        assert_eq!(deferrals.take_due_names(), ["now"]);
+        assert_eq!(deferrals.take_due_names(), [] as [&str; 0]);
+        let next = deferrals.next_due().unwrap();
+        assert!(next > Duration::from_mins(59) && next <= Duration::from_hours(1), "{next:?}");
+        assert!(deferrals.get(&FILE).is_some(), "told is not forgotten");
+    }
+}

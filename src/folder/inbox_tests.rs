@@ -1,0 +1,374 @@
+//! Tests of settling, on real directories with real events.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use importerd_actors::Inbox as _;
+use tokio::time::timeout;
+
+use super::super::deferral::Deferral;
+use super::super::scratch::{Scratch, outlive_lease_breaks};
+use super::*;
+use crate::file::{FileId, Identity};
+
+/// Long enough to prove that nothing waited for it.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// A folder and its inbox, whose rules wait for ever unless told otherwise.
+struct Bench {
+    scratch: Scratch,
+    deferrals: Arc<Deferrals>,
+    notices: Rc<RefCell<Vec<Notice>>>,
+    nudge: Nudge,
+    inbox: Inbox,
+    offer: u64,
+}
+
+fn rules() -> Rules {
+    Rules { filter: Filter::new(&[], &[], None).unwrap(), settle: NEVER, rescan: NEVER, ready_marker: None }
+}
+
+fn marked() -> Rules {
+    let filter = Filter::new(&[], &[], Some(".done")).unwrap();
+    Rules { filter, ready_marker: Some(".done".to_owned()), ..rules() }
+}
+
+impl Bench {
+    fn new(scratch: Scratch, rules: Rules) -> Self {
+        let (nudge, deferrals) = (Nudge::default(), Arc::<Deferrals>::default());
+        let notices = Rc::<RefCell<Vec<Notice>>>::default();
+        let told = Rc::clone(&notices);
+        let tell = Box::new(move |notice| RefCell::borrow_mut(&told).push(notice));
+        let (places, rules) = (Arc::clone(&scratch.places), Arc::new(rules));
+        let inbox = Inbox::new(places, rules, Arc::clone(&deferrals), nudge.clone(), tell);
+        Self { scratch, deferrals, notices, nudge, inbox, offer: 0 }
+    }
+
+    fn look_for(&mut self, files_max: usize) -> Look<Settled> {
+        self.offer += 1;
+        self.inbox.look(self.offer, files_max).unwrap()
+    }
+
+    /// Looks until nothing is left to be read, and returns what was found.
+    fn look(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        loop {
+            let look = self.look_for(usize::MAX);
+            found.extend(look.settled.into_iter().map(|file| file.name.into_string().unwrap()));
+            if !look.due.is_zero() {
+                found.sort();
+                return found;
+            }
+        }
+    }
+
+    /// Looks as the Scanner does, when it is nudged or when it is due, until something is found.
+    async fn look_until_found(&mut self) -> Vec<String> {
+        loop {
+            let found = self.look();
+            if !found.is_empty() {
+                return found;
+            }
+            let due = self.inbox.due().min(Duration::from_mins(2));
+            let _ = timeout(due, self.nudge.woken()).await;
+        }
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        let stat = statx(&*self.scratch.places.inbox(), name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+        identity(&stat.unwrap())
+    }
+
+    fn defer(&self, name: &str, wait: Duration) {
+        let until = Instant::now() + wait;
+        let deferral = Deferral { id: FileId(1), name: name.into(), attempts: 0, deferrals: 1, until, told_due: false };
+        self.deferrals.insert(&self.identity(name), deferral);
+    }
+}
+
+/// faults 7, 19, 23
+#[test]
+fn a_file_that_nobody_has_open_for_writing_is_taken_at_once() {
+    for scratch in [Scratch::new(), Scratch::in_memory()] {
+        for (name, time) in [("now", SystemTime::now()), ("old", SystemTime::UNIX_EPOCH)] {
+            File::create(scratch.path("inbox").join(name)).unwrap().set_modified(time).unwrap();
+        }
+        let mut bench = Bench::new(scratch, rules());
+        assert_eq!(bench.look(), ["now", "old"]);
+        assert_eq!(*bench.notices.borrow(), [Notice::Watching]);
+    }
+}
+
+/// faults 1, 2
+#[tokio::test]
+async fn a_file_is_taken_when_its_last_writer_closes_it_and_not_before() {
+    for scratch in [Scratch::new(), Scratch::in_memory()] {
+        let mut bench = Bench::new(scratch, rules());
+        assert_eq!(bench.look(), [] as [&str; 0]);
+        let mut first = File::create(bench.scratch.path("inbox/a")).unwrap();
+        let second = OpenOptions::new().append(true).open(bench.scratch.path("inbox/a")).unwrap();
+        first.write_all(b"1").unwrap();
+        drop(first);
+        timeout(Duration::from_mins(1), bench.nudge.woken()).await.unwrap();
+        assert_eq!(bench.look(), [] as [&str; 0]);
+        drop(second);
+        assert_eq!(bench.look_until_found().await, ["a"]);
+    }
+}
+
+/// fault 11: no word from the kernel.
+#[tokio::test]
+async fn without_leases_a_file_must_stay_as_it_is_and_a_change_begins_the_wait_anew() {
+    let settle = Duration::from_millis(200);
+    let mut bench = Bench::new(Scratch::without_leases(), Rules { settle, ..rules() });
+    bench.scratch.put("a", "1");
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    let due = bench.inbox.due();
+    assert!(due <= settle, "{due:?}");
+    tokio::time::sleep(settle / 2).await;
+    let changed = Instant::now();
+    let mut file = OpenOptions::new().append(true).open(bench.scratch.path("inbox/a")).unwrap();
+    file.write_all(b"2").unwrap();
+    // As a copy does that keeps the old time; the change itself can't be hidden.
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    drop(file);
+    assert_eq!(bench.look_until_found().await, ["a"]);
+    assert!(changed.elapsed() >= settle);
+    assert_eq!(bench.look_for(1).settling, 0);
+}
+
+/// fault 9
+#[tokio::test]
+async fn what_no_event_told_is_found_by_the_rescan() {
+    let mut bench = Bench::new(Scratch::new(), Rules { rescan: Duration::from_millis(50), ..rules() });
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    fs::write(bench.scratch.path("a"), "1").unwrap();
+    // One event, and it is lost.
+    fs::rename(bench.scratch.path("a"), bench.scratch.path("inbox/a")).unwrap();
+    let mut lost = bench.inbox.watch.hints().names;
+    while lost.is_empty() {
+        timeout(Duration::from_mins(1), bench.nudge.woken()).await.unwrap();
+        lost = bench.inbox.watch.hints().names;
+    }
+    assert_eq!(bench.look_until_found().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_file_is_not_offered_twice_and_is_found_again_when_it_was_not_claimed() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.scratch.put("claimed", "1");
+    bench.scratch.put("left", "1");
+    let look = bench.look_for(10);
+    assert_eq!(look.settled.len(), 2);
+    let offer = bench.offer;
+    bench.scratch.put("left", "2");
+    timeout(Duration::from_mins(1), bench.nudge.woken()).await.unwrap();
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    fs::remove_file(bench.scratch.path("inbox/claimed")).unwrap();
+    bench.inbox.answered(offer);
+    assert_eq!(bench.look(), ["left"]);
+    bench.inbox.answered(99);
+    assert_eq!(bench.look(), [] as [&str; 0]);
+}
+
+/// faults 9, 21: more names than are remembered arrive between two looks.
+#[tokio::test]
+async fn a_flood_overflows_into_a_rescan_and_every_file_is_found_with_bounded_memory() {
+    const FILES: usize = NOMINATED_MAX + 10_000;
+    let mut bench = Bench::new(Scratch::in_memory(), rules());
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    for number in 0..FILES {
+        bench.scratch.put(number.to_string(), "");
+    }
+    let mut found = BTreeSet::new();
+    while found.len() < FILES {
+        let look = bench.look_for(256);
+        assert!(bench.inbox.nominated.len() <= NOMINATED_MAX && bench.inbox.under_way.len() <= 256);
+        if look.settled.is_empty() {
+            let _ = timeout(look.due.min(Duration::from_mins(1)), bench.nudge.woken()).await;
+        }
+        for file in look.settled {
+            fs::remove_file(bench.scratch.path("inbox").join(&file.name)).unwrap();
+            assert!(found.insert(file.name), "found twice");
+        }
+        bench.inbox.answered(bench.offer);
+    }
+    assert!(bench.notices.borrow().contains(&Notice::Overflow));
+}
+
+#[tokio::test]
+async fn a_deferred_file_is_taken_at_its_time_and_nobody_looks_all_the_while() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.scratch.put("a", "1");
+    let wait = Duration::from_millis(200);
+    let began = Instant::now();
+    bench.defer("a", wait);
+    let mut looks = 0;
+    let look = loop {
+        let look = bench.look_for(10);
+        looks += 1;
+        if !look.settled.is_empty() {
+            break look;
+        }
+        tokio::time::sleep(look.due).await;
+    };
+    assert!(began.elapsed() >= wait && looks < 10, "{looks} looks");
+    bench.inbox.answered(bench.offer);
+    assert_eq!(bench.look(), ["a"], "not claimed: found again");
+    assert_eq!(look.settled[0].name, "a");
+}
+
+#[test]
+fn while_nothing_can_be_done_no_look_is_due() {
+    let filter = Filter::new(&["*.csv".to_owned()], &["not*".to_owned()], None).unwrap();
+    let mut bench = Bench::new(Scratch::new(), Rules { filter, ..rules() });
+    for name in ["a.txt", "not.csv", ".hidden.csv", "a.csv.part", "deferred.csv", "offered.csv"] {
+        bench.scratch.put(name, "");
+    }
+    fs::create_dir(bench.scratch.path("inbox/directory.csv")).unwrap();
+    bench.defer("deferred.csv", NEVER);
+    let _writer = File::create(bench.scratch.path("inbox/open.csv")).unwrap();
+    assert_eq!(bench.look(), ["offered.csv"]);
+    let look = bench.look_for(10);
+    assert_eq!((look.settled.len(), look.settling), (0, 0));
+    assert!(look.due > NEVER / 2, "{:?}", look.due);
+}
+
+/// `once` ends when nothing settles any more: names that are never taken must not hide those behind them.
+#[test]
+fn what_was_not_read_yet_counts_as_settling() {
+    let mut bench = Bench::new(Scratch::in_memory(), rules());
+    for number in 0..JUDGED_MAX * 2 {
+        bench.scratch.put(format!(".{number}"), "");
+    }
+    let look = bench.look_for(10);
+    assert_eq!((look.settled.len(), look.settling, look.due), (0, 1, Duration::ZERO));
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    assert_eq!(bench.look_for(10).settling, 0);
+}
+
+#[test]
+fn neither_what_is_read_nor_what_events_tell_waits_for_the_other() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    for number in 0..20 {
+        bench.scratch.put(number.to_string(), "");
+        bench.inbox.nominate(format!("told {number}").into());
+    }
+    bench.inbox.refresh().unwrap();
+    let next: Vec<_> = (0..10).map(|_| bench.inbox.next_name().unwrap().unwrap()).collect();
+    let told = next.iter().filter(|name| name.to_str().unwrap().starts_with("told")).count();
+    assert_eq!(told, 5, "{next:?}");
+}
+
+/// fault 20
+#[tokio::test]
+async fn a_file_waits_for_its_marker_and_is_taken_as_soon_as_that_is_there() {
+    for scratch in [Scratch::new(), Scratch::without_leases()] {
+        let mut bench = Bench::new(scratch, marked());
+        bench.scratch.put("a", "1");
+        bench.scratch.put("b.done", "");
+        assert_eq!(bench.look(), [] as [&str; 0]);
+        bench.scratch.put("a.done", "");
+        assert_eq!(bench.look_until_found().await, ["a"]);
+    }
+}
+
+#[test]
+fn a_deferred_file_needs_no_marker_again() {
+    let mut bench = Bench::new(Scratch::new(), marked());
+    bench.scratch.put("a", "1");
+    bench.defer("a", Duration::ZERO);
+    assert_eq!(bench.look(), ["a"]);
+}
+
+#[test]
+fn a_deferred_file_that_came_back_under_a_name_that_match_does_not_take_is_found() {
+    let filter = Filter::new(&["a.csv".to_owned()], &[], None).unwrap();
+    let mut bench = Bench::new(Scratch::new(), Rules { filter, ..rules() });
+    bench.scratch.put("a~2.csv", "1");
+    bench.scratch.put("b.csv", "1");
+    bench.defer("a~2.csv", Duration::ZERO);
+    assert_eq!(bench.look(), ["a~2.csv"]);
+}
+
+/// faults 6, 37
+#[tokio::test]
+async fn a_file_of_two_names_waits_until_one_is_removed_or_the_wait_is_over() {
+    let settle = Duration::from_secs(1);
+    let mut bench = Bench::new(Scratch::new(), Rules { settle, rescan: settle / 20, ..rules() });
+    let outside = |bench: &Bench, name| bench.scratch.path(format!("{name}.outside"));
+    for name in ["linked", "moved"] {
+        fs::write(outside(&bench, name), "1").unwrap();
+        fs::hard_link(outside(&bench, name), bench.scratch.path("inbox").join(name)).unwrap();
+    }
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    fs::remove_file(outside(&bench, "moved")).unwrap();
+    assert_eq!(bench.look_until_found().await, ["moved"]);
+    assert_eq!(bench.look_until_found().await, ["linked"]);
+}
+
+/// faults 32, 34
+#[tokio::test]
+async fn a_link_and_a_pipe_are_offered_after_the_wait_so_that_the_claim_can_refuse_them() {
+    let settle = Duration::from_millis(50);
+    let mut bench = Bench::new(Scratch::new(), Rules { settle, ..rules() });
+    std::os::unix::fs::symlink("/etc/passwd", bench.scratch.path("inbox/link")).unwrap();
+    let pipe = bench.scratch.path("inbox/pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let mut found = bench.look_until_found().await;
+    while found.len() < 2 {
+        found.extend(bench.look_until_found().await);
+    }
+    found.sort();
+    assert_eq!(found, ["link", "pipe"]);
+}
+
+/// fault 12
+#[tokio::test]
+async fn an_inbox_that_is_removed_holds_the_folder_until_it_is_made_again() {
+    let mut bench = Bench::new(Scratch::new(), Rules { rescan: Duration::from_millis(10), ..rules() });
+    assert_eq!(bench.look(), [] as [&str; 0]);
+    fs::remove_dir(bench.scratch.path("inbox")).unwrap();
+    let held = loop {
+        match bench.inbox.look(1, 10) {
+            Ok(look) => tokio::time::sleep(look.due).await,
+            Err(halt) => break halt,
+        }
+    };
+    assert!(matches!(&held, Halt::Hold(cause) if cause.contains("inbox: No such file")), "{held:?}");
+    fs::create_dir(bench.scratch.path("inbox")).unwrap();
+    bench.scratch.put("a", "1");
+    assert_eq!(bench.look_until_found().await, ["a"]);
+    bench.inbox.next_walk = Instant::now() + NEVER;
+    bench.scratch.put("b", "1");
+    assert_eq!(bench.look_until_found().await, ["b"], "the new directory is watched");
+}
+
+/// fault 41: Samba holds such a lease for a client that may have more to write.
+#[test]
+fn a_file_that_another_program_has_a_lease_for_writing_on_is_taken_when_it_is_given_up() {
+    outlive_lease_breaks();
+    let mut bench = Bench::new(Scratch::new(), Rules { rescan: Duration::ZERO, ..rules() });
+    bench.scratch.put("a", "1");
+    let file = File::open(bench.scratch.path("inbox/a")).unwrap();
+    lease::take_for_writing(file.as_fd()).unwrap();
+    assert_eq!(bench.look_for(10).settled, []);
+    drop(file);
+    assert_eq!(bench.look_for(10).settled.len(), 1);
+}
+
+#[test]
+fn an_offer_ends_with_the_file_that_fills_it() {
+    let mut bench = Bench::new(Scratch::in_memory(), rules());
+    for name in ["a", "b", "c"] {
+        bench.scratch.put(name, "");
+        let file = OpenOptions::new().write(true).open(bench.scratch.path("inbox").join(name)).unwrap();
+        file.set_len(OFFER_BYTES_MAX / 2).unwrap();
+    }
+    assert_eq!(bench.look_for(10).settled.len(), 2);
+    assert_eq!(bench.look_for(10).settled.len(), 1);
+}

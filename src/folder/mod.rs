@@ -1,0 +1,20 @@
+//! A drop folder on disk: everything that touches its five directories.
+//!
+//! All moves are renames within one filesystem, relative to directory descriptors. What uploaders can write to is opened
+//! once and never looked up by a path again, so nothing can be swapped in between.
+
+pub mod archive;
+pub mod claim;
+pub mod deferral;
+pub mod inbox;
+pub mod lease;
+pub mod lock;
+pub mod moves;
+pub mod name;
+pub mod places;
+pub mod quarantine;
+#[cfg(test)]
+mod scratch;
+mod settling;
+pub mod survey;
+pub mod watch;
