@@ -1,0 +1,42 @@
+//! *run*: the user's own command on each file, its results published all together or not at all.
+//!
+//! ```text
+//! active/SLOT/scan.pdf ──command──▶ STAGING/work/*  ──seal──▶ plan ──(ledger)──▶ publish ──▶ results/*
+//!                                   STAGING/stdout
+//! ```
+//!
+//! | the command ends with | then |
+//! |---|---|
+//! | exit 0 | its results are published |
+//! | exit 65 | the file is bad: quarantine |
+//! | exit 75 | later; no attempt is charged |
+//! | anything else, a signal, the timeout | later; an attempt is charged |
+//!
+//! Who survives what: the command runs in a process group of its own, and nothing that it started
+//! is alive when its file may be tried again, neither after a failure nor, see [`end_orphans`],
+//! after a crash of the daemon. So it never runs twice at the same time. Results are durable in
+//! staging before the ledger says *committed*, and [`results::publish()`] may be repeated from any
+//! point until it has returned.
+
+#![expect(clippy::unnecessary_debug_formatting, reason = "names are quoted and escaped: none can forge a line")]
+
+mod argv;
+mod command;
+mod environment;
+mod orphans;
+pub mod results;
+mod running;
+mod staging;
+mod supervise;
+mod tree;
+mod verdict;
+
+pub use command::{Attempt, Command, Job};
+pub use orphans::{Orphan, end_orphans};
+pub use running::{Running, Underway};
+pub use staging::undo;
+pub use supervise::{STDERR_TAIL_BYTES_MAX, STOP_GRACE};
+pub use verdict::End;
+
+#[cfg(test)]
+mod tests;

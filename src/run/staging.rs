@@ -1,0 +1,225 @@
+//! The private directory in which a command works, and what is found there when it has ended.
+//!
+//! `STAGING/work/` is its working directory, `STAGING/stdout` what it printed, `STAGING/input` a symbolic
+//! link that says which file it works on: enough to undo an attempt that nobody saw the end of.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, fstatvfs, linkat};
+use rustix::process::geteuid;
+
+use super::results::Produced;
+use super::tree::{self, Node};
+use crate::fault::{Fault, Reason};
+
+/// The working directory, in staging.
+pub(super) const WORK: &str = "work";
+/// What the command printed, in staging.
+pub(super) const STDOUT: &str = "stdout";
+/// Which file it works on, in staging.
+const INPUT: &str = "input";
+
+/// A staging directory made for one attempt.
+pub(super) struct Staging<'a> {
+    root: &'a Path,
+    /// Opened before the command could write: it will know of every write that fails from now on.
+    opened: File,
+}
+
+impl<'a> Staging<'a> {
+    /// Makes it, after removing what an earlier attempt left. Its parent must exist.
+    pub(super) fn fresh(root: &'a Path) -> Result<Self, Fault> {
+        discard(root)?;
+        let made = || {
+            DirBuilder::new().mode(0o700).create(root)?;
+            DirBuilder::new().mode(0o700).create(root.join(WORK))?;
+            File::open(root)
+        };
+        let opened = made().map_err(|error| Fault::io(format_args!("make {}", root.display()), &error))?;
+        Ok(Self { root, opened })
+    }
+
+    /// Writes down which file it is for. A symbolic link is there as a whole or not at all, and no power cut
+    /// takes it away and leaves what the command renamed later.
+    pub(super) fn note(&self, input: &Input<'_>) -> Result<(), Fault> {
+        let path = self.root.join(INPUT);
+        symlink(input.note(), &path).map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
+    }
+
+    /// Where the command works.
+    pub(super) fn work(&self) -> PathBuf {
+        self.root.join(WORK)
+    }
+
+    /// How many bytes the filesystem has left for it; all there are where nobody can say.
+    pub(super) fn room(&self) -> u64 {
+        let Ok(found) = fstatvfs(&self.opened) else { return u64::MAX };
+        // Without inodes nothing can be made either; some filesystems don't count them.
+        if found.f_files > 0 && found.f_ffree == 0 {
+            return 0;
+        }
+        let blocks = if geteuid().is_root() { found.f_bfree } else { found.f_bavail };
+        blocks.saturating_mul(found.f_frsize)
+    }
+
+    /// Where its standard output goes.
+    pub(super) fn stdout(&self) -> Result<File, Fault> {
+        let path = self.root.join(STDOUT);
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        made.map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
+    }
+
+    /// Takes stock of what a command that ended well has left: regular files and directories only.
+    ///
+    /// Set-user-ID, set-group-ID and capabilities are taken away (fault 43); what the owner could
+    /// not read or move becomes readable and movable.
+    pub(super) fn harvest(self, name: &OsStr) -> Result<Produced, Fault> {
+        let work = self.work();
+        fs::set_permissions(&work, Permissions::from_mode(0o700)).map_err(|error| work_is_gone(&error))?;
+        let mut entries = Vec::new();
+        let mut nodes = 0;
+        tree::walk(&work, &mut |node| {
+            tame(node)?;
+            nodes += 1;
+            if node.path.parent() == Some(Path::new("")) {
+                entries.push(node.name.to_owned());
+            }
+            Ok(())
+        })?;
+        let stdout = fs::symlink_metadata(self.root.join(STDOUT)).is_ok_and(|found| found.is_file() && found.len() > 0);
+        let nodes = nodes + usize::from(stdout);
+        Ok(Produced { entries, stdout, staging: self.root.into(), name: name.into(), nodes, opened: self.opened })
+    }
+}
+
+/// Refuses what can't be a result and takes away what a result must not have.
+fn tame(node: &Node<'_>) -> Result<(), Fault> {
+    let needed = match node.kind() {
+        FileType::RegularFile => Mode::RUSR,
+        FileType::Directory => Mode::RWXU,
+        other => return Err(not_a_result(node, other)),
+    };
+    let mode = Mode::from_raw_mode(node.stat.st_mode);
+    let tamed = mode.difference(Mode::SUID | Mode::SGID).union(needed);
+    let of_node = |error: io::Error| Fault::io(format_args!("permissions of result {:?}", node.path), &error);
+    if tamed != mode {
+        node.set_mode(tamed).map_err(of_node)?;
+    }
+    if node.kind() == FileType::RegularFile && mode.intersects(Mode::XUSR | Mode::XGRP | Mode::XOTH) {
+        node.drop_capabilities().map_err(of_node)?;
+    }
+    Ok(())
+}
+
+/// Only the command itself can have done this.
+fn work_is_gone(error: &io::Error) -> Fault {
+    let text = format!("the command removed its working directory: {error}");
+    Fault::Deferred { reason: Reason::new("work_is_gone", text), charged: true }
+}
+
+fn not_a_result(node: &Node<'_>, kind: FileType) -> Fault {
+    let kind = match kind {
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        _ => "a device",
+    };
+    let text = format!("result {:?} is {kind}: only regular files and directories can be published", node.path);
+    Fault::Deferred { reason: Reason::new("not_a_result", text), charged: true }
+}
+
+/// Undoes an attempt that nobody saw the end of: the claimed file lies in `active` again, should the command
+/// have moved it, and the staging directory is gone. Nothing of the attempt may be alive.
+///
+/// # Errors
+/// [`Fault::World`]: it can't be undone now; nothing is lost.
+pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
+    match fs::read_link(root.join(INPUT)) {
+        Ok(note) => {
+            if let Some((inode, name)) = read_note(&note) {
+                Input { path: &active.join(name), inode }.bring_back(root)?;
+            }
+        }
+        // Without it the command was never started.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Fault::io(root.join(INPUT).display(), &error)),
+    }
+    discard(root)
+}
+
+fn read_note(note: &Path) -> Option<(u64, &OsStr)> {
+    Some((note.parent()?.to_str()?.parse().ok()?, note.file_name()?))
+}
+
+/// Removes a staging directory with all that is in it. It is no error if there is none.
+pub(super) fn discard(root: &Path) -> Result<(), Fault> {
+    let removed = match fs::remove_dir_all(root) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // A command may leave directories that even their owner can't empty.
+            tree::walk(root, &mut |node| match node.kind() {
+                FileType::Directory => node.set_mode(Mode::RWXU).map_err(|error| cannot_remove(root, &error)),
+                _ => Ok(()),
+            })?;
+            fs::remove_dir_all(root)
+        }
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_remove(root, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_remove(root: &Path, error: &io::Error) -> Fault {
+    Fault::io(format_args!("remove {}", root.display()), error)
+}
+
+/// The claimed file, as it was before the command started.
+///
+/// Scripts like to `mv "$1" .`; the original must survive that, above all when they fail next.
+pub(super) struct Input<'a> {
+    path: &'a Path,
+    inode: u64,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn at(path: &'a Path) -> Result<Self, Fault> {
+        let found = fs::symlink_metadata(path)
+            .map_err(|error| Fault::io(format_args!("claimed file {}", path.display()), &error))?;
+        Ok(Self { path, inode: found.ino() })
+    }
+
+    /// `INODE/NAME`
+    fn note(&self) -> PathBuf {
+        Path::new(&self.inode.to_string()).join(self.path.file_name().unwrap_or_default())
+    }
+
+    /// Brings a file back that the command moved into its working directory, where it stays as well.
+    /// Returns whether the claimed file is where it was.
+    pub(super) fn bring_back(&self, staging: &Path) -> Result<bool, Fault> {
+        if fs::symlink_metadata(self.path).is_ok() {
+            return Ok(true);
+        }
+        let work = staging.join(WORK);
+        if !work.is_dir() {
+            return Ok(false);
+        }
+        let mut found = None;
+        tree::walk(&work, &mut |node| {
+            // Staging is on the same filesystem: nothing but a rename gets it there.
+            if node.stat.st_ino == self.inode {
+                found = Some(work.join(node.path));
+            }
+            Ok(())
+        })?;
+        let Some(found) = found else { return Ok(false) };
+        linkat(CWD, &found, CWD, self.path, AtFlags::empty())
+            .or_else(|_| rustix::fs::rename(&found, self.path))
+            .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error.into()))?;
+        Ok(true)
+    }
+}
