@@ -16,6 +16,7 @@ pub mod file;
 pub mod settings;
 
 pub mod folder;
+pub mod import;
 pub mod run;
 
 pub mod log;

@@ -1,0 +1,106 @@
+//! How a file's columns lie in the table's: matched by name, in the file's order.
+
+use std::sync::Arc;
+
+use super::shown;
+use super::table::{Table, identifier};
+use super::value::Type;
+use crate::fault::Reason;
+
+const NO_COLUMN: &str = "no column of the file is in the table: is its header row missing?";
+
+/// The columns of one file, each with its place in the table.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    table: Arc<Table>,
+    names: Vec<String>,
+    kinds: Vec<Type>,
+    /// The columns of the table, by number.
+    columns: Vec<usize>,
+    insert_sql: String,
+}
+
+impl Layout {
+    /// For a file with these columns; more may be added before it is [complete](Self::complete).
+    pub fn new(table: &Arc<Table>, names: &[String]) -> Result<Self, Reason> {
+        let mut layout = Self {
+            table: Arc::clone(table),
+            names: Vec::new(),
+            kinds: Vec::new(),
+            columns: Vec::new(),
+            insert_sql: String::new(),
+        };
+        let strange = !names.is_empty() && names.iter().all(|name| table.number(name).is_none());
+        for name in names {
+            layout.add(name).map_err(|reason| if strange { reason.hint(NO_COLUMN) } else { reason })?;
+        }
+        Ok(layout)
+    }
+
+    /// Adds a column of the file.
+    pub fn add(&mut self, name: &str) -> Result<(), Reason> {
+        let table = identifier(self.table.name());
+        let Some(number) = self.table.number(name) else {
+            let text = format!("new column {}: the table {table} has no such column", shown::value(name));
+            let add = format!("to take it: ALTER TABLE {table} ADD COLUMN {} TEXT; then retry", identifier(name));
+            return Err(Reason::new("new_column", text).hint(add));
+        };
+        let column = &self.table.columns()[number];
+        if column.generated {
+            let text = format!("the column {} is computed by the database", shown::value(name));
+            return Err(Reason::new("generated_column", text).hint("leave it out of the file"));
+        }
+        self.insert_sql.clear();
+        self.names.push(name.to_owned());
+        self.kinds.push(column.kind);
+        self.columns.push(number);
+        Ok(())
+    }
+
+    /// Checks that nothing is missing which the table must have, and prepares the insert.
+    pub fn complete(&mut self) -> Result<(), Reason> {
+        let missing = |(number, column): &(usize, &super::table::Column)| {
+            column.required && !column.generated && !self.columns.contains(number)
+        };
+        if let Some((_, column)) = self.table.columns().iter().enumerate().find(missing) {
+            let text = format!("the file has no column {}, which must not be NULL", shown::value(&column.name));
+            return Err(Reason::new("missing_column", text).hint("give the column a default, or the file the column"));
+        }
+        self.insert_sql = self.insert();
+        Ok(())
+    }
+
+    /// Whether no column was added since [`Self::complete`].
+    pub fn is_complete(&self) -> bool {
+        !self.insert_sql.is_empty()
+    }
+
+    /// Parameters: our two where the table has them, then the file's columns in order.
+    fn insert(&self) -> String {
+        let ours: &[&str] = if self.table.lineage() { &super::header::LINEAGE } else { &[] };
+        let theirs = self.columns.iter().map(|&number| self.table.columns()[number].name.as_str());
+        let names: Vec<String> = ours.iter().copied().chain(theirs).map(identifier).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        format!("INSERT INTO {} ({}) VALUES ({marks})", identifier(self.table.name()), names.join(", "))
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The file's columns.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What each column of the file must hold.
+    pub fn kinds(&self) -> &[Type] {
+        &self.kinds
+    }
+
+    /// See [`Self::complete`].
+    pub fn insert_sql(&self) -> &str {
+        &self.insert_sql
+    }
+}

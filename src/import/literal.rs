@@ -1,0 +1,227 @@
+//! Which texts are certainly a number, a boolean, a date or a timestamp.
+
+/// The most significant digits that every real number keeps, there and back.
+const REAL_DIGITS_MAX: usize = 15;
+
+/// The largest integer below which a real number holds every one.
+const REAL_INTEGER_MAX: u64 = 1 << 53;
+
+/// `-?(0|[1-9][0-9]*)` within 64 bits. Not `-0`, `+1`, `007`: their text would not come back.
+pub fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = match digits.as_bytes() {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if canonical { text.parse().ok() } else { None }
+}
+
+/// Whether a real number holds this integer exactly.
+pub fn fits_real(integer: i64) -> bool {
+    integer.unsigned_abs() <= REAL_INTEGER_MAX
+}
+
+/// `-?(0|[1-9][0-9]*)\.[0-9]+` with at most 15 significant digits, so that no digit is lost.
+pub fn real(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.')?;
+    let exact = is_whole(whole) && is_digits(fraction) && significant_digits(digits) <= REAL_DIGITS_MAX;
+    if exact { text.parse().ok() } else { None }
+}
+
+/// A JSON number, also with an exponent (`1e5`), at most 15 significant digits.
+pub fn exact_number(text: &str) -> Option<f64> {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    if significant_digits(mantissa) > REAL_DIGITS_MAX { None } else { number(text) }
+}
+
+/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number.
+pub fn number(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let digits = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (digits, None),
+    };
+    let well_formed = is_whole(whole)
+        && fraction.is_none_or(is_digits)
+        && exponent.is_none_or(|exponent| is_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)));
+    if !well_formed {
+        return None;
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// `true` or `false`, in lower or in upper case.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "TRUE" => Some(true),
+        "false" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// `YYYY-MM-DD`, a day that exists.
+pub fn is_date(text: &str) -> bool {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return false };
+    match (decimal(&[y1, y2, y3, y4]), decimal(&[m1, m2]), decimal(&[d1, d2])) {
+        (Some(year), Some(month), Some(day)) => year > 0 && day > 0 && day <= days_in_month(year, month),
+        _ => false,
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, also with `T`, a fraction, and `Z` or an offset.
+pub fn is_timestamp(text: &str) -> bool {
+    let (Some(date), Some(time)) = (text.get(..10), text.get(11..)) else { return false };
+    if !is_date(date) || !matches!(text.as_bytes()[10], b'T' | b' ') {
+        return false;
+    }
+    let Some((clock, rest)) = time.split_at_checked(8) else { return false };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|char: char| char.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    is_clock(clock) && is_zone(zone)
+}
+
+fn is_clock(text: &str) -> bool {
+    let &[h1, h2, b':', m1, m2, b':', s1, s2] = text.as_bytes() else { return false };
+    below(&[h1, h2], 24) && below(&[m1, m2], 60) && below(&[s1, s2], 60)
+}
+
+fn is_zone(text: &str) -> bool {
+    match *text.as_bytes() {
+        [] | [b'Z'] => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => below(&[h1, h2], 24) && below(&[m1, m2], 60),
+        _ => false,
+    }
+}
+
+/// What SQLite would read as a number when it converts a text for a column of numeric affinity.
+pub fn looks_numeric_to_sqlite(text: &str) -> bool {
+    let text = text.trim_matches(|char: char| char.is_ascii_whitespace() || char == '\x0b');
+    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+    text.starts_with(|char: char| char.is_ascii_digit() || char == '.') && text.parse::<f64>().is_ok()
+}
+
+fn is_whole(text: &str) -> bool {
+    text == "0" || (is_digits(text) && !text.starts_with('0'))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The digits from the first that isn't 0.
+fn significant_digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').count()
+}
+
+fn below(digits: &[u8], limit: u32) -> bool {
+    decimal(digits).is_some_and(|number| number < limit)
+}
+
+fn decimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
+    let leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_one_whose_text_comes_back() {
+        for text in ["0", "7", "-1", "9223372036854775807", "-9223372036854775808"] {
+            assert_eq!(integer(text).unwrap().to_string(), text);
+        }
+        for text in ["", "-", "-0", "+1", "007", "00417", " 1", "1 ", "1.0", "1e5", "9223372036854775808", "٣", "--1"]
+        {
+            assert_eq!(integer(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_real_is_one_that_keeps_every_digit() {
+        for text in ["0.5", "-12.50", "0.000000000000000000123", "123456789012.345"] {
+            assert!(real(text).is_some(), "{text}");
+        }
+        for text in ["1", ".5", "1.", "01.5", "1e5", "+1.5", "NaN", "inf", "0.1234567890123456", "1,5", "1.5.2"] {
+            assert_eq!(real(text), None, "{text}");
+        }
+    }
+
+    // fault 57, fault 62
+    #[test]
+    fn a_number_is_finite_and_well_formed() {
+        assert_eq!(number("1e5"), Some(100_000.0));
+        assert_eq!(number("-1.5E-2"), Some(-0.015));
+        for text in ["1e400", "NaN", "inf", "infinity", "1e", "e5", "0x10", "1_000", "00.5", "1.e5"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert_eq!(exact_number("1234567890123456e1"), None);
+    }
+
+    // fault 57
+    #[test]
+    fn a_date_is_a_day_that_exists() {
+        for text in ["2026-11-22", "2024-02-29", "2000-02-29", "0001-01-01"] {
+            assert!(is_date(text), "{text}");
+        }
+        for text in ["2026-02-30", "2026-02-29", "1900-02-29", "2026-13-01", "2026-00-01", "2026-01-00", "0000-01-01"] {
+            assert!(!is_date(text), "{text}");
+        }
+        for text in ["", "2026-1-1", "22.11.2026", "11/22/2026", "2026-11-22 ", "20261122", "2026-11-2x"] {
+            assert!(!is_date(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_iso_8601() {
+        for text in [
+            "2026-11-22T03:04:05",
+            "2026-11-22 03:04:05",
+            "2026-11-22T03:04:05.123456789Z",
+            "2026-11-22T03:04:05+01:00",
+            "2026-11-22 23:59:59.5-11:30",
+        ] {
+            assert!(is_timestamp(text), "{text}");
+        }
+        for text in [
+            "2026-11-22",
+            "2026-11-22T24:00:00",
+            "2026-11-22T03:60:00",
+            "2026-11-22T03:04:60",
+            "2026-02-30T03:04:05",
+            "2026-11-22T03:04",
+            "2026-11-22T03:04:05.",
+            "2026-11-22T03:04:05.Z",
+            "2026-11-22T03:04:05+0100",
+            "2026-11-22T03:04:05 Z",
+            "2026-11-22x03:04:05",
+            "2026-11-2üT03:04:05",
+        ] {
+            assert!(!is_timestamp(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The load marker: a row beside the imported rows, written in their transaction, that proves a file is in.
+//!
+//! `_importerd_files` is for operators too: `SELECT * FROM orders JOIN _importerd_files f ON f.id = _file_id`.
+//! A name that isn't UTF-8 is stored as a BLOB of its bytes, any other as TEXT.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rusqlite::types::{FromSqlError, ToSqlOutput, Type as SqlType, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::file::{Digest, FileId, Identity};
+
+/// The tables whose names start with this are ours.
+pub const OURS: &str = "_importerd_";
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS _importerd_files (
+        id INTEGER PRIMARY KEY,
+        folder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        blake3 TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        rejects INTEGER NOT NULL,
+        table_name TEXT NOT NULL,
+        committed_at TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        born_ns INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
+    CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
+    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);";
+
+macro_rules! select {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, name, rows, blake3, committed_at, device, inode, born_ns, size, mtime_ns ",
+            "FROM _importerd_files WHERE ",
+            $where
+        )
+    };
+}
+
+/// Proof that a file was imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// The number under which it was imported; its rows have it as `_file_id`.
+    pub id: FileId,
+    /// What it was called.
+    pub name: OsString,
+    /// How many rows it brought.
+    pub rows: u64,
+    /// The hash of its bytes.
+    pub blake3: Digest,
+    /// When, in UTC: `2026-11-22T03:04:05.678Z`.
+    pub committed_at: String,
+    /// Which file it was.
+    pub identity: Identity,
+}
+
+/// Makes the table of markers when it isn't there.
+pub fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(CREATE)
+}
+
+/// Writes a marker. `false`: one with its number is there already.
+pub fn insert(connection: &Connection, folder: &str, table: &str, marker: &Marker) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO _importerd_files (id, folder, name, size, blake3, rows, rejects, table_name, committed_at,
+        device, inode, born_ns, mtime_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12)
+        ON CONFLICT (id) DO NOTHING";
+    let identity = &marker.identity;
+    let inserted = connection.prepare_cached(sql)?.execute((
+        marker.id.0,
+        folder,
+        name_sql(&marker.name),
+        identity.size.cast_signed(),
+        marker.blake3.to_string(),
+        marker.rows.cast_signed(),
+        table,
+        &marker.committed_at,
+        identity.device.cast_signed(),
+        identity.inode.cast_signed(),
+        identity.born_ns,
+        identity.mtime_ns,
+    ))?;
+    Ok(inserted == 1)
+}
+
+/// The marker with this number.
+///
+/// # Errors
+///
+/// The table of markers isn't there, or can't be read.
+pub fn by_id(connection: &Connection, id: FileId) -> rusqlite::Result<Option<Marker>> {
+    first(connection, select!("id = ?1"), (id.0,))
+}
+
+/// The marker of this very file. The device is a hint: it only prefers one of two.
+pub fn by_identity(connection: &Connection, folder: &str, file: &Identity) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!(
+        "folder = ?1 AND inode = ?2 AND born_ns = ?3 AND size = ?4 AND mtime_ns = ?5 ORDER BY device = ?6 DESC, id DESC"
+    );
+    let (inode, size, device) = (file.inode.cast_signed(), file.size.cast_signed(), file.device.cast_signed());
+    first(connection, sql, (folder, inode, file.born_ns, size, file.mtime_ns, device))
+}
+
+/// The first file of this folder with these bytes, other than this one.
+pub fn by_content(
+    connection: &Connection,
+    folder: &str,
+    digest: Digest,
+    other_than: FileId,
+) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!("folder = ?1 AND blake3 = ?2 AND id <> ?3 ORDER BY id");
+    first(connection, sql, (folder, digest.to_string(), other_than.0))
+}
+
+/// The first file of this folder with this name, other than this one.
+pub fn by_name(
+    connection: &Connection,
+    folder: &str,
+    name: &OsStr,
+    other_than: FileId,
+) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!("folder = ?1 AND name = ?2 AND id <> ?3 ORDER BY id");
+    first(connection, sql, (folder, name_sql(name), other_than.0))
+}
+
+/// The markers of this folder from a number on, oldest first.
+pub fn from_id(connection: &Connection, folder: &str, from: FileId) -> rusqlite::Result<Vec<Marker>> {
+    let mut query = connection.prepare_cached(select!("folder = ?1 AND id >= ?2 ORDER BY id"))?;
+    query.query_map((folder, from.0), read)?.collect()
+}
+
+fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {
+    connection.prepare_cached(sql)?.query_row(params, read).optional()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Marker> {
+    let name = row.get_ref(1)?.as_bytes()?.to_vec();
+    let hex = row.get_ref(3)?.as_str()?;
+    let blake3 = blake3::Hash::from_hex(hex).map_err(|error| {
+        let error = FromSqlError::Other(Box::new(error));
+        rusqlite::Error::FromSqlConversionFailure(3, SqlType::Text, Box::new(error))
+    })?;
+    let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(Marker {
+        id: FileId(row.get(0)?),
+        name: OsString::from_vec(name),
+        rows: unsigned(2)?,
+        blake3: Digest(*blake3.as_bytes()),
+        committed_at: row.get(4)?,
+        identity: Identity {
+            device: unsigned(5)?,
+            inode: unsigned(6)?,
+            born_ns: row.get(7)?,
+            size: unsigned(8)?,
+            mtime_ns: row.get(9)?,
+        },
+    })
+}
+
+fn name_sql(name: &OsStr) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match name.to_str() {
+        Some(text) => ValueRef::Text(text.as_bytes()),
+        None => ValueRef::Blob(name.as_bytes()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker(id: i64, name: &[u8]) -> Marker {
+        Marker {
+            id: FileId(id),
+            name: OsStr::from_bytes(name).to_owned(),
+            rows: 7,
+            blake3: Digest([u8::try_from(id).unwrap(); 32]),
+            committed_at: "2026-11-22T03:04:05.678Z".to_owned(),
+            identity: Identity { device: u64::MAX, inode: u64::MAX - 1, born_ns: -5, size: 12, mtime_ns: 99 },
+        }
+    }
+
+    // fault 25, fault 85
+    #[test]
+    fn a_marker_comes_back_as_it_was_written_whatever_the_name() {
+        let connection = Connection::open_in_memory().unwrap();
+        prepare(&connection).unwrap();
+        let odd = marker(1, b"a\xff\n\x1b.csv");
+        assert!(insert(&connection, "orders", "t", &odd).unwrap());
+        assert!(!insert(&connection, "orders", "t", &odd).unwrap());
+        assert_eq!(by_id(&connection, FileId(1)).unwrap(), Some(odd.clone()));
+        assert_eq!(by_name(&connection, "orders", &odd.name, FileId(9)).unwrap(), Some(odd.clone()));
+        assert_eq!(by_name(&connection, "orders", &odd.name, FileId(1)).unwrap(), None);
+        assert_eq!(by_name(&connection, "other", &odd.name, FileId(9)).unwrap(), None);
+        assert_eq!(by_content(&connection, "orders", odd.blake3, FileId(9)).unwrap(), Some(odd));
+    }
+
+    #[test]
+    fn another_device_number_is_still_the_same_file() {
+        let connection = Connection::open_in_memory().unwrap();
+        prepare(&connection).unwrap();
+        let file = marker(1, b"a.csv");
+        insert(&connection, "orders", "t", &file).unwrap();
+        let moved = Identity { device: 3, ..file.identity };
+        assert_eq!(by_identity(&connection, "orders", &moved).unwrap(), Some(file.clone()));
+        let grown = Identity { size: 13, ..file.identity };
+        assert_eq!(by_identity(&connection, "orders", &grown).unwrap(), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! import: a file's rows into a database table, all of them or none, once.
+//!
+//! ```text
+//! file ─ source ─ reader ─┬─ csv (dialect) ─┬─ record ─ check ─ Checked ─┬─ insert ─ table
+//!        bytes, hash      └─ ndjson ────────┘    │  header, layout, value └─ marker
+//!                                                └─ infer: when there is no table yet
+//!        └───────────── process: in memory ──────────────────┘└─ commit: one transaction ─┘
+//! ```
+//!
+//! **The table is the contract.** A file is matched with its columns by name and checked against their types
+//! before SQLite sees a value; where the table isn't there, the first file that has rows makes it. A
+//! file of zero bytes, or with no row below its header, is a success with 0 rows that touches no table.
+//!
+//! **Every row says where it came from**: tables that we make have `_file_id` and `_line`. A table that the user made
+//! without these two is filled without them; its files can still be found in `_importerd_files`, their rows
+//! can't.
+//!
+//! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
+//! read a second time inside the transaction.
+
+mod source;
+
+mod csv;
+mod dialect;
+mod header;
+mod ndjson;
+mod reader;
+mod record;
+
+mod infer;
+mod literal;
+mod shown;
+mod value;
+
+mod check;
+mod layout;
+mod rows;
+mod table;
+
+mod commit;
+mod database;
+mod insert;
+mod marker;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+pub use check::Checked;
+pub use database::{Database, Databases};
+pub use marker::{Marker, by_id as marker_by_id};
+pub use rows::KEPT_BYTES_MAX;
+pub use source::RECORD_BYTES_MAX;
+
+use crate::fault::{Fault, Reason};
+use crate::file::{FileId, Identity};
+use crate::settings;
+use check::{Content, Inferred};
+use database::lock;
+use layout::Layout;
+use reader::Reader;
+use table::Table;
+
+/// How one folder imports. Shared by all Processors.
+pub struct Import {
+    folder: String,
+    table: String,
+    format: Option<settings::Format>,
+    database: Arc<Database>,
+    /// The delimiter of this folder's files, from the first that was committed.
+    delimiter: Mutex<Option<u8>>,
+    /// The layout of the last file: the next one's, most of the time.
+    layout: Mutex<Option<Arc<Layout>>>,
+}
+
+/// A checked file, to be committed.
+#[derive(Debug)]
+pub struct Load {
+    /// The ledger's number; its rows carry it as `_file_id`.
+    pub id: FileId,
+    /// What it is called.
+    pub name: OsString,
+    /// Which file it is.
+    pub identity: Identity,
+    /// Its bytes, sealed.
+    pub file: File,
+    /// What process found.
+    pub checked: Checked,
+    /// Which files count as already imported.
+    pub duplicates: settings::Duplicates,
+}
+
+/// What became of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its rows and its marker are durably in.
+    Loaded {
+        /// How many rows.
+        rows: u64,
+    },
+    /// Nothing was done: by the folder's policy it is in already.
+    Duplicate {
+        /// The first one.
+        of: Marker,
+    },
+    /// Nothing of it is in, and its batch went on without it. The fault's class says what is next.
+    Refused(Fault),
+}
+
+impl fmt::Debug for Import {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = (&self.folder, &self.table, self.database.path());
+        f.debug_tuple("Import").field(&target).finish()
+    }
+}
+
+impl Import {
+    /// For one folder, into this database.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Fatal`] for a table name that is SQLite's or ours.
+    pub fn new(folder: &str, settings: &settings::Import, database: Arc<Database>) -> Result<Self, Fault> {
+        let table = settings.table.to_ascii_lowercase();
+        if table.is_empty()
+            || table.contains('\0')
+            || ["sqlite_", marker::OURS].iter().any(|taken| table.starts_with(taken))
+        {
+            let text = format!("folder {folder}: no table can be called {}", shown::value(&settings.table));
+            let hint = "names that start with sqlite_ or _importerd_ are taken";
+            return Err(Fault::Fatal(Reason::new("bad_table", text).hint(hint)));
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            table: settings.table.clone(),
+            format: settings.format,
+            database,
+            delimiter: Mutex::new(None),
+            layout: Mutex::new(None),
+        })
+    }
+
+    /// As [`Self::new`], into the database file at this absolute path, which no other folder uses.
+    ///
+    /// # Errors
+    ///
+    /// Also when the database can't be opened.
+    pub fn open(folder: &str, settings: &settings::Import, database: &Path) -> Result<Self, Fault> {
+        Self::new(folder, settings, Databases::default().open(database)?)
+    }
+
+    /// Reads the file from its start to its end and checks every row against the table, or finds the table that it
+    /// needs. Changes nothing outside memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Permanent`] with the place of the first row that doesn't fit.
+    pub fn process(&self, file: &File, name: &OsStr) -> Result<Checked, Fault> {
+        let table = self.database.table(&self.table)?;
+        let checked = self.check(file, name, table.as_ref())?;
+        if let (Content::Rows { layout, .. }, Some(_)) = (&checked.content, table) {
+            *lock(&self.layout) = Some(Arc::clone(layout));
+        }
+        Ok(checked)
+    }
+
+    /// Looks up whether a file found in active/ was imported, by this folder and its identity. With
+    /// `duplicates = "allow"`, compare [`Marker::id`] too: an operator may have moved an archived file back.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    pub fn marker(&self, identity: &Identity) -> Result<Option<Marker>, Fault> {
+        self.database.read(|connection| marker::by_identity(connection, &self.folder, identity))
+    }
+
+    /// The markers of this folder from a number on: what a ledger that lost its last entries has to learn.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    pub fn markers_from(&self, from: FileId) -> Result<Vec<Marker>, Fault> {
+        self.database.read(|connection| marker::from_id(connection, &self.folder, from))
+    }
+
+    /// Checks against this table. `None`: it isn't there.
+    fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
+        let delimiter = *lock(&self.delimiter);
+        let open = || Reader::open(file, name, self.format, delimiter);
+        if let Some(table) = table {
+            let known = lock(&self.layout).clone();
+            return check::against(&mut open()?, table, known);
+        }
+        match check::infer(&mut open()?, &self.table)? {
+            Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
+            Inferred::Small(table) => {
+                let checked = check::against(&mut open()?, &table, None)?;
+                Ok(Checked { new_table: true, ..checked })
+            }
+        }
+    }
+}

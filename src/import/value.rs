@@ -1,0 +1,247 @@
+//! Column types, and the values that a cell becomes in a column of a type.
+
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
+use super::record::Cell;
+use super::{literal, shown};
+use crate::fault::Reason;
+
+/// What goes into the database.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'r> {
+    /// No value.
+    Null,
+    /// An integer; 0 or 1 for a boolean.
+    Integer(i64),
+    /// A real number, finite.
+    Real(f64),
+    /// A text; dates and timestamps as the file has them.
+    Text(&'r str),
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(integer) => ValueRef::Integer(integer),
+            Self::Real(real) => ValueRef::Real(real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// 64 bits, signed.
+    Integer,
+    /// 64 bits, floating.
+    Real,
+    /// 0 and 1 in the database.
+    Boolean,
+    /// `YYYY-MM-DD`
+    Date,
+    /// `YYYY-MM-DD HH:MM:SS` and its variants of ISO 8601.
+    Timestamp,
+    /// Any text.
+    Text,
+    /// `NUMERIC`, `DECIMAL`: an integer or a real number, each value for itself.
+    Number,
+    /// A declared type that SQLite gives numeric affinity without our knowing it (`STRING`, `UUID`):
+    /// any value that this affinity leaves as it is.
+    Untyped,
+}
+
+impl Type {
+    /// Of a column declared with this type: SQLite's rules of affinity, and the names that it
+    /// doesn't know but people use.
+    pub fn of_declared(declared: &str) -> Self {
+        let declared = declared.to_ascii_uppercase();
+        let names = |names: &[&str]| names.iter().any(|name| declared.contains(name));
+        match () {
+            () if names(&["INT"]) => Self::Integer,
+            () if names(&["CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty() => Self::Text,
+            () if names(&["REAL", "FLOA", "DOUB"]) => Self::Real,
+            () if names(&["BOOL"]) => Self::Boolean,
+            () if names(&["TIMESTAMP", "DATETIME"]) => Self::Timestamp,
+            () if names(&["DATE"]) => Self::Date,
+            () if names(&["NUMERIC", "DECIMAL", "NUMBER", "MONEY"]) => Self::Number,
+            () => Self::Untyped,
+        }
+    }
+
+    /// How a table that we make declares it.
+    pub fn declared(self) -> &'static str {
+        match self {
+            Self::Integer => "INTEGER",
+            Self::Real => "REAL",
+            Self::Boolean => "BOOLEAN",
+            Self::Date => "DATE",
+            Self::Timestamp => "TIMESTAMP",
+            Self::Number => "NUMERIC",
+            Self::Text | Self::Untyped => "TEXT",
+        }
+    }
+
+    /// The value of this cell in a column of this type. `None`: it isn't one; [`Self::misfit`]
+    /// says why. (Apart from it, since this runs for every cell.)
+    #[inline]
+    pub fn read(self, cell: Cell<'_>) -> Option<Value<'_>> {
+        let text = match cell {
+            Cell::Null => return Some(Value::Null),
+            Cell::Field(text) => return self.read_text(text),
+            Cell::String(text) => match self {
+                Self::Text | Self::Date | Self::Timestamp | Self::Untyped => return self.read_text(text),
+                _ => return None,
+            },
+            Cell::Boolean(text) | Cell::Number(text) | Cell::Nested(text) => text,
+        };
+        match (self, cell) {
+            (Self::Text, _) => Some(Value::Text(text)),
+            (Self::Untyped, _)
+            | (Self::Boolean, Cell::Boolean(_))
+            | (Self::Integer | Self::Real | Self::Number, Cell::Number(_)) => self.read_text(text),
+            _ => None,
+        }
+    }
+
+    fn read_text(self, text: &str) -> Option<Value<'_>> {
+        match self {
+            Self::Text => Some(Value::Text(text)),
+            Self::Integer => literal::integer(text).map(Value::Integer),
+            Self::Real => match literal::integer(text) {
+                Some(integer) if !literal::fits_real(integer) => None,
+                _ => literal::number(text).map(Value::Real),
+            },
+            Self::Boolean => match text {
+                "0" => Some(Value::Integer(0)),
+                "1" => Some(Value::Integer(1)),
+                _ => literal::boolean(text).map(|boolean| Value::Integer(i64::from(boolean))),
+            },
+            Self::Date => literal::is_date(text).then_some(Value::Text(text)),
+            Self::Timestamp => literal::is_timestamp(text).then_some(Value::Text(text)),
+            Self::Number => {
+                literal::integer(text).map(Value::Integer).or_else(|| literal::exact_number(text).map(Value::Real))
+            }
+            Self::Untyped => match literal::integer(text) {
+                Some(integer) => Some(Value::Integer(integer)),
+                None => (!literal::looks_numeric_to_sqlite(text)).then_some(Value::Text(text)),
+            },
+        }
+    }
+
+    /// Why [`Self::read`] found no value in this cell.
+    pub fn misfit(self, cell: Cell<'_>) -> Reason {
+        let text = shown::value(cell.text().unwrap_or_default());
+        let kind = match cell {
+            Cell::Null | Cell::Field(_) | Cell::Number(_) => "",
+            Cell::String(_) => "the JSON string ",
+            Cell::Boolean(_) => "the JSON boolean ",
+            Cell::Nested(_) => "the JSON value ",
+        };
+        let reason = |code, why: &str| Reason::new(code, format!("{kind}{text} {why}"));
+        let digits = cell.text().filter(|_| kind.is_empty()).map(|text| text.strip_prefix('-').unwrap_or(text));
+        let digits = digits.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+        let as_text = "if the column is to hold such codes, declare it TEXT";
+        match (self, digits) {
+            (Self::Integer | Self::Number, Some(digits)) if digits.len() > 1 && digits.starts_with('0') => {
+                reason("would_change", "is not a plain integer: its leading zero would be lost").hint(as_text)
+            }
+            (Self::Integer, Some("0")) => reason("would_change", "is not a plain integer: its sign would be lost"),
+            (Self::Integer, Some(_)) => reason("out_of_range", "does not fit an integer of 64 bits").hint(as_text),
+            (Self::Real, Some(digits)) if !digits.starts_with('0') => {
+                reason("would_change", "has more digits than a real number keeps").hint(as_text)
+            }
+            (Self::Number, _) if cell.text().and_then(literal::number).is_some() => {
+                reason("would_change", "has more digits than a number keeps").hint(as_text)
+            }
+            (Self::Untyped, _) => {
+                reason("would_change", "would be turned into a number by the column's declared type").hint(as_text)
+            }
+            (Self::Integer, None) => reason("wrong_type", "is not an integer"),
+            (Self::Real, _) => reason("wrong_type", "is not a real number"),
+            (Self::Boolean, _) => reason("wrong_type", "is not a boolean (true, false, 1 or 0)"),
+            (Self::Date, _) => reason("wrong_type", "is not a date (YYYY-MM-DD, a day that exists)"),
+            (Self::Timestamp, _) => reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)"),
+            (Self::Number | Self::Text, _) => reason("wrong_type", "is not a number"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: Type, text: &str) -> Result<Value<'_>, String> {
+        kind.read(Cell::Field(text)).ok_or_else(|| kind.misfit(Cell::Field(text)).to_string())
+    }
+
+    #[test]
+    fn a_declared_type_is_known_by_its_name() {
+        for (declared, kind) in [
+            ("INTEGER", Type::Integer),
+            ("bigint", Type::Integer),
+            ("VARCHAR(20)", Type::Text),
+            ("", Type::Text),
+            ("double precision", Type::Real),
+            ("boolean", Type::Boolean),
+            ("DATE", Type::Date),
+            ("DATETIME", Type::Timestamp),
+            ("TIMESTAMP WITH TIME ZONE", Type::Timestamp),
+            ("DECIMAL(10,2)", Type::Number),
+            ("UUID", Type::Untyped),
+        ] {
+            assert_eq!(Type::of_declared(declared), kind, "{declared}");
+        }
+    }
+
+    #[test]
+    fn what_we_declare_is_what_we_read_back() {
+        for kind in [Type::Integer, Type::Real, Type::Boolean, Type::Date, Type::Timestamp, Type::Text, Type::Number] {
+            assert_eq!(Type::of_declared(kind.declared()), kind);
+        }
+    }
+
+    #[test]
+    fn a_value_that_fits_is_taken() {
+        assert_eq!(field(Type::Real, "1e5"), Ok(Value::Real(1e5)));
+        assert_eq!(field(Type::Real, "12"), Ok(Value::Real(12.0)));
+        assert_eq!(field(Type::Real, "0.30000000000000004"), Ok(Value::Real(0.1 + 0.2)));
+        assert_eq!(field(Type::Boolean, "TRUE"), Ok(Value::Integer(1)));
+        assert_eq!(field(Type::Boolean, "0"), Ok(Value::Integer(0)));
+        assert_eq!(field(Type::Number, "12"), Ok(Value::Integer(12)));
+        assert_eq!(field(Type::Number, "12.50"), Ok(Value::Real(12.5)));
+        assert_eq!(field(Type::Untyped, "550e8400-e29b"), Ok(Value::Text("550e8400-e29b")));
+        assert_eq!(Type::Integer.read(Cell::Null), Some(Value::Null));
+        assert_eq!(Type::Text.read(Cell::Number("1e400")), Some(Value::Text("1e400")));
+        assert_eq!(Type::Date.read(Cell::String("2026-11-22")), Some(Value::Text("2026-11-22")));
+    }
+
+    // fault 57, fault 62
+    #[test]
+    fn a_value_that_does_not_fit_says_why() {
+        for (kind, text, why) in [
+            (Type::Integer, "12,x", r#""12,x" is not an integer"#),
+            (Type::Integer, "", r#""" is not an integer"#),
+            (Type::Integer, "00417", r#""00417" is not a plain integer: its leading zero would be lost"#),
+            (Type::Integer, "-0", r#""-0" is not a plain integer: its sign would be lost"#),
+            (Type::Integer, "9223372036854775808", r#""9223372036854775808" does not fit an integer of 64 bits"#),
+            (Type::Real, "12,x", r#""12,x" is not a real number"#),
+            (Type::Real, "NaN", r#""NaN" is not a real number"#),
+            (Type::Real, "1e400", r#""1e400" is not a real number"#),
+            (Type::Real, "9007199254740993", r#""9007199254740993" has more digits than a real number keeps"#),
+            (Type::Number, "1234567890.1234567", r#""1234567890.1234567" has more digits than a number keeps"#),
+            (Type::Boolean, "yes", r#""yes" is not a boolean (true, false, 1 or 0)"#),
+            (Type::Date, "2026-02-30", r#""2026-02-30" is not a date (YYYY-MM-DD, a day that exists)"#),
+            (Type::Timestamp, "noon", r#""noon" is not a timestamp (YYYY-MM-DD HH:MM:SS)"#),
+            (Type::Untyped, "00417", r#""00417" would be turned into a number by the column's declared type"#),
+            (Type::Untyped, " 1.50 ", r#"" 1.50 " would be turned into a number by the column's declared type"#),
+        ] {
+            assert_eq!(field(kind, text).unwrap_err(), why);
+        }
+        let cell = Cell::String("12");
+        assert_eq!(Type::Integer.read(cell), None);
+        assert_eq!(Type::Integer.misfit(cell).to_string(), r#"the JSON string "12" is not an integer"#);
+    }
+}
