@@ -17,6 +17,7 @@ pub mod settings;
 
 pub mod folder;
 pub mod import;
+pub mod ledger;
 pub mod run;
 
 pub mod log;

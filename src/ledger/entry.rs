@@ -1,0 +1,113 @@
+//! What is entered for a file when its state changes.
+
+use std::ffi::OsStr;
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::row::{identity_columns, name_column};
+use super::state::State;
+use crate::fault::Reason;
+use crate::file::{Digest, FileId, Identity};
+
+/// A file's row, as it stands from now on.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    /// Its number.
+    pub id: FileId,
+    /// Its folder.
+    pub folder: &'a str,
+    /// Its name.
+    pub name: &'a OsStr,
+    /// Which file it is.
+    pub identity: Identity,
+    /// The hash of its bytes, when they were read.
+    pub blake3: Option<Digest>,
+    /// Where it stands.
+    pub state: State,
+    /// Attempts charged.
+    pub attempts: u32,
+    /// How often it was deferred.
+    pub deferrals: u32,
+    /// How many rows went in.
+    pub rows: Option<u64>,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+    /// Not to be tried before.
+    pub retry_at: Option<Timestamp>,
+    /// Where it lies, or will lie, relative to the folder.
+    pub place: Option<String>,
+    /// Why it stands there.
+    pub reason: Option<&'a Reason>,
+    /// The file that it is a duplicate of.
+    pub duplicate_of: Option<FileId>,
+    /// What a command produced, as JSON.
+    pub results: Option<String>,
+    /// The attempt that came to nothing, when one did.
+    pub failure: Option<Failure<'a>>,
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug, Clone)]
+pub struct Failure<'a> {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Why.
+    pub reason: &'a Reason,
+    /// The end of what a command wrote to its standard error.
+    pub stderr: &'a [u8],
+}
+
+const UPSERT: &str = "
+INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, blake3, state, attempts, deferrals, rows,
+  claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
+ON CONFLICT (id) DO UPDATE SET name = ?3, device = ?4, inode = ?5, born_ns = ?6, size = ?7, mtime_ns = ?8, blake3 = ?9,
+  state = ?10, attempts = ?11, deferrals = ?12, rows = ?13, claimed_at_us = ?14, changed_at_us = ?15, retry_at_us = ?16,
+  place = ?17, reason_code = ?18, reason = ?19, hint = ?20, duplicate_of = ?21, results = ?22";
+
+const FAILURE: &str = "INSERT INTO failure (file_id, attempt, at_us, code, reason, stderr) VALUES (?, ?, ?, ?, ?, ?)";
+
+impl Entry<'_> {
+    pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let now = Timestamp::now().as_microsecond();
+        let (inode, born, size, mtime) = identity_columns(&self.identity);
+        transaction.prepare_cached(UPSERT)?.execute(params![
+            self.id.0,
+            self.folder,
+            name_column(self.name),
+            self.identity.device.cast_signed(),
+            inode,
+            born,
+            size,
+            mtime,
+            self.blake3.map(|digest| digest.0),
+            self.state.name(),
+            self.attempts,
+            self.deferrals,
+            self.rows.map(u64::cast_signed),
+            self.claimed_at.as_microsecond(),
+            now,
+            self.retry_at.map(Timestamp::as_microsecond),
+            self.place,
+            self.reason.map(|reason| reason.code),
+            self.reason.map(ToString::to_string),
+            self.reason.and_then(|reason| reason.hint.as_deref()),
+            self.duplicate_of.map(|id| id.0),
+            self.results,
+        ])?;
+        if let Some(failure) = &self.failure {
+            let stderr = (!failure.stderr.is_empty()).then_some(failure.stderr);
+            let reason = failure.reason;
+            transaction.prepare_cached(FAILURE)?.execute(params![
+                self.id.0,
+                failure.attempt,
+                now,
+                reason.code,
+                reason.to_string(),
+                stderr
+            ])?;
+        }
+        Ok(())
+    }
+}

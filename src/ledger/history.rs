@@ -1,0 +1,350 @@
+//! Questions to the ledger by those who only read: `status`, `ls`, `explain`, `events`.
+//!
+//! They may be asked while a daemon writes, when none runs, and by another user than the daemon's: nothing
+//! is locked, made or changed.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Params, params};
+
+use super::read_only::{self, ReadOnly};
+use super::row::{identity_columns, name_column, timestamp};
+use super::{FILE_NAME, Row, State, schema};
+use crate::events::{Event, Kind};
+use crate::fault::Reason;
+use crate::file::{FileId, Identity};
+
+/// The ledger, opened for reading.
+#[derive(Debug)]
+pub struct History {
+    path: PathBuf,
+    connection: Connection,
+    frozen: bool,
+}
+
+/// Which files are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// Of this folder only.
+    pub folder: Option<&'a str>,
+    /// In one of these states.
+    pub states: &'a [State],
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Of this folder only.
+    pub folder: Option<&'a str>,
+    /// Of this kind only.
+    pub kind: Option<Kind>,
+}
+
+/// How many files of a folder came to a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The folder.
+    pub folder: String,
+    /// The state.
+    pub state: State,
+    /// How many files.
+    pub files: u64,
+    /// How many rows they brought.
+    pub rows: u64,
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// Why, as a stable word.
+    pub code: String,
+    /// Why.
+    pub reason: String,
+    /// The end of what a command wrote to its standard error.
+    pub stderr: Option<Vec<u8>>,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in the order of events; later ones have higher numbers.
+    pub number: i64,
+    /// [`Event::to_json`] of it.
+    pub json: String,
+}
+
+type Answer<T> = Result<T, Reason>;
+
+impl History {
+    /// Opens the ledger of a state directory. `None`: there is none yet.
+    ///
+    /// # Errors
+    /// It can't be read by this user (code `no_permission`), or is no ledger of this version.
+    pub fn open(state_directory: &Path) -> Answer<Option<Self>> {
+        let path = state_directory.join(FILE_NAME);
+        if let Err(error) = std::fs::File::open(&path) {
+            return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(unreadable(&path, &error)) };
+        }
+        let open = || {
+            let ReadOnly { connection, frozen } = read_only::open(&path)?;
+            Ok(schema::is_ours(&connection)?.then_some((connection, frozen)))
+        };
+        let opened = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
+        Ok(opened.map(|(connection, frozen)| Self { path: path.clone(), connection, frozen }))
+    }
+
+    /// Nobody wrote the ledger when it was opened; what was written since is not seen. Then open it again.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Answer<T> {
+        question(&self.connection).map_err(|error| unusable(&self.path, &error))
+    }
+
+    fn rows(&self, sql: &str, params: impl Params) -> Answer<Vec<Row>> {
+        self.ask(|connection| connection.prepare_cached(sql)?.query_map(params, Row::read)?.collect())
+    }
+
+    /// The file with this number.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_id(&self, id: FileId) -> Answer<Option<Row>> {
+        Ok(self.rows(schema::BY_ID, [id.0])?.pop())
+    }
+
+    /// The files of this name in any folder, the latest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_name(&self, name: &OsStr) -> Answer<Vec<Row>> {
+        self.rows("SELECT * FROM file WHERE name = ? ORDER BY id DESC", [name_column(name)])
+    }
+
+    /// This very file, whatever it was called.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_identity(&self, folder: &str, file: &Identity) -> Answer<Option<Row>> {
+        let (inode, born, size, mtime) = identity_columns(file);
+        Ok(self.rows(schema::BY_IDENTITY, params![folder, inode, born, size, mtime])?.pop())
+    }
+
+    /// The folder's files in one state, oldest first; none for [`State::Archived`] and [`State::Duplicate`], which are
+    /// without end.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn in_state(&self, folder: &str, state: State) -> Answer<Vec<Row>> {
+        self.rows(schema::IN_STATE, [folder, state.name()])
+    }
+
+    /// The files that came last to one of the states, the latest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn latest(&self, selection: &Selection<'_>) -> Answer<Vec<Row>> {
+        let states = serde_json::json!(selection.states.iter().map(|state| state.name()).collect::<Vec<_>>());
+        let sql = "SELECT * FROM file WHERE state IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR folder = ?2)
+            ORDER BY changed_at_us DESC, id DESC LIMIT ?3";
+        self.rows(sql, params![states.to_string(), selection.folder, selection.limit])
+    }
+
+    /// How many files came to each state since then, by folder.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn tallies_since(&self, since: Timestamp) -> Answer<Vec<Tally>> {
+        let sql = "SELECT folder, state, count(*), coalesce(sum(rows), 0) FROM file
+            WHERE changed_at_us >= ? GROUP BY folder, state";
+        let tally = |row: &rusqlite::Row<'_>| {
+            let (state, files, rows) = (row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
+            let (files, rows) = (files.cast_unsigned(), rows.cast_unsigned());
+            Ok(State::named(&state).map(|state| Ok(Tally { folder: row.get(0)?, state, files, rows })))
+        };
+        self.ask(|connection| {
+            let mut query = connection.prepare_cached(sql)?;
+            let tallies = query.query_map([since.as_microsecond()], tally)?;
+            tallies.filter_map(|tally| tally.and_then(Option::transpose).transpose()).collect()
+        })
+    }
+
+    /// The attempts of a file that came to nothing, in order.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn failures(&self, id: FileId) -> Answer<Vec<Failed>> {
+        let sql = "SELECT attempt, at_us, code, reason, stderr FROM failure WHERE file_id = ? ORDER BY rowid";
+        let failed = |row: &rusqlite::Row<'_>| {
+            Ok(Failed {
+                attempt: row.get(0)?,
+                at: timestamp(row.get(1)?),
+                code: row.get(2)?,
+                reason: row.get(3)?,
+                stderr: row.get(4)?,
+            })
+        };
+        self.ask(|connection| connection.prepare_cached(sql)?.query_map([id.0], failed)?.collect())
+    }
+
+    /// The events about a file, in order.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn events_of(&self, id: FileId) -> Answer<Vec<Stored>> {
+        self.events("SELECT id, json FROM event WHERE file_id = ? ORDER BY id", [id.0])
+    }
+
+    /// The last events of those wanted, in order.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_events(&self, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
+        let sql = "SELECT id, json FROM event WHERE (?1 IS NULL OR folder = ?1) AND (?2 IS NULL OR kind = ?2)
+            ORDER BY id DESC LIMIT ?3";
+        let mut events = self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), limit])?;
+        events.reverse();
+        Ok(events)
+    }
+
+    /// The events wanted that came after this number, in order; at most so many.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn events_after(&self, number: i64, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
+        let sql = "SELECT id, json FROM event WHERE id > ?3 AND (?1 IS NULL OR folder = ?1)
+            AND (?2 IS NULL OR kind = ?2) ORDER BY id LIMIT ?4";
+        self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), number, limit])
+    }
+
+    /// The number of the last event of all, 0 when there is none.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_number(&self) -> Answer<i64> {
+        self.ask(|connection| connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0)))
+    }
+
+    /// The last event about no file that is of one of these kinds, and of this folder where one is named.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_of(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<Event>> {
+        let sql = "SELECT id, json FROM event WHERE file_id IS NULL AND kind = ?1 AND (?2 IS NULL OR folder = ?2)
+            ORDER BY id DESC LIMIT 1";
+        let mut last: Option<Stored> = None;
+        for kind in kinds {
+            let of_kind = self.events(sql, params![kind.name(), folder])?.pop();
+            last = last.into_iter().chain(of_kind).max_by_key(|event| event.number);
+        }
+        Ok(last.and_then(|event| Event::from_json(&event.json).ok()))
+    }
+
+    fn events(&self, sql: &str, params: impl Params) -> Answer<Vec<Stored>> {
+        let stored = |row: &rusqlite::Row<'_>| Ok(Stored { number: row.get(0)?, json: row.get(1)? });
+        self.ask(|connection| connection.prepare_cached(sql)?.query_map(params, stored)?.collect())
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Reason {
+    let code = if error.kind() == io::ErrorKind::PermissionDenied { "no_permission" } else { "ledger" };
+    Reason::new(code, format!("{}: {error}", path.display()))
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> Reason {
+    use rusqlite::ErrorCode as Code;
+    let code = match error.sqlite_error_code() {
+        Some(Code::PermissionDenied | Code::CannotOpen | Code::ReadOnly) => "no_permission",
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => "ledger_corrupt",
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "ledger_locked",
+        _ => "ledger",
+    };
+    Reason::new(code, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Durability, Ledger};
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn where_nothing_was_ever_written_there_is_no_history_and_none_is_made() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(History::open(state.path()).unwrap().is_none());
+        assert!(History::open(&state.path().join("missing")).unwrap().is_none());
+        assert_eq!(names(state.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_reader_of_a_ledger_at_rest_leaves_no_file_behind() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(state.path()).unwrap();
+        ledger.enter(Durability::Flushed, &[], &[Event::new(Kind::DaemonStarted)]).unwrap();
+        drop(ledger);
+        let history = History::open(state.path()).unwrap().unwrap();
+        assert!(history.is_frozen());
+        assert_eq!(history.last_events(&Wanted::default(), 5).unwrap().len(), 1);
+        assert_eq!(names(state.path()), [FILE_NAME]);
+    }
+
+    #[test]
+    fn a_reader_sees_what_a_running_daemon_enters_at_once_and_does_not_hold_it_up() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(state.path()).unwrap();
+        ledger.next_id().unwrap();
+        let history = History::open(state.path()).unwrap().unwrap();
+        assert!(!history.is_frozen());
+        assert_eq!(history.last_number().unwrap(), 0);
+        for number in 1..=3 {
+            ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderPaused).folder("orders")]).unwrap();
+            assert_eq!(history.events_after(number - 1, &Wanted::default(), 9).unwrap().len(), 1);
+        }
+        let other = Wanted { folder: Some("scans"), ..Wanted::default() };
+        assert_eq!(history.events_after(0, &other, 9).unwrap(), []);
+        ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderResumed).folder("orders")]).unwrap();
+        let kinds = [Kind::FolderPaused, Kind::FolderResumed];
+        assert_eq!(history.last_of(&kinds, Some("orders")).unwrap().unwrap().kind, Kind::FolderResumed);
+        assert_eq!(history.last_of(&kinds, Some("scans")).unwrap(), None);
+        drop(ledger);
+        assert_eq!(history.last_number().unwrap(), 4, "it goes on reading when the daemon has ended");
+    }
+
+    #[test]
+    fn a_ledger_that_a_killed_daemon_left_is_read_to_its_last_entry() {
+        let (state, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ledger = Ledger::open(state.path()).unwrap();
+        ledger.enter(Durability::Flushed, &[], &[Event::new(Kind::DaemonStarted)]).unwrap();
+        // What lies on the disk at this moment is what a power cut leaves.
+        for name in names(state.path()).iter().filter(|name| !name.ends_with("-shm")) {
+            std::fs::copy(state.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let history = History::open(copy.path()).unwrap().unwrap();
+        assert_eq!(history.last_number().unwrap(), 1);
+    }
+
+    /// faults 76, 77
+    #[test]
+    fn a_damaged_ledger_is_refused_by_a_reader_too() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join(FILE_NAME), "this is not a database at all, but long enough for one").unwrap();
+        assert_eq!(History::open(state.path()).unwrap_err().code, "ledger_corrupt");
+    }
+}

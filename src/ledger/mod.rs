@@ -1,0 +1,351 @@
+//! The ledger: the record of every file and attempt. It survives restarts and answers `explain`.
+//!
+//! `ledger.db` in the state directory: SQLite, write-ahead log. What a decision rests on (a deferral, a
+//! refusal, the results of a command) is flushed before anything moves. What can be found out again (an
+//! import has its load marker in the target) is written without waiting for the disk.
+
+mod entry;
+pub mod history;
+mod ids;
+pub(crate) mod read_only;
+mod row;
+mod schema;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, ffi, params};
+
+pub use entry::{Entry, Failure};
+pub use row::Row;
+pub use state::State;
+
+use crate::events::Event;
+use crate::fault::{Fault, Reason};
+use crate::file::{Digest, FileId, Identity};
+use ids::Ids;
+
+/// The ledger's file in the state directory.
+pub const FILE_NAME: &str = "ledger.db";
+
+/// The size that the write-ahead log keeps between its checkpoints.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+
+/// What is known when a write returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on disk: a power cut can't undo it.
+    Flushed,
+    /// It survives the end of the process; a power cut may undo it, and recovery finds it out again.
+    Lazy,
+}
+
+/// The ledger, opened for writing by the one daemon that holds the state directory.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+    ids: Ids,
+}
+
+impl Ledger {
+    /// Opens or makes the ledger.
+    ///
+    /// # Errors
+    /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
+    pub fn open(state_directory: &Path) -> Result<Self, Fault> {
+        let path = state_directory.join(FILE_NAME);
+        let open = || -> rusqlite::Result<Connection> {
+            let mut connection = Connection::open(&path)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            // A reader that stays long lets the log grow; afterwards it is cut to this again.
+            connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+            schema::check(&mut connection)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| unusable(&path, &error))?;
+        Ok(Self { path, connection: Mutex::new(connection), ids: Ids::default() })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that no file ever had, nor will have again, whatever happens.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn next_id(&self) -> Result<FileId, Fault> {
+        self.ids
+            .next(|| {
+                let connection = self.connection();
+                set(&connection, Durability::Flushed).and_then(|()| ids::reserve(&connection))
+            })
+            .map_err(|error| self.fault(&error))
+    }
+
+    /// Enters what became of some files, and the events that tell of it, all or none.
+    ///
+    /// # Errors
+    /// The ledger can't be written; nothing is entered.
+    pub fn enter(&self, durability: Durability, entries: &[Entry<'_>], events: &[Event]) -> Result<(), Fault> {
+        if entries.is_empty() && events.is_empty() {
+            return Ok(());
+        }
+        self.write(durability, |transaction| {
+            entries.iter().try_for_each(|entry| entry.write(transaction))?;
+            events.iter().try_for_each(|event| write_event(transaction, event))
+        })
+    }
+
+    /// Enters that these files lie where they stay; or nowhere: then their command took them away.
+    ///
+    /// # Errors
+    /// The ledger can't be written; nothing is entered.
+    pub fn archived(&self, files: &[(FileId, Option<&str>)], events: &[Event]) -> Result<(), Fault> {
+        self.write(Durability::Lazy, |transaction| {
+            let mut update = transaction.prepare_cached(schema::ARCHIVED)?;
+            for (id, place) in files {
+                update.execute(params![id.0, place])?;
+            }
+            events.iter().try_for_each(|event| write_event(transaction, event))
+        })
+    }
+
+    /// Enters what the target says was done, unless the ledger knows more than that the file was
+    /// deferred. Returns whether it was news.
+    ///
+    /// # Errors
+    /// The ledger can't be written; nothing is entered.
+    pub fn learn(&self, entry: &Entry<'_>, event: &Event) -> Result<bool, Fault> {
+        self.write(Durability::Lazy, |transaction| {
+            let mut query = transaction.prepare_cached(schema::STATE)?;
+            let state: Option<String> = query.query_row([entry.id.0], |row| row.get(0)).optional()?;
+            let is_news = state.is_none_or(|state| state == State::Deferred.name());
+            if is_news {
+                entry.write(transaction)?;
+                write_event(transaction, event)?;
+            }
+            Ok(is_news)
+        })
+    }
+
+    /// Enters that a file was found where it stays, unless somebody has entered its place meanwhile.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn found_archived(&self, id: FileId, place: &str) -> Result<(), Fault> {
+        self.write(Durability::Lazy, |transaction| {
+            transaction.prepare_cached(schema::FOUND_ARCHIVED)?.execute(params![id.0, place]).map(drop)
+        })
+    }
+
+    /// Enters that a refused file lies under another name than was chosen for it.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn quarantined_as(&self, id: FileId, place: &str) -> Result<(), Fault> {
+        self.write(Durability::Lazy, |transaction| {
+            transaction.prepare_cached(schema::QUARANTINED_AS)?.execute(params![id.0, place]).map(drop)
+        })
+    }
+
+    /// Enters that results have other names than were planned.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn published(&self, id: FileId, results: &str) -> Result<(), Fault> {
+        self.write(Durability::Lazy, |transaction| {
+            transaction.prepare_cached(schema::PUBLISHED)?.execute(params![id.0, results]).map(drop)
+        })
+    }
+
+    fn write<T>(
+        &self,
+        durability: Durability,
+        story: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        let mut connection = self.connection();
+        let write = || {
+            set(&connection, durability)?;
+            let transaction = connection.transaction()?;
+            let told = story(&transaction)?;
+            transaction.commit()?;
+            Ok(told)
+        };
+        write().map_err(|error| self.fault(&error))
+    }
+
+    fn read<T>(&self, story: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
+        story(&self.connection()).map_err(|error| self.fault(&error))
+    }
+
+    /// What is known of a file, by what it is and not by what it is called.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_identity(&self, folder: &str, file: &Identity) -> Result<Option<Row>, Fault> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::BY_IDENTITY)?;
+            let (inode, born, size, mtime) = row::identity_columns(file);
+            query.query_row(params![folder, inode, born, size, mtime], Row::read).optional()
+        })
+    }
+
+    /// What is known of a number.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_id(&self, id: FileId) -> Result<Option<Row>, Fault> {
+        self.read(|connection| connection.prepare_cached(schema::BY_ID)?.query_row([id.0], Row::read).optional())
+    }
+
+    /// The end of what the command wrote to its standard error when the file was last tried in vain.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_words(&self, id: FileId) -> Result<Vec<u8>, Fault> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::LAST_WORDS)?;
+            let words: Option<Option<Vec<u8>>> = query.query_row([id.0], |row| row.get(0)).optional()?;
+            Ok(words.flatten().unwrap_or_default())
+        })
+    }
+
+    /// A file of the folder that was done before: with the same bytes, or with the same name.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn done_before(&self, folder: &str, same: &Same<'_>) -> Result<Option<Row>, Fault> {
+        self.read(|connection| match same {
+            Same::Bytes(digest) => connection
+                .prepare_cached(schema::DONE_WITH_BYTES)?
+                .query_row(params![folder, digest.0], Row::read)
+                .optional(),
+            Same::Name(name) => connection
+                .prepare_cached(schema::DONE_WITH_NAME)?
+                .query_row(params![folder, row::name_column(name)], Row::read)
+                .optional(),
+        })
+    }
+
+    /// The folder's files in one state that are not known to lie where they stay, oldest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn unplaced(&self, folder: &str, state: State) -> Result<Vec<Row>, Fault> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::UNPLACED)?;
+            query.query_map(params![folder, state.name()], Row::read)?.collect()
+        })
+    }
+
+    /// The highest number entered for a folder, 0 when there is none.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_id(&self, folder: &str) -> Result<FileId, Fault> {
+        self.read(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
+    }
+
+    /// The folder's numbers from one on, but for those that are only known to be deferred.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn ids_ended_from(&self, folder: &str, first: FileId) -> Result<Vec<i64>, Fault> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::IDS_ENDED_FROM)?;
+            query.query_map(params![folder, first.0], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Makes sure that this number is never given out: a target has it already.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn never_again(&self, id: FileId) -> Result<(), Fault> {
+        // The connection is free again before the numbers are locked: who asks for one locks them the other way round.
+        let skipped = {
+            let connection = self.connection();
+            set(&connection, Durability::Flushed).and_then(|()| ids::skip_past(&connection, id))
+        };
+        skipped.map_err(|error| self.fault(&error))?;
+        self.ids.forget_up_to(id);
+        Ok(())
+    }
+
+    /// Classes an error: what passes when somebody acts is of the world, anything else leaves the ledger in doubt. A
+    /// failed flush above all: after it, nobody knows what is on disk.
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        use rusqlite::ErrorCode as Code;
+        let text = format!("{}: {error}", self.path.display());
+        let world = |code, hint: &str| Fault::World(Reason::new(code, text.clone()).hint(hint));
+        match error.sqlite_error_code() {
+            Some(code) if code == Code::DiskFull || is_want_of_room(error) => {
+                world("disk_full", "free space on the filesystem of the state directory, or raise the quota")
+            }
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+                world("ledger_locked", "end the program that has the ledger open for writing")
+            }
+            Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+                world("ledger_read_only", "make the state directory writable for the daemon's user")
+            }
+            _ => Fault::Fatal(Reason::new("ledger", text)),
+        }
+    }
+}
+
+/// faults 68, 69: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full.
+/// Nothing was flushed, so nothing is in doubt.
+fn is_want_of_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE))
+}
+
+/// What makes a file a duplicate of one that was done before.
+#[derive(Debug, Clone, Copy)]
+pub enum Same<'a> {
+    /// The same bytes.
+    Bytes(Digest),
+    /// The same name.
+    Name(&'a std::ffi::OsStr),
+}
+
+/// With `synchronous=full` a commit waits for the disk; with `normal` it doesn't, in a write-ahead log.
+fn set(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    let synchronous = match durability {
+        Durability::Flushed => "full",
+        Durability::Lazy => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)
+}
+
+fn write_event(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+    transaction.prepare_cached(schema::EVENT)?.execute(params![
+        event.at.as_microsecond(),
+        event.kind.name(),
+        event.folder.as_deref(),
+        event.file.as_ref().map(|file| file.id.0),
+        event.to_json(),
+    ])?;
+    Ok(())
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
+    use rusqlite::ErrorCode as Code;
+    let reason = match error.sqlite_error_code() {
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+            Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display()))
+                .hint("it was left as it is: restore it from a backup; don't delete it, or files may be imported again")
+        }
+        _ => Reason::new("ledger", format!("{}: {error}", path.display()))
+            .hint("the daemon's user must be able to write the state directory"),
+    };
+    Fault::Fatal(reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! Tests of the ledger.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use jiff::Timestamp;
+use rusqlite::ffi;
+
+use super::*;
+use crate::events::{Event, Kind};
+
+fn entry(id: FileId, name: &OsStr, state: State) -> Entry<'_> {
+    let identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: -10 };
+    Entry {
+        id,
+        folder: "orders",
+        name,
+        identity,
+        blake3: Some(Digest([3; 32])),
+        state,
+        attempts: 0,
+        deferrals: 0,
+        rows: Some(12),
+        claimed_at: Timestamp::now(),
+        retry_at: None,
+        place: None,
+        reason: None,
+        duplicate_of: None,
+        results: None,
+        failure: None,
+    }
+}
+
+#[test]
+fn numbers_are_never_given_out_twice_whatever_happens() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let first: Vec<_> = (0..2_000).map(|_| ledger.next_id().unwrap()).collect();
+    assert!(first.is_sorted_by(|a, b| a < b));
+    drop(ledger);
+    let ledger = Ledger::open(state.path()).unwrap();
+    let next = ledger.next_id().unwrap();
+    assert!(next > first[1_999]);
+    ledger.never_again(FileId(next.0 + 5_000)).unwrap();
+    assert!(ledger.next_id().unwrap().0 > next.0 + 5_000);
+}
+
+#[test]
+fn a_file_is_known_again_by_what_it_is() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let name = OsStr::from_bytes(b"\xff\n.csv");
+    let committed = entry(FileId(1), name, State::Committed);
+    let event = Event::new(Kind::FileCommitted).folder("orders");
+    ledger.enter(Durability::Flushed, std::slice::from_ref(&committed), &[event]).unwrap();
+    let row = ledger.by_identity("orders", &committed.identity).unwrap().unwrap();
+    assert_eq!((row.id, row.name.as_os_str(), row.state), (FileId(1), name, State::Committed));
+    let other = Identity { size: 10, ..committed.identity };
+    assert_eq!(ledger.by_identity("orders", &other).unwrap(), None);
+    assert_eq!(ledger.by_identity("scans", &committed.identity).unwrap(), None);
+    assert_eq!(ledger.done_before("orders", &Same::Bytes(Digest([3; 32]))).unwrap().unwrap().id, FileId(1));
+    assert_eq!(ledger.done_before("orders", &Same::Name(name)).unwrap().unwrap().id, FileId(1));
+}
+
+#[test]
+fn an_archived_file_is_no_longer_open_and_a_duplicate_stays_one() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let entries = [
+        entry(FileId(1), OsStr::new("a.csv"), State::Committed),
+        entry(FileId(2), OsStr::new("b.csv"), State::Duplicate),
+    ];
+    ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
+    ledger.archived(&[(FileId(1), Some("archive/a.csv")), (FileId(2), Some("archive/b.csv"))], &[]).unwrap();
+    assert_eq!(ledger.unplaced("orders", State::Committed).unwrap(), []);
+    assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Archived);
+    assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().state, State::Duplicate);
+    assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().place.as_deref(), Some("archive/b.csv"));
+}
+
+/// faults 76, 77
+#[test]
+fn a_damaged_a_foreign_and_a_newer_ledger_are_refused_and_left_as_they_are() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join(FILE_NAME);
+    std::fs::write(&path, "this is not a database at all, and it is long enough to be read as one").unwrap();
+    let refused = Ledger::open(state.path()).unwrap_err();
+    assert!(matches!(refused, Fault::Fatal(_)) && refused.to_string().contains("not a ledger"), "{refused}");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("this is not"));
+
+    std::fs::remove_file(&path).unwrap();
+    drop(Ledger::open(state.path()).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let refused = Ledger::open(state.path()).unwrap_err();
+    assert!(refused.to_string().contains("newer importerd"), "{refused}");
+}
+
+#[test]
+fn numbers_asked_for_on_many_threads_while_others_are_ruled_out_are_all_different() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let numbers = std::thread::scope(|scope| {
+        scope.spawn(|| (0..40).for_each(|round| ledger.never_again(FileId(round * 200)).unwrap()));
+        let ask = || (0..3_000).map(|_| ledger.next_id().unwrap()).collect::<Vec<_>>();
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().flat_map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 12_000);
+    assert!(ledger.next_id().unwrap() > FileId(39 * 200));
+}
+
+/// fault 16: the same file dropped again has the same identity, and a row of its own.
+#[test]
+fn of_two_rows_of_one_file_the_later_is_found() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let name = OsStr::new("a.csv");
+    let entries = [entry(FileId(1), name, State::Archived), entry(FileId(2), name, State::Deferred)];
+    ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
+    let elsewhere = Identity { device: 99, ..entries[0].identity };
+    assert_eq!(ledger.by_identity("orders", &elsewhere).unwrap().unwrap().id, FileId(2), "device numbers may change");
+    let quarantined = entry(FileId(2), OsStr::new("b.csv"), State::Quarantined);
+    ledger.enter(Durability::Lazy, &[quarantined], &[]).unwrap();
+    let row = ledger.by_identity("orders", &elsewhere).unwrap().unwrap();
+    assert_eq!((row.state, row.name.as_os_str()), (State::Quarantined, OsStr::new("b.csv")));
+}
+
+#[test]
+fn a_failed_attempt_and_its_events_are_entered_with_the_state_or_not_at_all() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let reason = Reason::new("exit_1", "exit 1").hint("look");
+    let failure = Failure { attempt: 1, reason: &reason, stderr: b"\xff oh" };
+    let deferred = Entry {
+        reason: Some(&reason),
+        failure: Some(failure),
+        ..entry(FileId(1), OsStr::new("a.csv"), State::Deferred)
+    };
+    let event = Event::new(Kind::FileDeferred).folder("orders");
+    ledger.enter(Durability::Flushed, std::slice::from_ref(&deferred), std::slice::from_ref(&event)).unwrap();
+    let row = ledger.by_id(FileId(1)).unwrap().unwrap();
+    assert_eq!((row.reason_code.as_deref(), row.hint.as_deref()), (Some("exit_1"), Some("look")));
+    assert_eq!(count(&ledger, "SELECT count(*) FROM failure WHERE file_id = 1 AND stderr = x'ff206f68'"), 1);
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.deferred' AND folder = 'orders'"), 1);
+
+    ledger.connection().execute_batch("DROP TABLE event").unwrap();
+    let again = Entry { state: State::Quarantined, ..deferred };
+    let refused = ledger.enter(Durability::Flushed, &[again], &[event]).unwrap_err();
+    assert!(matches!(refused, Fault::Fatal(_)), "{refused:?}");
+    assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Deferred);
+    assert_eq!(count(&ledger, "SELECT count(*) FROM failure"), 1);
+}
+
+fn count(ledger: &Ledger, sql: &str) -> i64 {
+    ledger.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// A ledger of ten million files stays quick: each question is answered by an index, in the order that is asked for.
+#[test]
+fn every_question_is_answered_by_an_index_without_sorting() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let questions = [
+        (schema::BY_IDENTITY, "file_identity (inode=? AND born_ns=?)"),
+        (schema::BY_ID, "INTEGER PRIMARY KEY (rowid=?)"),
+        (schema::DONE_WITH_BYTES, "file_bytes (folder=? AND blake3=?)"),
+        (schema::DONE_WITH_NAME, "file_name (name=?)"),
+        (schema::IN_STATE, "file_open (folder=? AND state=?)"),
+        (schema::UNPLACED, "file_unplaced (folder=? AND state=?)"),
+        (schema::LAST_ID, "file_folder (folder=?)"),
+        (schema::IDS_ENDED_FROM, "file_folder (folder=? AND rowid>?)"),
+        (schema::ARCHIVED, "INTEGER PRIMARY KEY (rowid=?)"),
+        ("SELECT * FROM file WHERE name = ? ORDER BY id DESC", "file_name (name=?)"),
+        ("SELECT * FROM failure WHERE file_id = ? ORDER BY rowid", "failure_file (file_id=?)"),
+        ("SELECT * FROM event WHERE file_id = ? ORDER BY id", "event_file (file_id=?)"),
+    ];
+    for (question, index) in questions {
+        let connection = ledger.connection();
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+        let nothing = rusqlite::params_from_iter(vec![None::<i64>; plan.parameter_count()]);
+        let steps: Vec<String> =
+            plan.query_map(nothing, |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(steps.len() == 1 && steps[0].ends_with(index), "{question}: {steps:?}");
+    }
+}
+
+#[test]
+fn the_last_number_of_a_folder_and_those_from_one_on_are_its_own() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let entries = [1, 2, 5].map(|id| entry(FileId(id), OsStr::new("a.csv"), State::Archived));
+    let other = Entry { folder: "scans", ..entry(FileId(9), OsStr::new("a.csv"), State::Archived) };
+    ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
+    ledger.enter(Durability::Lazy, &[other], &[]).unwrap();
+    assert_eq!(ledger.last_id("orders").unwrap(), FileId(5));
+    assert_eq!(ledger.last_id("nobody").unwrap(), FileId(0));
+    let deferred = entry(FileId(6), OsStr::new("b.csv"), State::Deferred);
+    ledger.enter(Durability::Flushed, &[deferred], &[]).unwrap();
+    assert_eq!(ledger.ids_ended_from("orders", FileId(2)).unwrap(), [2, 5]);
+}
+
+#[test]
+fn a_reader_sees_what_was_entered_and_nothing_of_what_is_being_entered() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let reader = Connection::open(state.path().join(FILE_NAME)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let files = || reader.query_row("SELECT count(*) FROM file", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(files(), 0);
+    for id in 1..=50 {
+        let archived = entry(FileId(id), OsStr::new("a.csv"), State::Archived);
+        ledger.enter(Durability::Flushed, &[archived], &[]).unwrap();
+    }
+    assert_eq!(files(), 0, "its own view stays as it is");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(files(), 50);
+}
+
+/// With `full`, a commit waits for the disk; with `normal`, it doesn't.
+#[test]
+fn each_write_waits_for_the_disk_or_not_as_it_was_told() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let (normal, full) = (1, 2);
+    let archived = [entry(FileId(1), OsStr::new("a.csv"), State::Archived)];
+    ledger.enter(Durability::Lazy, &archived, &[]).unwrap();
+    assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
+    ledger.enter(Durability::Flushed, &archived, &[]).unwrap();
+    assert_eq!(count(&ledger, "PRAGMA synchronous"), full);
+    ledger.archived(&[(FileId(1), Some("archive/a.csv"))], &[]).unwrap();
+    assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
+    ledger.never_again(FileId(3)).unwrap();
+    assert_eq!(count(&ledger, "PRAGMA synchronous"), full);
+}
+
+/// fault 68
+#[test]
+fn a_full_disk_is_a_fault_of_the_world_that_leaves_nothing_half_and_passes() {
+    let state = tempfile::tempdir().unwrap();
+    let mount = |program: &str, arguments: &[&OsStr]| {
+        std::process::Command::new(program).args(arguments).arg(state.path()).status().is_ok_and(|done| done.success())
+    };
+    // Where nobody may mount a small disk, SQLite's own limit stands in.
+    let mounted = mount("mount", &["-t", "tmpfs", "-o", "size=512k", "none"].map(OsStr::new));
+    let ledger = Ledger::open(state.path()).unwrap();
+    if !mounted {
+        ledger.connection().pragma_update(None, "max_page_count", 60).unwrap();
+    }
+    let long = "n".repeat(8_000);
+    let (mut number, fault) = (0..)
+        .find_map(|number| {
+            let pair = [1, 2].map(|of| entry(FileId(2 * number + of), OsStr::new(&long), State::Committed));
+            ledger.enter(Durability::Flushed, &pair, &[]).err().map(|fault| (number, fault))
+        })
+        .unwrap();
+    assert!(matches!(fault, Fault::World(_)), "{fault:?}");
+    assert_eq!(fault.reason().code, "disk_full", "{fault:?}");
+    assert_eq!(count(&ledger, "SELECT count(*) FROM file"), number * 2);
+    if mounted {
+        assert!(mount("mount", &["-o", "remount,size=8m"].map(OsStr::new)));
+    } else {
+        ledger.connection().pragma_update(None, "max_page_count", 1_000).unwrap();
+    }
+    number += 1;
+    let pair = [1, 2].map(|of| entry(FileId(2 * number + of), OsStr::new(&long), State::Committed));
+    ledger.enter(Durability::Flushed, &pair, &[]).unwrap();
+    drop(ledger);
+    assert_eq!(count(&Ledger::open(state.path()).unwrap(), "SELECT count(*) FROM file"), number * 2);
+    assert!(!mounted || mount("umount", &[]));
+}
+
+/// faults 69, 71
+#[test]
+fn a_write_that_did_not_happen_passes_and_a_flush_that_failed_does_not() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let class = |code| ledger.fault(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    assert!(matches!(class(ffi::SQLITE_IOERR_WRITE), Fault::World(_)));
+    assert!(matches!(class(ffi::SQLITE_FULL), Fault::World(_)));
+    assert!(matches!(class(ffi::SQLITE_IOERR_FSYNC), Fault::Fatal(_)));
+    assert!(matches!(class(ffi::SQLITE_CORRUPT), Fault::Fatal(_)));
+}
