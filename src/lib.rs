@@ -19,6 +19,7 @@ pub mod folder;
 pub mod import;
 pub mod ledger;
 pub mod run;
+pub mod stages;
 
 pub mod log;
 pub mod pulse;

@@ -1,0 +1,205 @@
+//! The Carrier: one Processor's way of doing the stages. It lives on the Processor's thread.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::sync::Arc;
+
+use importerd_actors::{Blame, Halt, Recovered, Stages};
+use jiff::Timestamp;
+
+use super::file::{Body, Claimed, Committed, Processed, SlotDirectory};
+use super::folder::Folder;
+use super::journal::Journal;
+use crate::events::Kind;
+use crate::fault::{Fault, Reason};
+use crate::file::{FileId, Identity};
+use crate::folder::archive::Day;
+use crate::folder::claim::{self, Claim};
+use crate::folder::inbox::Settled;
+use crate::ledger::Ledger;
+use crate::log::escape;
+
+/// The stages for one slot.
+#[derive(Debug)]
+pub struct Carrier {
+    pub(super) slot: usize,
+    pub(super) processors: usize,
+    pub(super) folders: Arc<[Folder]>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) journal: Journal,
+    /// By folder and slot.
+    slots: HashMap<(usize, usize), Arc<SlotDirectory>>,
+}
+
+impl Carrier {
+    /// For one slot of `processors`.
+    #[must_use]
+    pub fn new(slot: usize, processors: usize, folders: Arc<[Folder]>, ledger: Arc<Ledger>, journal: Journal) -> Self {
+        Self { slot, processors, folders, ledger, journal, slots: HashMap::new() }
+    }
+
+    /// `active/SLOT/` of a folder.
+    pub(super) fn slot_directory(&mut self, folder: usize, slot: usize) -> Result<Arc<SlotDirectory>, Halt> {
+        if let Some(opened) = self.slots.get(&(folder, slot)) {
+            return Ok(Arc::clone(opened));
+        }
+        let places = &self.folders[folder].places;
+        let path = places.path.join("active").join(slot.to_string());
+        let descriptor = places.slot(slot).map_err(|error| halt(&Fault::io(path.display(), &error)))?;
+        let opened = Arc::new(SlotDirectory { descriptor, path });
+        self.slots.insert((folder, slot), Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// A file in a slot, with the number it has or gets.
+    pub(super) fn claimed(
+        &self,
+        folder: usize,
+        name: &OsStr,
+        identity: Identity,
+        body: Body,
+        slot: &Arc<SlotDirectory>,
+    ) -> Result<Claimed, Halt> {
+        let folder = &self.folders[folder];
+        let known = folder.deferrals.take(&identity);
+        let (id, attempts, deferrals) = match known {
+            Some(known) => (known.id, known.attempts, known.deferrals),
+            None => (self.next_id()?, 0, 0),
+        };
+        Ok(Claimed {
+            id,
+            folder: Arc::clone(&folder.name),
+            name: name.to_owned(),
+            identity,
+            attempts,
+            deferrals,
+            claimed_at: Timestamp::now(),
+            slot: Arc::clone(slot),
+            body,
+            told: Vec::new(),
+        })
+    }
+
+    /// A ready marker counts for one file: the next upload of the name is not complete because this one was. It
+    /// may be a manifest, so it is kept beside its file. fault 20
+    fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<(), Halt> {
+        let Folder { rules, places, .. } = &self.folders[folder];
+        let Some(marker) = rules.marker_of(name) else { return Ok(()) };
+        match Day::open(places).and_then(|day| day.put(&*places.inbox(), &marker)) {
+            Ok(_) => Ok(()),
+            // A file that is tried again has none any more; one that can't be moved does no harm.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
+            Err(error) => {
+                Err(halt(&Fault::io(format_args!("{}: archive {}", places.path.display(), escape(&marker)), &error)))
+            }
+        }
+    }
+
+    fn next_id(&self) -> Result<FileId, Halt> {
+        self.ledger.next_id().map_err(|fault| halt(&fault))
+    }
+
+    /// Moves done files to the archive, durably, then enters where they are. A crash between leaves them entered as
+    /// committed: recovery finds them in their slot and comes back here, or in no slot and enters that.
+    pub(super) fn archive_all(&self, folder: usize, files: &[Claimed]) -> Result<(), Halt> {
+        let places = &self.folders[folder].places;
+        let failed = |error| halt(&Fault::io(places.path.join("archive").display(), &error));
+        let day = Day::open(places).map_err(failed)?;
+        let mut put = Vec::with_capacity(files.len());
+        let mut events = Vec::with_capacity(files.len());
+        let moved = files.iter().try_for_each(|file| {
+            let place = day.put(&file.slot.descriptor, &file.name).map_err(|error| {
+                halt(&Fault::io(format_args!("{}: archive {}", places.path.display(), escape(&file.name)), &error))
+            })?;
+            let place = place.map(|place| escape(&place));
+            let event = file.event(Kind::FileArchived, "archive");
+            events.push(self.journal.tell(match &place {
+                Some(place) => event.with("moved_to", place.as_str()),
+                None => event.with("reason", "its command has moved or removed it"),
+            }));
+            put.push((file.id, place));
+            Ok(())
+        });
+        // Only a move that no power cut can undo is entered as done.
+        day.flush().and_then(|()| flush_slots(files)).map_err(failed)?;
+        let entered: Vec<_> = put.iter().map(|(id, place)| (*id, place.as_deref())).collect();
+        self.ledger.archived(&entered, &events).map_err(|fault| halt(&fault))?;
+        moved
+    }
+}
+
+/// The directories that the files were moved out of.
+fn flush_slots(files: &[Claimed]) -> io::Result<()> {
+    let mut last: Option<&Arc<SlotDirectory>> = None;
+    for file in files {
+        if last.is_none_or(|last| !Arc::ptr_eq(last, &file.slot)) {
+            rustix::fs::fsync(&file.slot.descriptor)?;
+            last = Some(&file.slot);
+        }
+    }
+    Ok(())
+}
+
+impl Stages for Carrier {
+    type Settled = Settled;
+    type Claimed = Claimed;
+    type Processed = Processed;
+    type Committed = Committed;
+
+    fn recover(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
+        self.recover_slot(folder, blame)
+    }
+
+    fn claim(&mut self, folder: usize, file: Settled) -> Result<Option<Claimed>, Halt> {
+        let slot = self.slot_directory(folder, self.slot)?;
+        let places = Arc::clone(&self.folders[folder].places);
+        let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| {
+            halt(&Fault::io(format_args!("{}: claim {}", places.inbox_path.display(), escape(&file.name)), &error))
+        })?;
+        let (identity, body) = match claim {
+            Claim::NotTaken | Claim::GivenBack(_) => return Ok(None),
+            Claim::Sealed(sealed) => (sealed.identity, Body::Sealed(sealed)),
+            Claim::Unfit { identity, reason } => (identity, Body::Unfit(reason)),
+            Claim::Unreadable { identity, error } => (identity, Body::Unreadable(error)),
+            Claim::NotMovable { identity, reason } => {
+                let file = self.claimed(folder, &file.name, identity, Body::Unfit(reason.clone()), &slot)?;
+                return self.leave(folder, file, &reason).map(|()| None);
+            }
+        };
+        self.archive_marker(folder, &file.name)?;
+        let mut claimed = self.claimed(folder, &file.name, identity, body, &slot)?;
+        let event = claimed.event(Kind::FileClaimed, "claim").with("bytes", identity.size);
+        claimed.told.push(self.journal.tell(event));
+        Ok(Some(claimed))
+    }
+
+    fn process(&mut self, folder: usize, file: Claimed) -> Result<Option<Processed>, Halt> {
+        self.process_one(folder, file)
+    }
+
+    fn commit(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
+        self.commit_all(folder, files)
+    }
+
+    fn archive(&mut self, folder: usize, files: Committed) -> Result<(), Halt> {
+        self.archive_all(folder, &files.files)
+    }
+}
+
+/// What a fault that is not one file's own means for the batch.
+pub(super) fn halt(fault: &Fault) -> Halt {
+    match fault {
+        Fault::Fatal(reason) => Halt::Fatal(with_hint(reason)),
+        Fault::World(reason) | Fault::Permanent(reason) | Fault::Deferred { reason, .. } => {
+            Halt::Hold(with_hint(reason))
+        }
+    }
+}
+
+fn with_hint(reason: &Reason) -> String {
+    match &reason.hint {
+        Some(hint) => format!("{reason}; {hint}"),
+        None => reason.to_string(),
+    }
+}

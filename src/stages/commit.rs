@@ -1,0 +1,232 @@
+//! Commit: rows or results durable and visible, and the ledger says so.
+//!
+//! *import*: the load marker is in the target, in the transaction of the rows. It is the proof, so the ledger's
+//! entry need not wait for the disk. *run*: results are durable in staging, then the ledger says `committed`,
+//! durably and with the plan under which names they go; from there on publishing is repeated until it is done.
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, PoisonError};
+
+use importerd_actors::Halt;
+
+use super::carrier::{Carrier, halt};
+use super::file::{Body, Claimed, Committed, Outcome, Processed};
+use super::folder::{Folder, Work};
+use crate::events::{Event, Kind};
+use crate::fault::Fault;
+use crate::file::{Digest, FileId};
+use crate::import::{self, Import, Load};
+use crate::ledger::{Durability, Entry, State};
+use crate::log::escape;
+use crate::run::results::{self, Planned, Produced, Publication};
+use crate::settings::Duplicates;
+
+/// A file whose command has produced its results.
+struct Made {
+    claimed: Claimed,
+    digest: Digest,
+    produced: Produced,
+}
+
+/// A file on its way through the commit, and what the ledger is to hold of it.
+struct Accounted {
+    claimed: Claimed,
+    digest: Digest,
+    account: Account,
+}
+
+enum Account {
+    Rows(u64),
+    Results { json: String, count: usize },
+    DuplicateOf { id: FileId, name: String },
+}
+
+impl Carrier {
+    /// Commits a batch; a file that turns out bad is set aside alone.
+    pub(super) fn commit_all(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
+        let files = self.still_whole(folder, files)?;
+        match &self.folders[folder].work {
+            Work::Import(_) => self.commit_rows(folder, files),
+            Work::Run(_) => self.commit_results(folder, files),
+        }
+    }
+
+    /// The last look before the commit: what a writer has come back to is worked on another time.
+    fn still_whole(&mut self, folder: usize, files: Vec<Processed>) -> Result<Vec<Processed>, Halt> {
+        let mut whole = Vec::with_capacity(files.len());
+        for file in files {
+            if file.claimed.is_whole() {
+                whole.push(file);
+            } else {
+                self.redo(folder, file.claimed, Ok(file.outcome))?;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn commit_rows(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
+        let (mut owners, mut loads) = (Vec::new(), Vec::new());
+        for Processed { mut claimed, outcome } in files {
+            let (Outcome::Checked(checked), Body::Sealed(sealed)) = (outcome, &mut claimed.body) else {
+                unreachable!("an import folder checks sealed files")
+            };
+            let file = sealed.file.try_clone().map_err(|error| halt(&Fault::io("open a file again", &error)))?;
+            loads.push(Load {
+                id: claimed.id,
+                name: claimed.name.clone(),
+                identity: claimed.identity,
+                file,
+                checked,
+                duplicates: self.folders[folder].duplicates,
+            });
+            owners.push(claimed);
+        }
+        let outcomes = self.import(folder).commit(&loads).map_err(|fault| halt(&fault))?;
+        let mut done = Vec::with_capacity(owners.len());
+        for ((claimed, load), outcome) in owners.into_iter().zip(&loads).zip(outcomes) {
+            let account = match outcome {
+                import::Outcome::Loaded { rows } => Account::Rows(rows),
+                import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
+                import::Outcome::Refused(fault) => {
+                    self.set_aside(folder, claimed, fault, b"")?;
+                    continue;
+                }
+            };
+            done.push(Accounted { claimed, digest: load.checked.digest(), account });
+        }
+        self.enter(Durability::Lazy, done)
+    }
+
+    fn import(&self, folder: usize) -> &Import {
+        match &self.folders[folder].work {
+            Work::Import(import) => import,
+            Work::Run(_) => unreachable!("asked of an import folder only"),
+        }
+    }
+
+    fn commit_results(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
+        let folders = Arc::clone(&self.folders);
+        let results = folders[folder].places.results.as_fd();
+        let mut planned = folders[folder].planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut done, mut made) = (Vec::new(), Vec::<Made>::new());
+        for Processed { claimed, outcome } in files {
+            let (digest, first) = self.first_of_its_kind(&folders[folder], &claimed, &outcome, &made)?;
+            match (first, outcome) {
+                (None, Outcome::Produced { produced, .. }) => made.push(Made { claimed, digest, produced }),
+                (first, outcome) => {
+                    if let Outcome::Produced { produced, .. } = &outcome {
+                        results::discard(produced).map_err(|fault| halt(&fault))?;
+                    }
+                    let (id, name) = first.unwrap_or_else(|| (claimed.id, escape(&claimed.name)));
+                    done.push(Accounted { claimed, digest, account: Account::DuplicateOf { id, name } });
+                }
+            }
+        }
+        results::seal(&made.iter().map(|made| &made.produced).collect::<Vec<_>>()).map_err(|fault| halt(&fault))?;
+        let mut publications = Vec::with_capacity(made.len());
+        // Promised only once the ledger has the plan: a name that is promised and never used would stay taken.
+        let mut promised = planned.clone();
+        for Made { claimed, digest, produced } in made {
+            let plan = results::plan(results, &produced, &promised).map_err(|fault| halt(&fault))?;
+            promised.extend(plan.iter().map(|planned| planned.published.clone()));
+            let account = Account::Results { json: to_json(&plan), count: plan.len() };
+            publications.push((claimed.id, Publication { staging: produced.staging().to_owned(), plan }));
+            done.push(Accounted { claimed, digest, account });
+        }
+        let committed = self.enter(Durability::Flushed, done)?;
+        *planned = promised;
+        drop(planned);
+        self.publish(folder, publications)?;
+        Ok(committed)
+    }
+
+    /// The hash of a file's bytes, and the file that was done before and makes this one a duplicate: it may
+    /// have come while the command ran, or be in the same batch.
+    fn first_of_its_kind(
+        &self,
+        folder: &Folder,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        made: &[Made],
+    ) -> Result<(Digest, Option<(FileId, String)>), Halt> {
+        let digest = match outcome {
+            Outcome::Duplicate { of, name, digest } => return Ok((*digest, Some((*of, escape(name))))),
+            Outcome::Produced { digest, .. } => *digest,
+            Outcome::Checked(_) => unreachable!("a run folder checks no rows"),
+        };
+        let in_batch = made.iter().find(|made| match folder.duplicates {
+            Duplicates::ByContent => made.digest == digest,
+            Duplicates::ByName => made.claimed.name == claimed.name,
+            Duplicates::Allow => false,
+        });
+        if let Some(made) = in_batch {
+            return Ok((digest, Some((made.claimed.id, escape(&made.claimed.name)))));
+        }
+        let before = folder.done_before(&self.ledger, claimed, digest).map_err(|fault| halt(&fault))?;
+        Ok((digest, before.map(|row| (row.id, escape(&row.name)))))
+    }
+
+    /// Publishes what the ledger says is committed.
+    pub(super) fn publish(&self, folder: usize, publications: Vec<(FileId, Publication)>) -> Result<(), Halt> {
+        if publications.is_empty() {
+            return Ok(());
+        }
+        let folder = &self.folders[folder];
+        let (ids, mut batch): (Vec<_>, Vec<_>) = publications.into_iter().unzip();
+        let planned: Vec<_> = batch.iter().map(|publication| publication.plan.clone()).collect();
+        results::publish(folder.places.results.as_fd(), &mut batch).map_err(|fault| halt(&fault))?;
+        for (id, (planned, publication)) in ids.into_iter().zip(planned.iter().zip(&batch)) {
+            // Somebody else had taken a name meanwhile.
+            if *planned != publication.plan {
+                self.ledger.published(id, &to_json(&publication.plan)).map_err(|fault| halt(&fault))?;
+            }
+        }
+        let mut free = folder.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        for published in planned.iter().flatten() {
+            free.remove(&published.published);
+        }
+        Ok(())
+    }
+
+    /// Enters what was committed, with all that was told of it.
+    fn enter(&self, durability: Durability, done: Vec<Accounted>) -> Result<Committed, Halt> {
+        let outcomes: Vec<Event> = done.iter().map(Accounted::event).collect();
+        let events = done.iter().zip(&outcomes).flat_map(|(file, outcome)| file.claimed.told.iter().chain([outcome]));
+        let events: Vec<Event> = events.cloned().collect();
+        let entries: Vec<Entry<'_>> = done.iter().map(Accounted::entry).collect();
+        self.ledger.enter(durability, &entries, &events).map_err(|fault| halt(&fault))?;
+        drop(entries);
+        // Only now: what could not be entered is told of when recovery learns it, or commits it another time.
+        for outcome in &outcomes {
+            self.journal.tell_entered(outcome);
+        }
+        Ok(Committed { files: done.into_iter().map(|file| file.claimed).collect() })
+    }
+}
+
+impl Accounted {
+    fn event(&self) -> Event {
+        match &self.account {
+            Account::Rows(rows) => self.claimed.event(Kind::FileCommitted, "commit").with("rows", *rows),
+            Account::Results { count, .. } => self.claimed.event(Kind::FileCommitted, "commit").with("results", *count),
+            Account::DuplicateOf { id, name } => self
+                .claimed
+                .event(Kind::FileDuplicate, "commit")
+                .with("original_id", id.0)
+                .with("original", name.as_str()),
+        }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        let known = Entry { blake3: Some(self.digest), ..self.claimed.entry(State::Committed) };
+        match &self.account {
+            Account::Rows(rows) => Entry { rows: Some(*rows), ..known },
+            Account::Results { json, .. } => Entry { results: Some(json.clone()), ..known },
+            Account::DuplicateOf { id, .. } => Entry { duplicate_of: Some(*id), state: State::Duplicate, ..known },
+        }
+    }
+}
+
+fn to_json(plan: &[Planned]) -> String {
+    serde_json::to_string(plan).expect("names and paths are text once escaped")
+}

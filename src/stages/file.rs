@@ -1,0 +1,149 @@
+//! A file in each of its stages: types that prove what was done.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use importerd_actors::InHand;
+use jiff::Timestamp;
+
+use crate::events::{Event, Kind, Subject};
+use crate::fault::Reason;
+use crate::file::{Digest, FileId, Identity};
+use crate::folder::claim::Sealed;
+use crate::import::Checked;
+use crate::ledger::{Entry, State};
+use crate::log::escape;
+use crate::run::results::Produced;
+
+/// `active/SLOT/` of a folder, opened.
+#[derive(Debug)]
+pub struct SlotDirectory {
+    pub(super) descriptor: OwnedFd,
+    pub(super) path: PathBuf,
+}
+
+/// A file in `active/SLOT/`.
+#[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "claimed_at is a time")]
+pub struct Claimed {
+    pub(super) id: FileId,
+    pub(super) folder: Arc<str>,
+    pub(super) name: OsString,
+    pub(super) identity: Identity,
+    pub(super) attempts: u32,
+    pub(super) deferrals: u32,
+    pub(super) claimed_at: Timestamp,
+    pub(super) slot: Arc<SlotDirectory>,
+    pub(super) body: Body,
+    /// Events told of it and not entered yet.
+    pub(super) told: Vec<Event>,
+}
+
+/// What can be done with a claimed file.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// It can be worked on.
+    Sealed(Sealed),
+    /// It is no regular file, or has several names.
+    Unfit(Reason),
+    /// It can't be opened by this user.
+    Unreadable(io::Error),
+}
+
+/// A file whose work is done, and nobody else knows of it yet.
+#[derive(Debug)]
+pub struct Processed {
+    pub(super) claimed: Claimed,
+    pub(super) outcome: Outcome,
+}
+
+/// What the work came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Rows, checked.
+    Checked(Checked),
+    /// A command's results, in staging.
+    Produced { produced: Produced, digest: Digest },
+    /// It was done before.
+    Duplicate { of: FileId, name: OsString, digest: Digest },
+}
+
+/// Files whose rows or results are durable and visible.
+#[derive(Debug)]
+pub struct Committed {
+    pub(super) files: Vec<Claimed>,
+}
+
+impl Claimed {
+    /// An event about this file.
+    pub(super) fn event(&self, kind: Kind, stage: &'static str) -> Event {
+        let subject = Subject { id: self.id, name: self.name.clone(), attempt: self.attempt(), stage };
+        Event::new(kind).folder(Arc::clone(&self.folder)).file(subject)
+    }
+
+    /// What the ledger is to hold of it: state, and nothing else that is not known of every file.
+    pub(super) fn entry(&self, state: State) -> Entry<'_> {
+        Entry {
+            id: self.id,
+            folder: &self.folder,
+            name: &self.name,
+            identity: self.identity,
+            blake3: None,
+            state,
+            attempts: self.attempts,
+            deferrals: self.deferrals,
+            rows: None,
+            claimed_at: self.claimed_at,
+            retry_at: None,
+            place: None,
+            reason: None,
+            duplicate_of: None,
+            results: None,
+            failure: None,
+        }
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self) -> PathBuf {
+        self.slot.path.join(&self.name)
+    }
+
+    /// Whether its bytes are still those that were sealed.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.body {
+            Body::Sealed(sealed) => sealed.is_whole(),
+            Body::Unfit(_) | Body::Unreadable(_) => true,
+        }
+    }
+}
+
+impl InHand for Claimed {
+    fn id(&self) -> i64 {
+        self.id.0
+    }
+
+    fn name(&self) -> String {
+        escape(&self.name)
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempts + 1
+    }
+}
+
+impl InHand for Processed {
+    fn id(&self) -> i64 {
+        self.claimed.id.0
+    }
+
+    fn name(&self) -> String {
+        escape(&self.claimed.name)
+    }
+
+    fn attempt(&self) -> u32 {
+        self.claimed.attempt()
+    }
+}

@@ -1,0 +1,133 @@
+//! A folder at work: its places, its rules, what is done with its files.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::fault::Fault;
+use crate::folder::deferral::{Deferral, Deferrals};
+use crate::folder::inbox::Rules;
+use crate::folder::name::Filter;
+use crate::folder::places::{Places, STAGING};
+use crate::import::{Databases, Import};
+use crate::ledger::{Ledger, Row, State};
+use crate::run::{self, Command, Running};
+use crate::settings::{self, Backoff, Duplicates};
+
+/// Where rows go when the settings say nothing.
+const DEFAULT_DATABASE: &str = "importerd.db";
+
+/// One folder, shared by its Scanner and all Processors.
+#[derive(Debug)]
+pub struct Folder {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its directories.
+    pub places: Arc<Places>,
+    /// How its inbox is looked at.
+    pub rules: Arc<Rules>,
+    /// Files that wait for another try.
+    pub deferrals: Arc<Deferrals>,
+    /// What is done with a file.
+    pub work: Work,
+    pub(super) duplicates: Duplicates,
+    pub(super) attempts_max: u32,
+    pub(super) backoff: Backoff,
+    /// Held while results of commands are committed: whether a file was done before is asked and
+    /// answered under it. The names in results/ that are planned and not published yet.
+    pub(super) planned: Mutex<BTreeSet<OsString>>,
+}
+
+/// What a folder does with a file.
+#[derive(Debug)]
+pub enum Work {
+    /// Rows into a database.
+    Import(Import),
+    /// A command.
+    Run(Command),
+}
+
+impl Folder {
+    /// Opens a folder: directories, lock, target, and what the ledger knows to be deferred.
+    ///
+    /// # Errors
+    /// What can't be opened, and what to do.
+    pub fn open(
+        settings: &settings::Settings,
+        folder: &settings::Folder,
+        state_directory: &Path,
+        ledger: &Ledger,
+        databases: &Databases,
+        running: &Arc<Running>,
+    ) -> Result<Self, Fault> {
+        let marker = folder.ready_marker.clone();
+        let filter = Filter::new(&folder.matching, &folder.ignore, marker.as_deref()).map_err(Fault::World)?;
+        let work = match &folder.work {
+            settings::Work::Import(import) => {
+                let database = databases.open(&target(import, state_directory))?;
+                Work::Import(Import::new(&folder.name, import, database)?)
+            }
+            settings::Work::Run(run) => Work::Run(Command::new(run, Arc::clone(running))),
+        };
+        let opened = Self {
+            name: folder.name.as_str().into(),
+            places: Arc::new(Places::open(folder)?),
+            rules: Arc::new(Rules { filter, settle: folder.settle, rescan: folder.rescan, ready_marker: marker }),
+            deferrals: Arc::default(),
+            work,
+            duplicates: folder.duplicates,
+            attempts_max: settings.attempts,
+            backoff: settings.backoff,
+            planned: Mutex::default(),
+        };
+        if let Work::Run(_) = opened.work {
+            let active = folder.path.join("active");
+            // Of a daemon that was killed. Nothing of this one runs yet.
+            let slots = opened.places.slots().map_err(|error| Fault::io(active.display(), &error))?;
+            let stagings: Vec<_> = slots.iter().map(|slot| active.join(slot.to_string()).join(STAGING)).collect();
+            run::end_orphans(&active, &stagings)?;
+        }
+        for row in ledger.unplaced(&folder.name, State::Deferred)? {
+            opened.remember(&row);
+        }
+        Ok(opened)
+    }
+
+    /// Keeps a deferred file from being tried before its time.
+    pub(super) fn remember(&self, row: &Row) {
+        let deferral = Deferral {
+            id: row.id,
+            name: row.name.clone(),
+            attempts: row.attempts,
+            deferrals: row.deferrals,
+            until: Instant::now() + self.wait(row),
+            told_due: false,
+        };
+        self.deferrals.insert(&row.identity, deferral);
+    }
+
+    /// How long until a deferred file is to be tried again; never longer than the longest back-off,
+    /// should the clock have jumped.
+    pub(super) fn wait(&self, row: &Row) -> Duration {
+        let Some(at) = row.retry_at else { return Duration::ZERO };
+        let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        wait.min(self.backoff.max)
+    }
+
+    /// The wait before the next try of a file that was deferred so often before.
+    pub(super) fn back_off(&self, deferrals: u32) -> Duration {
+        let doubled = self.backoff.min.saturating_mul(2_u32.saturating_pow(deferrals.min(31)));
+        doubled.min(self.backoff.max)
+    }
+}
+
+/// The database file that a folder imports into.
+#[must_use]
+pub fn target(import: &settings::Import, state_directory: &Path) -> PathBuf {
+    let into = import.into.as_deref().unwrap_or_else(|| Path::new(DEFAULT_DATABASE));
+    state_directory.join(into)
+}

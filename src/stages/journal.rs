@@ -1,0 +1,36 @@
+//! Where events are told: in the log at once, in the ledger with what they tell of.
+
+use std::sync::Arc;
+
+use slog::Logger;
+
+use crate::events::{Event, Tally};
+
+/// The voice of the stages.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    logger: Logger,
+    tally: Arc<Tally>,
+}
+
+impl Journal {
+    /// Speaks through this logger, and is counted.
+    #[must_use]
+    pub fn new(logger: Logger, tally: Arc<Tally>) -> Self {
+        Self { logger, tally }
+    }
+
+    /// Says it in the log, and returns it for the ledger.
+    #[must_use = "the event must be entered in the ledger too"]
+    pub fn tell(&self, event: Event) -> Event {
+        event.log(&self.logger);
+        self.tally.count(&event);
+        event
+    }
+
+    /// Says in the log what the ledger has already: for what is true only some time after that.
+    pub fn tell_entered(&self, event: &Event) {
+        event.log(&self.logger);
+        self.tally.count(event);
+    }
+}

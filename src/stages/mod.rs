@@ -1,0 +1,65 @@
+//! The stages of a file, as the supervision tree drives them: the port [`importerd_actors::Stages`], implemented.
+//!
+//! | stage | here | done by |
+//! |---|---|---|
+//! | recover | `recover` | ledger, load markers, [`folder::claim::seal`](crate::folder::claim::seal) |
+//! | claim | `carrier` | [`folder::claim`](crate::folder::claim) |
+//! | process | `process` | [`import`](crate::import) or [`run`](crate::run) |
+//! | commit | `commit` | the same, and the [`ledger`](crate::ledger) |
+//! | archive | `carrier` | [`folder::archive`](crate::folder::archive) |
+//!
+//! What goes wrong with one file sets that file aside (`aside`); what goes wrong with the world halts the
+//! batch with everything still claimed, and `recover` finds it.
+//!
+//! # What a crash leaves
+//!
+//! The program may die after each of these steps, also while it recovers from an earlier death. Where the file
+//! lies and what target and ledger say then decides what recovery does; each step of recovery is one of these
+//! steps again.
+//!
+//! | died after | left | recovery |
+//! |---|---|---|
+//! | claim | the file in its slot | carries it again |
+//! | process (import) | the same: rows were in memory only | carries it again |
+//! | process (run) | and `.staging/ID/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
+//! | commit in the target (import) | rows and load marker | learns from the marker, archives |
+//! | `committed` in the ledger (run) | results sealed in staging, their names in the ledger | publishes what is not published, archives |
+//! | publish | some or all results in `results/` | publishes the rest: what is gone from staging is published |
+//! | archive | the file in `archive/`, the ledger says `committed` | enters the place, found by the file's identity |
+//! | `deferred` in the ledger | the file in its slot, the time not come | puts it back into the inbox until then |
+//! | claim of a deferred file | the file in its slot, its time has come | carries it again; no attempt is charged |
+//! | `quarantined` in the ledger | the file in its slot, perhaps half a reason file | writes the reason anew, moves it |
+//!
+//! So rows and results are there once or not at all. A command may be started again when the end of its first
+//! run was not entered, also after a fault of the world; never while the first one is alive: it holds the
+//! folder's lock until it has become a process that can be found, and is ended then. Only a panic with one file
+//! in hand charges an attempt.
+//!
+//! # Two Processors
+//!
+//! A file is claimed by a rename that one of them wins, into a slot that is its own. The target's transaction
+//! decides on duplicates of imports, `planned` on those of commands and on names in `results/`, `quarantining`
+//! on names in `quarantine/`. A slot may recover while others work (after a panic, or when a held folder is
+//! tried again): of files that are not in its slot it enters only what nobody has entered.
+//!
+//! # A power cut
+//!
+//! It may undo what was not flushed: the ledger's last entries on imports (the load markers know), the move to
+//! the archive (the ledger's entry is found with the file in its slot, and it is archived), the claim of a
+//! committed file (it is taken from the inbox to the archive without being carried again).
+
+mod aside;
+mod carrier;
+mod commit;
+mod file;
+mod folder;
+mod journal;
+mod process;
+mod reconcile;
+mod recover;
+mod staging;
+
+pub use carrier::Carrier;
+pub use file::{Claimed, Committed, Processed};
+pub use folder::{Folder, Work, target};
+pub use journal::Journal;

@@ -1,0 +1,104 @@
+//! Process: the work itself. Nothing changes but what only this file's attempt can see.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+use importerd_actors::{Halt, InHand};
+
+use super::carrier::Carrier;
+use super::file::{Body, Claimed, Outcome, Processed};
+use super::folder::{Folder, Work};
+use crate::fault::{Fault, Reason};
+use crate::file::Digest;
+use crate::folder::claim::Sealed;
+use crate::ledger::{Ledger, Row, Same};
+use crate::pulse;
+use crate::run::{Command, Job};
+use crate::settings::Duplicates;
+
+/// How much of a file is read at a time to hash it.
+const CHUNK_BYTES: usize = 256 << 10;
+
+impl Carrier {
+    /// Works on one file; one that can't be done is set aside here, with its reason.
+    pub(super) fn process_one(&mut self, folder: usize, file: Claimed) -> Result<Option<Processed>, Halt> {
+        let mut stderr_tail = Vec::new();
+        let outcome = match &file.body {
+            Body::Unfit(reason) => Err(Fault::Permanent(reason.clone())),
+            Body::Unreadable(error) => Err(unreadable(error)),
+            Body::Sealed(sealed) => match &self.folders[folder].work {
+                Work::Import(import) => import.process(&sealed.file, &file.name).map(Outcome::Checked),
+                Work::Run(command) => self.run(folder, command, &file, sealed, &mut stderr_tail),
+            },
+        };
+        pulse::beat();
+        match outcome {
+            outcome if !file.is_whole() => self.redo(folder, file, outcome).map(|()| None),
+            Ok(outcome) => Ok(Some(Processed { claimed: file, outcome })),
+            Err(fault) => self.set_aside(folder, file, fault, &stderr_tail).map(|()| None),
+        }
+    }
+
+    fn run(
+        &self,
+        folder: usize,
+        command: &Command,
+        file: &Claimed,
+        sealed: &Sealed,
+        stderr_tail: &mut Vec<u8>,
+    ) -> Result<Outcome, Fault> {
+        let digest = hash(&sealed.file).map_err(|error| Fault::io(file.path().display(), &error))?;
+        let folder = &self.folders[folder];
+        if let Some(row) = folder.done_before(&self.ledger, file, digest)? {
+            return Ok(Outcome::Duplicate { of: row.id, name: row.name, digest });
+        }
+        let staging = file.slot.staging(file.id)?;
+        let path = file.path();
+        let job = Job {
+            id: file.id,
+            folder: &folder.name,
+            attempt: file.attempt(),
+            name: &file.name,
+            path: &path,
+            staging: &staging,
+        };
+        let attempt = command.process(&job);
+        *stderr_tail = attempt.stderr_tail;
+        attempt.outcome.map(|produced| Outcome::Produced { produced, digest })
+    }
+}
+
+impl Folder {
+    /// A file that was done before and makes this one a duplicate, by the folder's rule.
+    pub(super) fn done_before(&self, ledger: &Ledger, file: &Claimed, digest: Digest) -> Result<Option<Row>, Fault> {
+        let same = match self.duplicates {
+            Duplicates::ByContent => Same::Bytes(digest),
+            Duplicates::ByName => Same::Name(&file.name),
+            Duplicates::Allow => return Ok(None),
+        };
+        Ok(ledger.done_before(&self.name, &same)?.filter(|row| row.id != file.id))
+    }
+}
+
+fn hash(mut file: &File) -> io::Result<Digest> {
+    file.rewind()?;
+    let mut hasher = blake3::Hasher::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        pulse::beat();
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(Digest(*hasher.finalize().as_bytes())),
+            Ok(bytes) => hasher.update(&chunk[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+/// fault 38
+fn unreadable(error: &io::Error) -> Fault {
+    let reason = Reason::new("unreadable", format!("it can't be opened for reading: {error}")).hint(
+        "let the uploader give the daemon's group the right to read, for instance by umask 0027 and a setgid inbox",
+    );
+    Fault::Deferred { reason, charged: true }
+}

@@ -1,0 +1,180 @@
+//! Reconcile: before a slot is recovered, the ledger learns what the target knows, and files that a power cut
+//! put back to where they were before they were claimed are brought to their end.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use importerd_actors::Halt;
+use jiff::{Span, Timestamp};
+use rustix::fs::{AtFlags, RenameFlags, renameat_with, statx};
+use rustix::io::Errno;
+
+use super::carrier::{Carrier, halt};
+use super::file::{Body, Claimed};
+use super::folder::{Folder, Work};
+use super::recover::from_row;
+use crate::events::{Event, Kind, Subject};
+use crate::fault::{Fault, Reason};
+use crate::file::{FileId, Identity};
+use crate::folder::archive;
+use crate::folder::places::{identity, identity_flags};
+use crate::import::Marker;
+use crate::ledger::{Entry, Row, State};
+use crate::log::escape;
+use crate::run::results::{Planned, Publication};
+
+/// The ledger's last entries may be lost in a power cut, and Processors enter theirs out of order: how far
+/// below the last number that is left a load marker may be unknown to it. A file that is in a slot is asked
+/// for by itself, however old its number.
+const MARKERS_BACK: i64 = 4_096;
+
+impl Carrier {
+    /// See the module. Repeatable at any time, by several slots at once and while others work: what they enter
+    /// meanwhile is left as it is.
+    pub(super) fn reconcile(&mut self, folder: usize) -> Result<(), Halt> {
+        self.learn_markers(folder)?;
+        self.finish_unplaced(folder, State::Committed)?;
+        self.finish_unplaced(folder, State::Duplicate)
+    }
+
+    /// What is known of a file in a slot: by the ledger, or, when its last word is older, by the target.
+    pub(super) fn known(&self, folder: usize, file: &Identity) -> Result<Option<Row>, Halt> {
+        let folder = &self.folders[folder];
+        let halted = |fault: Fault| halt(&fault);
+        let row = self.ledger.by_identity(&folder.name, file).map_err(halted)?;
+        let Work::Import(import) = &folder.work else { return Ok(row) };
+        let Some(marker) = import.marker(file).map_err(halted)? else { return Ok(row) };
+        let is_news =
+            row.as_ref().is_none_or(|row| marker.id > row.id || (marker.id == row.id && row.state == State::Deferred));
+        if !is_news {
+            return Ok(row);
+        }
+        self.ledger.never_again(marker.id).map_err(halted)?;
+        self.learn(folder, &marker).map_err(halted)?;
+        self.ledger.by_id(marker.id).map_err(halted)
+    }
+
+    /// Enters what the target says was imported and the ledger has forgotten.
+    fn learn_markers(&self, folder: usize) -> Result<(), Halt> {
+        let folder = &self.folders[folder];
+        let Work::Import(import) = &folder.work else { return Ok(()) };
+        let halted = |fault: Fault| halt(&fault);
+        let last = self.ledger.last_id(&folder.name).map_err(halted)?;
+        let from = FileId(last.0 - MARKERS_BACK);
+        let known: HashSet<i64> = self.ledger.ids_ended_from(&folder.name, from).map_err(halted)?.into_iter().collect();
+        let markers = import.markers_from(from).map_err(halted)?;
+        let news: Vec<_> = markers.iter().filter(|marker| !known.contains(&marker.id.0)).collect();
+        // Before the first is entered: what a crash leaves entered is no news next time.
+        if let Some(newest) = news.last() {
+            self.ledger.never_again(newest.id).map_err(halted)?;
+        }
+        news.into_iter().try_for_each(|marker| self.learn(folder, marker)).map_err(halted)
+    }
+
+    fn learn(&self, folder: &Folder, marker: &Marker) -> Result<(), Fault> {
+        let subject = Subject { id: marker.id, name: marker.name.clone(), attempt: 1, stage: "commit" };
+        let event = Event::new(Kind::FileCommitted).folder(Arc::clone(&folder.name)).file(subject);
+        let event = event.with("rows", marker.rows);
+        let entry = Entry {
+            id: marker.id,
+            folder: &folder.name,
+            name: &marker.name,
+            identity: marker.identity,
+            blake3: Some(marker.blake3),
+            state: State::Committed,
+            attempts: 0,
+            deferrals: 0,
+            rows: Some(marker.rows),
+            claimed_at: Timestamp::now(),
+            retry_at: None,
+            place: None,
+            reason: None,
+            duplicate_of: None,
+            results: None,
+            failure: None,
+        };
+        if self.ledger.learn(&entry, &event)? {
+            self.journal.tell_entered(&event);
+        }
+        Ok(())
+    }
+
+    /// Files done that are in no slot and have no place: archived and not entered so, or put back into the
+    /// inbox by a power cut that undid their claim.
+    fn finish_unplaced(&mut self, folder: usize, state: State) -> Result<(), Halt> {
+        let name = Arc::clone(&self.folders[folder].name);
+        let rows = self.ledger.unplaced(&name, state).map_err(|fault| halt(&fault))?;
+        let mut back_in_inbox = Vec::new();
+        for row in rows {
+            if self.is_in_a_slot(folder, &row)? {
+                continue;
+            }
+            self.publish_again(folder, &row)?;
+            match self.take_from_inbox(folder, &row)? {
+                Some(file) => back_in_inbox.push(file),
+                None => self.enter_archived(folder, &row)?,
+            }
+        }
+        if back_in_inbox.is_empty() { Ok(()) } else { self.archive_all(folder, &back_in_inbox) }
+    }
+
+    /// Then it is recovered with that slot.
+    fn is_in_a_slot(&mut self, folder: usize, row: &Row) -> Result<bool, Halt> {
+        let places = &self.folders[folder].places;
+        let slots = places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))?;
+        for slot in slots {
+            let directory = self.slot_directory(folder, slot)?;
+            if is_there(directory.descriptor.as_fd(), &row.name, &row.identity) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_from_inbox(&mut self, folder: usize, row: &Row) -> Result<Option<Claimed>, Halt> {
+        let slot = self.slot_directory(folder, self.slot)?;
+        let places = &self.folders[folder].places;
+        let inbox = places.inbox();
+        if !is_there(inbox.as_fd(), &row.name, &row.identity) {
+            return Ok(None);
+        }
+        match renameat_with(&*inbox, &row.name, &slot.descriptor, &row.name, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            // Another slot took it, to the same end.
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(halt(&Fault::io(places.inbox_path.display(), &error.into()))),
+        }
+        let done = Body::Unfit(Reason::new("committed", "it was committed before"));
+        Ok(Some(from_row(row, &row.name, done, &slot)))
+    }
+
+    /// It was moved, and the ledger doesn't say so.
+    fn enter_archived(&self, folder: usize, row: &Row) -> Result<(), Halt> {
+        let places = &self.folders[folder].places;
+        let committed = row.changed_at.to_zoned(jiff::tz::TimeZone::system());
+        // It may have been midnight between commit and archive.
+        let next = committed.checked_add(Span::new().days(1)).unwrap_or_else(|_| committed.clone());
+        let days = [&committed, &next].map(|day| day.strftime(archive::DAY).to_string());
+        let found = archive::find(places, &days, &row.name, &row.identity)
+            .map_err(|error| halt(&Fault::io(places.path.join("archive").display(), &error)))?;
+        let place = found.map_or_else(|| "archive".to_owned(), |place| escape(&place));
+        self.ledger.found_archived(row.id, &place).map_err(|fault| halt(&fault))
+    }
+
+    /// Publishes the results of a committed file, as far as that is not done.
+    pub(super) fn publish_again(&mut self, folder: usize, row: &Row) -> Result<(), Halt> {
+        let Some(results) = &row.results else { return Ok(()) };
+        let Some(staging) = self.find_staging(folder, row.id)? else { return Ok(()) };
+        let plan: Vec<Planned> = serde_json::from_str(results)
+            .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
+        self.publish(folder, vec![(row.id, Publication { staging, plan })])
+    }
+}
+
+/// Whether this very file lies there under that name.
+fn is_there(directory: std::os::fd::BorrowedFd<'_>, name: &OsStr, file: &Identity) -> bool {
+    statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags())
+        .is_ok_and(|stat| identity(&stat).is_same_file(file))
+}

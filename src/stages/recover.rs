@@ -1,0 +1,163 @@
+//! Recover: what an earlier owner of a slot left in `active/`, and what the accounts say of it.
+//!
+//! | the ledger says | then |
+//! |---|---|
+//! | committed | publish what is not published yet, archive |
+//! | archived, duplicate | the move was undone by a power cut: archive |
+//! | quarantined | finish the move to quarantine |
+//! | deferred, until later | finish the move back to the inbox |
+//! | deferred, and its time has come | the attempt was cut short: carry it again |
+//! | nothing, but its load marker is in the target | learn that it is committed, archive |
+//! | nothing | nobody saw anything of it: carry it again |
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use importerd_actors::{Blame, Halt, Recovered};
+use jiff::Timestamp;
+
+use super::aside::put_back;
+use super::carrier::{Carrier, halt};
+use super::file::{Body, Claimed, SlotDirectory};
+use super::folder::Work;
+use crate::fault::Fault;
+use crate::file::FileId;
+use crate::folder::claim::{self, Claim};
+use crate::folder::places::{self, STAGING};
+use crate::ledger::{Row, State};
+use crate::log::escape;
+use crate::run;
+
+impl Carrier {
+    /// See [`importerd_actors::Stages::recover`].
+    pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
+        self.reconcile(folder)?;
+        let (mut done, mut again) = (Vec::new(), Vec::new());
+        for slot in self.own_slots(folder)? {
+            let directory = self.slot_directory(folder, slot)?;
+            self.end_orphans(folder, &directory)?;
+            self.undo_attempts(&directory)?;
+            let names = places::names(&directory.descriptor)
+                .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
+            for name in names {
+                match self.found(folder, &directory, &name, blame)? {
+                    Found::Done(file) => done.push(file),
+                    Found::Again(file) => again.push(file),
+                    Found::Settled => {}
+                }
+            }
+        }
+        let archived = done.len();
+        if archived > 0 {
+            self.archive_all(folder, &done)?;
+        }
+        Ok(Recovered { archived, again })
+    }
+
+    /// This slot, and those of a time with more Processors that fall to it.
+    fn own_slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
+        let places = &self.folders[folder].places;
+        let slots = places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))?;
+        Ok(slots.into_iter().filter(|slot| slot % self.processors == self.slot).collect())
+    }
+
+    /// No command may still work on a file that is about to be tried again. Other slots' commands go on.
+    fn end_orphans(&self, folder: usize, slot: &SlotDirectory) -> Result<(), Halt> {
+        if let Work::Run(_) = self.folders[folder].work {
+            run::end_orphans(&slot.path, &[slot.path.join(STAGING)]).map_err(|fault| halt(&fault))?;
+        }
+        Ok(())
+    }
+
+    /// One name found in a slot.
+    fn found(
+        &mut self,
+        folder: usize,
+        slot: &Arc<SlotDirectory>,
+        name: &OsStr,
+        blame: Option<&Blame>,
+    ) -> Result<Found, Halt> {
+        let fault = |error| halt(&Fault::io(slot.path.join(name).display(), &error));
+        let (identity, body) =
+            match claim::seal(&self.folders[folder].places, slot.descriptor.as_fd(), name).map_err(fault)? {
+                // Sealing moves nothing.
+                Claim::NotTaken | Claim::NotMovable { .. } => return Ok(Found::Settled),
+                Claim::GivenBack(_) => {
+                    self.folders[folder].places.give_back(&slot.descriptor, name).map_err(fault)?;
+                    return Ok(Found::Settled);
+                }
+                Claim::Sealed(sealed) => (sealed.identity, Body::Sealed(sealed)),
+                Claim::Unfit { identity, reason } => (identity, Body::Unfit(reason)),
+                Claim::Unreadable { identity, error } => (identity, Body::Unreadable(error)),
+            };
+        let blame = blame.filter(|blame| blame.name == escape(name));
+        if let Some(row) = self.known(folder, &identity)?.filter(|row| !is_dropped_again(row, &body)) {
+            return self.finish(folder, from_row(&row, name, body, slot), &row, blame);
+        }
+        let file = self.claimed(folder, name, identity, body, slot)?;
+        self.cut_short(folder, file, blame)
+    }
+
+    /// An attempt that came to no end: the file is to blame when it crashed its Processor, and only then.
+    fn cut_short(&mut self, folder: usize, mut file: Claimed, blame: Option<&Blame>) -> Result<Found, Halt> {
+        let Some(blame) = blame else { return Ok(Found::Again(file)) };
+        file.id = FileId(blame.id);
+        self.charge_crash(folder, file, &blame.panic).map(|()| Found::Settled)
+    }
+
+    /// Finishes what the ledger says was decided.
+    fn finish(&mut self, folder: usize, file: Claimed, row: &Row, blame: Option<&Blame>) -> Result<Found, Halt> {
+        let folders = Arc::clone(&self.folders);
+        let rules = &folders[folder];
+        match row.state {
+            State::Committed => {
+                self.publish_again(folder, row)?;
+                Ok(Found::Done(file))
+            }
+            State::Archived | State::Duplicate => Ok(Found::Done(file)),
+            State::Deferred => match rules.wait(row) {
+                // A file to blame was being tried: its time had come.
+                wait if wait.is_zero() || blame.is_some() => self.cut_short(folder, file, blame),
+                wait => put_back(rules, &file, wait).map(|()| Found::Settled),
+            },
+            State::Quarantined => self.quarantine_again(folder, &file, row).map(|()| Found::Settled),
+        }
+    }
+}
+
+/// What a name in a slot turned out to be.
+enum Found {
+    /// Committed: to be archived.
+    Done(Claimed),
+    /// To be carried again.
+    Again(Claimed),
+    /// Put where it belongs.
+    Settled,
+}
+
+/// An operator may move a file from the archive into the inbox to have it done again; it is the same file,
+/// and what the ledger says of it is of the last time. Its change time is later than that then.
+fn is_dropped_again(row: &Row, body: &Body) -> bool {
+    let Body::Sealed(sealed) = body else { return false };
+    let done = matches!(row.state, State::Archived | State::Duplicate | State::Quarantined);
+    let changed = rustix::fs::fstat(&sealed.file)
+        .ok()
+        .and_then(|stat| Timestamp::new(stat.st_ctime, i32::try_from(stat.st_ctime_nsec).ok()?).ok());
+    done && changed.is_some_and(|changed| changed > row.changed_at)
+}
+
+pub(super) fn from_row(row: &Row, name: &OsStr, body: Body, slot: &Arc<SlotDirectory>) -> Claimed {
+    Claimed {
+        id: row.id,
+        folder: row.folder.as_str().into(),
+        name: name.to_owned(),
+        identity: row.identity,
+        attempts: row.attempts,
+        deferrals: row.deferrals,
+        claimed_at: row.claimed_at,
+        slot: Arc::clone(slot),
+        body,
+        told: Vec::new(),
+    }
+}
