@@ -21,6 +21,8 @@ pub mod ledger;
 pub mod run;
 pub mod stages;
 
+pub mod cli;
+pub mod daemon;
 pub mod log;
 pub mod pulse;
 pub mod systemd;

@@ -1,0 +1,169 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::log::Target;
+
+/// Imports or processes every file dropped into a folder, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "importerd", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Read this settings file and FILE.d/*.toml beside it, and none of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key, for instance folder.orders.settle=5s; may be given again
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where the ledger lies [default: what systemd says, or /var/lib/importerd, or below your home]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// How the log is written [default: what fits the place]
+    #[arg(long, global = true, value_enum, value_name = "term|json|journal")]
+    pub log: Option<Target>,
+    /// Log more: every stage of every file
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// Print JSON; `ls`, `explain` and `events` print one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch one folder, without a settings file
+    Watch(Watch),
+    /// Run the daemon in the foreground
+    Run,
+    /// Do what is there now, then exit
+    Once,
+    /// Check settings and surroundings
+    Check,
+    /// Show what goes on now
+    Status,
+    /// List files by state
+    Ls(Ls),
+    /// Tell one file's whole story, or why it is not taken yet
+    Explain(Explain),
+    /// Print the supervision events
+    Events(Events),
+    /// Show the settings in force
+    Config(Config),
+    /// Print a manual page: importerd man | man -l -
+    Man {
+        /// Which page
+        #[arg(value_enum, default_value_t = Page::Importerd)]
+        page: Page,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A manual page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// importerd(1)
+    Importerd,
+    /// importerd.toml(5)
+    #[value(name = "importerd.toml")]
+    Settings,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The folder; it is made when missing, with inbox/ and archive/ below it
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The database for the rows [default: sqlite:DIR/importerd.db]
+    #[arg(long, value_name = "TARGET", conflicts_with = "command")]
+    pub into: Option<String>,
+    /// Run this on each file instead of importing it; {path} {name} {stem} are filled in
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch for each state")]
+pub struct Ls {
+    /// Only this folder
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only files waiting in the inbox
+    #[arg(long)]
+    pub waiting: bool,
+    /// Only files in hand
+    #[arg(long)]
+    pub active: bool,
+    /// Only files that wait for another try
+    #[arg(long)]
+    pub deferred: bool,
+    /// Only refused files
+    #[arg(long)]
+    pub quarantined: bool,
+    /// Only files that were done before
+    #[arg(long)]
+    pub duplicate: bool,
+    /// Only done files
+    #[arg(long)]
+    pub archived: bool,
+    /// At most so many, the latest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Its name, its path, or its number (48213)
+    #[arg(value_name = "FILE")]
+    pub file: OsString,
+    /// Only in this folder
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Go on as more happens
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Begin with the last so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    pub lines: u32,
+    /// Only of this folder
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only this event, for instance file.quarantined
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every value
+    Show {
+        /// And where each came from
+        #[arg(long)]
+        origin: bool,
+    },
+}

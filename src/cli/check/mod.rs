@@ -1,0 +1,104 @@
+//! `importerd check`: settings and surroundings, as a checklist. Changes nothing: what is missing is not made.
+
+mod checklist;
+mod folder;
+mod rights;
+mod work;
+
+use std::os::unix::fs::MetadataExt;
+
+use checklist::{Checklist, Section};
+use rights::Usable;
+
+use super::args::Global;
+use super::complaint::{Complaint, told};
+use super::page::print_json;
+use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, typed};
+use crate::exit;
+use crate::fault::Reason;
+use crate::ledger::history::History;
+use crate::settings::{self, Directories, Loaded};
+
+/// `importerd check`
+pub fn answer(global: &Global) -> u8 {
+    told(show(global))
+}
+
+fn show(global: &Global) -> Result<u8, Complaint> {
+    let directories = directories(global)?;
+    let checklist = checklist(global, &directories);
+    if global.json {
+        print_json(&checklist)?;
+    } else {
+        checklist.page(&typed(global)).print()?;
+    }
+    Ok(checklist.code())
+}
+
+fn checklist(global: &Global, directories: &Directories) -> Checklist {
+    let loaded = settings::load(&sources(global, directories));
+    let mut checklist = Checklist::default();
+    checklist.sections.push(of_settings(loaded.as_ref()));
+    let (section, daemon) = of_state(global, directories);
+    checklist.sections.push(section);
+    if let Ok(loaded) = &loaded {
+        let folders = loaded.settings.folders.values();
+        checklist.sections.extend(folders.map(|settings| folder::section(settings, directories, daemon)));
+    }
+    checklist
+}
+
+fn of_settings(loaded: Result<&Loaded, &settings::Error>) -> Section {
+    let mut section = Section::new("settings");
+    match loaded.map(|loaded| loaded.settings.folders.len()) {
+        Ok(0) => section.warn(how_to_begin(), None),
+        Ok(1) => section.ok("1 folder, no unknown keys"),
+        Ok(folders) => section.ok(format!("{folders} folders, no unknown keys")),
+        Err(error) => error.problems.iter().for_each(|problem| section.fail(exit::CONFIG, problem.to_string(), None)),
+    }
+    section
+}
+
+fn of_state(global: &Global, directories: &Directories) -> (Section, Daemon) {
+    let state = &directories.state;
+    let mut section = Section::new(format!("state  {}", state.display()));
+    match rights::directory(state, &mut section, "the state directory") {
+        Usable::Now => section.ok("the state directory is readable and writable"),
+        Usable::Later => section.ok("the state directory will be made"),
+        Usable::No => {}
+    }
+    if let Some(text) = checked_as_another(state) {
+        let fix = format!("sudo -u '#{}' {} check", owner(state).unwrap_or_default(), typed(global));
+        section.warn(text, Some(fix));
+    }
+    match History::open(state) {
+        Ok(Some(_)) => section.ok("the ledger can be read"),
+        Ok(None) => section.ok("the ledger will be made"),
+        Err(reason) => section.fail_for(&reason),
+    }
+    let daemon = daemon(directories).unwrap_or(Daemon::Stopped);
+    match daemon {
+        Daemon::Running { pid: 0, .. } => section.ok("the daemon runs"),
+        Daemon::Running { pid, .. } => section.ok(format!("the daemon runs (pid {pid})")),
+        Daemon::Stopped => section.ok("no daemon runs now"),
+    }
+    (section, daemon)
+}
+
+/// What this user may do says little of what the daemon's user may do.
+fn checked_as_another(state: &std::path::Path) -> Option<String> {
+    let (user, owner) = (rustix::process::geteuid().as_raw(), owner(state)?);
+    (user != owner).then(|| format!("checked as user {user}, but the state directory belongs to user {owner}"))
+}
+
+fn owner(path: &std::path::Path) -> Option<u32> {
+    path.metadata().ok().map(|metadata| metadata.uid())
+}
+
+impl Section {
+    /// Enters a failure that was met elsewhere.
+    fn fail_for(&mut self, reason: &Reason) {
+        let code = if reason.code == "no_permission" { exit::NOPERM } else { exit::UNAVAILABLE };
+        self.fail(code, reason.to_string(), reason.hint.clone());
+    }
+}

@@ -1,0 +1,98 @@
+//! What a folder does with its files: whether the database can be written, whether the command is there.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use super::super::shell::quoted;
+use super::checklist::Section;
+use super::rights;
+use crate::exit;
+use crate::ledger::read_only;
+use crate::settings::{Directories, Folder, Import, Work};
+use crate::stages;
+
+/// Enters it.
+pub fn check(folder: &Folder, directories: &Directories, section: &mut Section) {
+    match &folder.work {
+        Work::Import(import) => database(import, &directories.state, section),
+        Work::Run(run) => command(&run.command, section),
+    }
+}
+
+fn database(import: &Import, state: &Path, section: &mut Section) {
+    let path = stages::target(import, state);
+    let shown = path.display();
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    // The daemon makes its own directory, and no other for a database.
+    let (above, missing) = rights::nearest(parent);
+    if missing && parent != state {
+        let fix = format!("mkdir -p {}", quoted(parent));
+        return section.fail(
+            exit::UNAVAILABLE,
+            format!("the database's directory {} is missing", parent.display()),
+            Some(fix),
+        );
+    }
+    // A write-ahead log lies beside it.
+    if let Err(error) = rights::may(above, Access::WRITE_OK | Access::EXEC_OK) {
+        let text = format!("the database's directory {} can't be written: {error}", parent.display());
+        return section.fail(
+            rights::code(&error),
+            text,
+            Some("give the daemon's user the right to write it".to_owned()),
+        );
+    }
+    if !path.exists() {
+        return section.ok(format!("the database {shown} will be made"));
+    }
+    if let Err(error) = rights::may(&path, Access::READ_OK | Access::WRITE_OK) {
+        let fix = "give the daemon's user the right to read and write it".to_owned();
+        return section.fail(rights::code(&error), format!("the database {shown}: {error}"), Some(fix));
+    }
+    let table =
+        read_only::open(&path).and_then(|database| database.connection.table_exists(None, import.table.as_str()));
+    match table {
+        Ok(true) => section.ok(format!("the database {shown} has the table {}", import.table)),
+        Ok(false) => section.ok(format!("the database {shown}: the first file makes the table {}", import.table)),
+        Err(error) => {
+            let fix = "move that file away, or import into another one".to_owned();
+            section.fail(exit::UNAVAILABLE, format!("the database {shown}: {error}"), Some(fix));
+        }
+    }
+}
+
+/// fault 89: not found, or not executable.
+fn command(command: &[String], section: &mut Section) {
+    let Some(program) = command.first() else { return };
+    if program.contains('/') && !Path::new(program).is_absolute() {
+        let text = format!("command {program:?} has a relative path, and commands start in an empty directory");
+        return section.fail(exit::CONFIG, text, Some("write its absolute path".to_owned()));
+    }
+    let Some(path) = find(program) else {
+        let place = if program.contains('/') { "there" } else { "in $PATH" };
+        let text = format!("command {program:?} is not {place}");
+        return section.fail(exit::CONFIG, text, Some("install it, or write its absolute path".to_owned()));
+    };
+    if path.is_dir() {
+        return section.fail(exit::CONFIG, format!("command {program:?} is a directory"), None);
+    }
+    match rights::may(&path, Access::EXEC_OK) {
+        Ok(()) => section.ok(format!("command {} is executable", path.display())),
+        Err(error) => {
+            let fix = format!("chmod a+x {}", quoted(&path));
+            section.fail(rights::code(&error), format!("command {}: {error}", path.display()), Some(fix));
+        }
+    }
+}
+
+/// Where the program lies, executable or not.
+fn find(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.exists());
+    }
+    let path = std::env::var_os("PATH")?;
+    let found: Vec<_> = std::env::split_paths(&path).map(|directory| directory.join(program)).collect();
+    let runs = |path: &&PathBuf| path.is_file() && rights::may(path, Access::EXEC_OK).is_ok();
+    found.iter().find(runs).or_else(|| found.iter().find(|path| path.is_file())).cloned()
+}

@@ -1,0 +1,66 @@
+//! Why a command has no answer: what is wrong, what to type next, and the exit code.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::exit;
+use crate::fault::Reason;
+
+/// Printed on stderr; its last line says what to type or to do.
+#[derive(Debug)]
+pub struct Complaint {
+    /// The exit code, from [`crate::exit`].
+    pub code: u8,
+    text: String,
+    next: Option<String>,
+}
+
+impl Complaint {
+    /// What is wrong, and what to type or to do next.
+    pub fn new(code: u8, text: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code, text: text.into(), next: Some(next.into()) }
+    }
+
+    /// A text that says at its end what to do.
+    pub fn whole(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), next: None }
+    }
+}
+
+/// What keeps a reader from the ledger or from a folder.
+impl From<Reason> for Complaint {
+    fn from(reason: Reason) -> Self {
+        let (code, next) = match reason.code {
+            "no_permission" => {
+                (exit::NOPERM, "type it as root or as the daemon's user: sudo -u importerd importerd status")
+            }
+            "ledger_corrupt" => {
+                (exit::UNAVAILABLE, "restore it from a backup; don't delete it, or files may be imported again")
+            }
+            "ledger_locked" => (exit::UNAVAILABLE, "end the program that has it open for writing"),
+            _ => (exit::UNAVAILABLE, "see whether the disk is well and the path is right: importerd check"),
+        };
+        let text = reason.to_string();
+        Self { code, text, next: Some(reason.hint.unwrap_or_else(|| next.to_owned())) }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.text.lines().chain(self.next.as_deref());
+        for (number, line) in lines.enumerate() {
+            let line = crate::log::visible(line);
+            if number == 0 { write!(f, "importerd: {line}")? } else { write!(f, "\n{line}")? }
+        }
+        Ok(())
+    }
+}
+
+/// The exit code of an answer; a complaint is told on stderr.
+pub fn told(answer: Result<u8, Complaint>) -> u8 {
+    answer.unwrap_or_else(|complaint| {
+        // Nobody is left to be told that stderr is closed.
+        let _ = writeln!(io::stderr(), "{complaint}");
+        complaint.code
+    })
+}

@@ -1,0 +1,223 @@
+//! One file's story: what is known of it, put together.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::super::shell::quoted;
+use super::super::surroundings::Surroundings;
+use super::super::when::{self, Stamp};
+use super::obstacle::{self, obstacles};
+use super::target::Target;
+use super::{place, same};
+use crate::fault::Reason;
+use crate::folder::name::suffixed;
+use crate::folder::quarantine::REASON_SUFFIX;
+use crate::folder::survey::Lying;
+use crate::ledger::history::{Failed, History};
+use crate::ledger::{Row, State};
+use crate::log::escape;
+use crate::run::results::Planned;
+use crate::settings::Folder;
+
+/// A story; `explain --json` prints one such object a line.
+#[derive(Debug, Serialize)]
+pub struct Story {
+    /// Its number in the ledger; null where it has none yet.
+    pub id: Option<i64>,
+    pub folder: String,
+    /// Escaped, as everywhere.
+    pub name: String,
+    /// `waiting active deferred committed archived duplicate quarantined`, or `unknown` to the ledger though it
+    /// lies in archive or quarantine.
+    pub state: &'static str,
+    /// RFC 3339: since when.
+    pub since: Stamp,
+    pub bytes: u64,
+    pub blake3: Option<String>,
+    pub rows: Option<u64>,
+    /// Attempts that were charged.
+    pub attempts: u32,
+    /// RFC 3339: not to be tried before.
+    pub retry_at: Option<Stamp>,
+    pub reason: Option<String>,
+    /// The reason as a stable word.
+    pub code: Option<String>,
+    /// The number of the file that was done before.
+    pub duplicate_of: Option<i64>,
+    /// Where it lies; null: not where it was put.
+    pub path: Option<String>,
+    /// The name of the reason file beside it, when it was refused.
+    pub reason_file: Option<String>,
+    /// The events about it, as `events --json` prints them.
+    pub events: Vec<Box<RawValue>>,
+    /// The attempts that came to nothing.
+    pub failures: Vec<Failure>,
+    /// What the database says; null for a command, and for a file without a number.
+    pub target: Option<Target>,
+    /// The names that a command's results have in `results/`.
+    pub results: Vec<String>,
+    /// Why it is not taken yet, the most lasting first.
+    pub obstacles: Vec<String>,
+    /// What to do.
+    pub next: String,
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    pub attempt: u32,
+    /// RFC 3339.
+    pub at: Stamp,
+    pub code: String,
+    pub reason: String,
+    /// The end of what the command wrote to its standard error; what is not UTF-8 in it is replaced.
+    pub stderr: Option<String>,
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        Self {
+            attempt: failed.attempt,
+            at: Stamp(failed.at),
+            code: failed.code,
+            reason: failed.reason,
+            stderr: failed.stderr.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+}
+
+impl Story {
+    /// Of a file that lies there, and of which the ledger says nothing, or nothing of this time.
+    pub fn of_file(surroundings: &Surroundings, folder: &Folder, file: &Lying) -> Result<Self, Reason> {
+        let within = |name: &str| file.path.starts_with(folder.path.join(name));
+        let mut story = Self {
+            id: None,
+            folder: folder.name.clone(),
+            name: escape(&file.name),
+            state: "waiting",
+            since: Stamp(file.since),
+            bytes: file.identity.size,
+            blake3: None,
+            rows: None,
+            attempts: 0,
+            retry_at: None,
+            reason: None,
+            code: None,
+            duplicate_of: None,
+            path: Some(escape(file.path.as_os_str())),
+            reason_file: None,
+            events: Vec::new(),
+            failures: Vec::new(),
+            target: None,
+            results: Vec::new(),
+            obstacles: Vec::new(),
+            next: String::new(),
+        };
+        if within("active") {
+            story.state = "active";
+            let obstacle = obstacle::of_folder(surroundings, folder)?;
+            story.next = obstacle.as_ref().map_or("nothing: it is in hand".to_owned(), |it| it.next.clone());
+            story.obstacles.extend(obstacle.map(|it| it.text));
+        } else if within("archive") || within("quarantine") {
+            story.state = "unknown";
+            story.next = format!("to have it done, drop it into {}", quoted(&folder.inbox));
+        } else {
+            let obstacles = obstacles(surroundings, folder, file)?;
+            let free = "nothing: it is taken as soon as it is its turn";
+            story.next = obstacles.first().map_or_else(|| free.to_owned(), |obstacle| obstacle.next.clone());
+            story.obstacles = obstacles.into_iter().map(|obstacle| obstacle.text).collect();
+        }
+        Ok(story)
+    }
+
+    /// Of a file that the ledger knows. `folder`: none if it is no longer in the settings.
+    pub fn of_row(
+        surroundings: &Surroundings,
+        history: &History,
+        folder: Option<&Folder>,
+        row: &Row,
+        file: Option<&Lying>,
+    ) -> Result<Self, Reason> {
+        let put = || folder.and_then(|folder| place(folder, row)).filter(|path| path.symlink_metadata().is_ok());
+        let path = file.map(|file| file.path.clone()).or_else(put);
+        let obstacle = match (folder, row.state) {
+            (Some(folder), State::Deferred | State::Committed) => obstacle::of_folder(surroundings, folder)?,
+            _ => None,
+        };
+        let raw = |json: String| RawValue::from_string(json).ok();
+        let next = obstacle
+            .as_ref()
+            .map_or_else(|| next(&surroundings.importerd, folder, row, path.is_some()), |it| it.next.clone());
+        Ok(Self {
+            id: Some(row.id.0),
+            folder: row.folder.clone(),
+            name: escape(&row.name),
+            state: row.state.name(),
+            since: Stamp(row.changed_at),
+            bytes: row.identity.size,
+            blake3: row.blake3.map(|digest| digest.to_string()),
+            rows: row.rows,
+            attempts: row.attempts,
+            retry_at: row.retry_at.map(Stamp),
+            reason: row.reason.clone(),
+            code: row.reason_code.clone(),
+            duplicate_of: row.duplicate_of.map(|id| id.0),
+            reason_file: path.as_ref().and_then(|path| reason_file(row, path)),
+            path: path.map(|path| escape(path.as_os_str())),
+            events: history.events_of(row.id)?.into_iter().filter_map(|event| raw(event.json)).collect(),
+            failures: history.failures(row.id)?.into_iter().map(Failure::from).collect(),
+            // The rows of a duplicate are in under the number of the first one.
+            target: folder
+                .filter(|_| row.state != State::Duplicate)
+                .and_then(|folder| Target::look_up(folder, &surroundings.directories.state, row.id)),
+            results: row.results.as_deref().map(published).unwrap_or_default(),
+            obstacles: obstacle.into_iter().map(|obstacle| obstacle.text).collect(),
+            next,
+        })
+    }
+}
+
+fn reason_file(row: &Row, path: &Path) -> Option<String> {
+    let name = path.file_name().filter(|_| row.state == State::Quarantined)?;
+    Some(escape(&suffixed(name, REASON_SUFFIX)))
+}
+
+fn published(results: &str) -> Vec<String> {
+    let planned: Vec<Planned> = serde_json::from_str(results).unwrap_or_default();
+    planned.iter().map(|result| escape(&result.published)).collect()
+}
+
+/// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since.
+pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
+    let in_inbox = file.path.starts_with(&folder.inbox);
+    same(&row.identity, &file.identity) && (!in_inbox || row.state == State::Deferred)
+}
+
+/// What to do.
+fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> String {
+    let inbox = folder.map_or("its folder".to_owned(), |folder| quoted(&folder.inbox));
+    match row.state {
+        State::Deferred if !is_there => format!("it is gone; to have it done, drop it again into {inbox}"),
+        State::Deferred => match row.retry_at {
+            Some(at) => {
+                let first = row.hint.as_ref().map_or("nothing: ".to_owned(), |hint| format!("{hint}; "));
+                format!("{first}it is tried again in {} ({})", when::until(at), when::clock(at))
+            }
+            None => "nothing: it is tried again".to_owned(),
+        },
+        State::Committed => "nothing: it is archived at once".to_owned(),
+        State::Archived => "nothing: it is done".to_owned(),
+        State::Duplicate => match row.duplicate_of {
+            Some(id) => format!("nothing: it was done before; to see when, type: {importerd} explain {}", id.0),
+            None => "nothing: it was done before".to_owned(),
+        },
+        State::Quarantined => {
+            let hint = row.hint.as_deref().unwrap_or("correct the file");
+            let again = if is_there { "move it back" } else { "drop it again" };
+            let then = if hint.ends_with('?') { " Then" } else { "; then" };
+            format!("{hint}{then} {again} into {inbox}")
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! `importerd ls`: files by state, the latest first.
+//!
+//! Files that wait, are in hand or are refused are looked for where they lie; what became of the others is
+//! what the ledger says.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::args::{Global, Ls};
+use super::complaint::{Complaint, told};
+use super::page::{Look, Page, print_json};
+use super::surroundings::{Surroundings, filter, how_to_begin};
+use super::table::{Side, Table};
+use super::when::{self, Stamp};
+use crate::exit;
+use crate::fault::Reason;
+use crate::folder::survey::{self, Lying};
+use crate::ledger::history::Selection;
+use crate::ledger::{Row, State};
+use crate::log::{escape, visible};
+use crate::settings::Folder;
+
+/// One file; `ls --json` prints one such object a line.
+#[derive(Debug, Serialize)]
+struct Listed {
+    /// Its number in the ledger; null where it has none yet.
+    id: Option<i64>,
+    folder: String,
+    /// Escaped, as everywhere.
+    name: String,
+    /// `waiting active deferred committed archived duplicate quarantined`.
+    state: &'static str,
+    /// RFC 3339: since when it has been in that state.
+    since: Stamp,
+    rows: Option<u64>,
+    bytes: u64,
+    /// Why it is there.
+    reason: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+    /// RFC 3339: not to be tried before.
+    retry_at: Option<Stamp>,
+    /// The number of the file that was done before.
+    duplicate_of: Option<i64>,
+    /// Where it lies.
+    path: String,
+}
+
+/// `importerd ls`
+pub fn answer(global: &Global, ls: &Ls) -> u8 {
+    told(show(global, ls))
+}
+
+fn show(global: &Global, ls: &Ls) -> Result<u8, Complaint> {
+    let surroundings = Surroundings::look(global)?;
+    let folders = surroundings.folders(ls.folder.as_deref())?;
+    let mut files = Vec::new();
+    for folder in &folders {
+        files.extend(listed(&surroundings, folder, &Chosen::by(ls))?);
+    }
+    files.sort_by_key(|file| (std::cmp::Reverse(file.since), file.id));
+    let limit = usize::try_from(ls.limit).unwrap_or(usize::MAX);
+    let more = files.len() > limit;
+    files.truncate(limit);
+    if global.json {
+        for file in &files {
+            if !print_json(file)? {
+                break;
+            }
+        }
+    } else if folders.is_empty() {
+        let mut page = Page::new();
+        page.line(how_to_begin());
+        page.print()?;
+    } else {
+        page(&files, more, ls.limit).print()?;
+    }
+    Ok(exit::OK)
+}
+
+/// Which states are asked for.
+#[expect(clippy::struct_excessive_bools, reason = "a switch for each state")]
+struct Chosen {
+    waiting: bool,
+    active: bool,
+    deferred: bool,
+    quarantined: bool,
+    /// States whose files are only looked up in the ledger.
+    past: Vec<State>,
+    limit: u32,
+}
+
+impl Chosen {
+    fn by(ls: &Ls) -> Self {
+        let all = !(ls.waiting || ls.active || ls.deferred || ls.quarantined || ls.duplicate || ls.archived);
+        let mut past = Vec::new();
+        if all || ls.archived {
+            past.extend([State::Committed, State::Archived]);
+        }
+        if all || ls.duplicate {
+            past.push(State::Duplicate);
+        }
+        Self {
+            waiting: all || ls.waiting,
+            active: all || ls.active,
+            deferred: all || ls.deferred,
+            quarantined: all || ls.quarantined,
+            past,
+            // One more, to know whether there are more.
+            limit: ls.limit.saturating_add(1),
+        }
+    }
+}
+
+fn listed(surroundings: &Surroundings, folder: &Folder, chosen: &Chosen) -> Result<Vec<Listed>, Reason> {
+    let mut files = Vec::new();
+    if chosen.waiting || chosen.deferred {
+        in_inbox(surroundings, folder, chosen, &mut files)?;
+    }
+    if chosen.active {
+        in_active(surroundings, folder, &mut files)?;
+    }
+    if chosen.quarantined {
+        in_quarantine(surroundings, folder, &mut files)?;
+    }
+    if let (Some(history), false) = (&surroundings.history, chosen.past.is_empty()) {
+        let selection = Selection { folder: Some(&folder.name), states: &chosen.past, limit: chosen.limit };
+        let in_hand: HashSet<_> = files.iter().filter_map(|file| file.id).collect();
+        let past = history.latest(&selection)?;
+        files.extend(past.iter().filter(|row| !in_hand.contains(&row.id.0)).map(|row| of_row(folder, row)));
+    }
+    Ok(files)
+}
+
+fn in_inbox(
+    surroundings: &Surroundings,
+    folder: &Folder,
+    chosen: &Chosen,
+    files: &mut Vec<Listed>,
+) -> Result<(), Reason> {
+    let rows = match &surroundings.history {
+        Some(history) => history.in_state(&folder.name, State::Deferred)?,
+        None => Vec::new(),
+    };
+    let deferred: HashMap<_, _> = rows.iter().map(|row| (row.identity.inode, row)).collect();
+    for file in survey::in_inbox(folder, &filter(folder)?)? {
+        match deferred.get(&file.identity.inode) {
+            Some(row) if chosen.deferred => files.push(Listed { state: "deferred", ..lying(folder, &file, Some(row)) }),
+            None if chosen.waiting => files.push(lying(folder, &file, None)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn in_active(surroundings: &Surroundings, folder: &Folder, files: &mut Vec<Listed>) -> Result<(), Reason> {
+    for file in survey::in_active(folder)? {
+        let row = match &surroundings.history {
+            Some(history) => history.by_identity(&folder.name, &file.identity)?,
+            None => None,
+        };
+        // What the ledger says of it is of an earlier try.
+        let number = row.map(|row| row.id.0);
+        files.push(Listed { state: "active", id: number, ..lying(folder, &file, None) });
+    }
+    Ok(())
+}
+
+fn in_quarantine(surroundings: &Surroundings, folder: &Folder, files: &mut Vec<Listed>) -> Result<(), Reason> {
+    let rows = match &surroundings.history {
+        Some(history) => history.in_state(&folder.name, State::Quarantined)?,
+        None => Vec::new(),
+    };
+    let by_place: HashMap<_, _> = rows.iter().filter_map(|row| Some((row.place.as_deref()?, row))).collect();
+    for file in survey::in_quarantine(folder)? {
+        let place = format!("quarantine/{}", escape(&file.name));
+        let row = by_place.get(place.as_str()).copied();
+        files.push(Listed { state: "quarantined", ..lying(folder, &file, row) });
+    }
+    Ok(())
+}
+
+/// A file that was found where it lies, and what the ledger says of it.
+fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
+    let found = Listed {
+        id: None,
+        folder: folder.name.clone(),
+        name: escape(&file.name),
+        state: "waiting",
+        since: Stamp(file.since),
+        rows: None,
+        bytes: file.identity.size,
+        reason: None,
+        hint: None,
+        retry_at: None,
+        duplicate_of: None,
+        path: escape(file.path.as_os_str()),
+    };
+    let Some(row) = row else { return found };
+    Listed {
+        id: Some(row.id.0),
+        since: Stamp(row.changed_at),
+        reason: row.reason.clone(),
+        hint: row.hint.clone(),
+        retry_at: row.retry_at.map(Stamp),
+        ..found
+    }
+}
+
+fn of_row(folder: &Folder, row: &Row) -> Listed {
+    let place = row.place.as_deref().unwrap_or("active");
+    Listed {
+        id: Some(row.id.0),
+        folder: row.folder.clone(),
+        name: escape(&row.name),
+        state: row.state.name(),
+        since: Stamp(row.changed_at),
+        rows: row.rows,
+        bytes: row.identity.size,
+        reason: row.reason.clone(),
+        hint: row.hint.clone(),
+        retry_at: None,
+        duplicate_of: row.duplicate_of.map(|id| id.0),
+        path: format!("{}/{place}", escape(folder.path.as_os_str())),
+    }
+}
+
+fn page(files: &[Listed], more: bool, limit: u32) -> Page {
+    use Side::{Left, Right};
+    let mut page = Page::new();
+    if files.is_empty() {
+        page.line("no files");
+        return page;
+    }
+    let head = [
+        ("id", Right),
+        ("state", Left),
+        ("age", Right),
+        ("rows", Right),
+        ("folder", Left),
+        ("name", Left),
+        ("reason", Left),
+    ];
+    let mut table = Table::new(&head);
+    for file in files {
+        let plain = |text: String| (Look::Plain, text);
+        table.row([
+            plain(file.id.map_or("-".to_owned(), |id| format!("#{id}"))),
+            (look(file.state), file.state.to_owned()),
+            plain(when::age(file.since.0)),
+            plain(file.rows.map_or("-".to_owned(), |rows| rows.to_string())),
+            plain(file.folder.clone()),
+            plain(file.name.clone()),
+            plain(file.story()),
+        ]);
+    }
+    for line in table.lines(&page) {
+        page.line(line);
+    }
+    if more {
+        page.line(format!("older ones are left out; for more, add: --limit {}", limit.saturating_mul(10)));
+    }
+    page
+}
+
+fn look(state: &str) -> Look {
+    match state {
+        "quarantined" => Look::Bad,
+        "deferred" => Look::Warning,
+        "archived" | "committed" => Look::Good,
+        _ => Look::Plain,
+    }
+}
+
+impl Listed {
+    fn story(&self) -> String {
+        let reason = self.reason.as_deref().map(|reason| visible(reason).into_owned());
+        let next = self.retry_at.map(|at| format!("next try in {}", when::until(at.0)));
+        let first = self.duplicate_of.map(|id| format!("done before as #{id}"));
+        reason.into_iter().chain(next).chain(first).collect::<Vec<_>>().join("; ")
+    }
+}

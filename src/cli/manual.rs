@@ -1,0 +1,154 @@
+//! `importerd man`, `importerd completions`: pages and completions, made from the tables that the program itself
+//! obeys, so that they can't say anything else.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+
+use super::args::{Arguments, Page};
+use super::complaint::Complaint;
+use crate::events::Kind;
+use crate::exit;
+use crate::settings::keys::KEYS;
+
+/// What every exit code means, as in [`crate::exit`].
+const EXIT_CODES: &[(u8, &str)] = &[
+    (exit::OK, "All went well; after a drain, nothing was left in hand."),
+    (exit::REFUSED, "once: some file was refused. explain: nothing is known of the file."),
+    (exit::USAGE, "The command line can't be understood."),
+    (exit::UNAVAILABLE, "The target can't be reached, or the folder is in use by another daemon."),
+    (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
+    (exit::TEMPFAIL, "Work was left behind; the next start recovers it."),
+    (exit::NOPERM, "Permission is missing."),
+    (exit::CONFIG, "The settings are wrong."),
+];
+
+/// `importerd man [PAGE]`
+pub fn man(page: Page) -> Result<u8, Complaint> {
+    let mut text = Vec::new();
+    let written = match page {
+        Page::Importerd => program(&mut text),
+        Page::Settings => settings().to_writer(&mut text),
+    };
+    written.and_then(|()| io::stdout().write_all(&text)).map_err(|error| unwritten(&error))?;
+    Ok(exit::OK)
+}
+
+/// `importerd completions SHELL`
+pub fn completions(shell: clap_complete::Shell) -> Result<u8, Complaint> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "importerd", &mut text);
+    io::stdout().write_all(&text).map_err(|error| unwritten(&error))?;
+    Ok(exit::OK)
+}
+
+fn unwritten(error: &io::Error) -> Complaint {
+    Complaint::new(exit::UNAVAILABLE, format!("standard output: {error}"), "write it to another place")
+}
+
+/// importerd(1): the program, its commands, events and exit codes.
+fn program(out: &mut Vec<u8>) -> io::Result<()> {
+    let mut command = Arguments::command().disable_help_flag(true);
+    command.build();
+    let man = Man::new(command.clone()).title("IMPORTERD");
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    description().to_writer(out)?;
+    man.render_options_section(out)?;
+    commands(&command).to_writer(out)?;
+    let mut events = Roff::new();
+    events.control("SH", ["EVENTS"]);
+    for kind in Kind::ALL {
+        entry(&mut events, kind.name(), kind.help());
+    }
+    events.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in EXIT_CODES {
+        entry(&mut events, &code.to_string(), meaning);
+    }
+    events.control("SH", ["SEE ALSO"]);
+    events.text([bold("importerd.toml"), roman("(5), "), bold("systemd.exec"), roman("(5)")]);
+    events.to_writer(out)
+}
+
+/// What it promises, and where files lie.
+fn description() -> Roff {
+    let mut page = Roff::new();
+    page.control("SH", ["DESCRIPTION"]);
+    page.text([roman(
+        "Every file dropped into a folder's inbox is settled before it is touched, worked on exactly once, and its rows or \
+         results appear once or not at all: under kill -9, power loss, a full disk, a crashed worker, a stop in the middle. \
+         A file is imported into a database, or handed to your own command. When told to stop (SIGTERM, SIGINT), importerd \
+         finishes what it has in hand and exits; a second signal ends it at once.",
+    )]);
+    page.control("SH", ["FILES"]);
+    for (place, holds) in [
+        (
+            "PATH/inbox",
+            "Files waiting. Never taken: hidden names, *.part, *.partial, *.filepart, *.tmp, *.crdownload, *~.",
+        ),
+        ("PATH/active", "Files in hand."),
+        ("PATH/archive", "Files done, by day."),
+        ("PATH/quarantine", "Files refused, each with NAME.reason.txt."),
+        ("PATH/results", "What commands produced."),
+        ("/var/lib/importerd/ledger.db", "The record of every file and attempt."),
+        ("/etc/importerd/importerd.toml", "The settings: importerd.toml(5)."),
+    ] {
+        entry(&mut page, place, holds);
+    }
+    page
+}
+
+/// Every command with its own options.
+fn commands(program: &clap::Command) -> Roff {
+    let mut page = Roff::new();
+    page.control("SH", ["COMMANDS"]);
+    for command in program.get_subcommands() {
+        let mut usage = command.clone();
+        let usage = usage.render_usage().to_string().replace("Usage: ", "");
+        entry(&mut page, &usage, &command.get_about().map(ToString::to_string).unwrap_or_default());
+        for option in command.get_arguments().filter(|option| !option.is_global_set() && option.get_id() != "version") {
+            let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+            page.control("RS", []);
+            entry(&mut page, &option.to_string(), &help);
+            page.control("RE", []);
+        }
+    }
+    page
+}
+
+/// importerd.toml(5): every key.
+fn settings() -> Roff {
+    let mut page = Roff::new();
+    page.control("TH", ["IMPORTERD.TOML", "5"]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("importerd.toml - settings of importerd")]);
+    page.control("SH", ["SYNOPSIS"]);
+    page.text([italic(
+        "/etc/importerd/importerd.toml, /run/importerd/importerd.toml, /usr/lib/importerd/importerd.toml",
+    )]);
+    page.text([italic("/etc/importerd/importerd.toml.d/*.toml, and the same below /run and /usr/lib")]);
+    page.control("SH", ["DESCRIPTION"]);
+    page.text([roman(
+        "The first of the three files that is found holds; drop-ins are added in the order of their names, one in /etc \
+         hides one of the same name in /run and /usr/lib, and an empty one hides without putting anything in its place. \
+         Then comes the environment (IMPORTERD__FOLDER__ORDERS__SETTLE=5s), then --set. Each layer may change any key. \
+         A key that is unknown, or a value that doesn't fit, is an error. Durations are written with a unit (60s, 10m).",
+    )]);
+    page.control("SH", ["KEYS"]);
+    for key in KEYS {
+        let path = key.path.replace('*', "NAME");
+        entry(&mut page, &path, &format!("{} {}; default: {}.", key.help, key.kind, key.preset));
+    }
+    page.control("SH", ["SEE ALSO"]);
+    page.text([bold("importerd"), roman("(1)")]);
+    page
+}
+
+fn entry(page: &mut Roff, term: &str, text: &str) {
+    page.control("TP", []);
+    page.text([bold(term)]);
+    page.text([roman(text)]);
+}

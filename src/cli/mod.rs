@@ -1,0 +1,57 @@
+//! The command line: what was typed, and which command answers.
+
+mod args;
+mod complaint;
+mod page;
+mod shell;
+mod surroundings;
+mod table;
+mod when;
+
+mod check;
+mod config;
+mod events;
+mod explain;
+mod ls;
+mod manual;
+mod serve;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use complaint::told;
+
+use crate::exit;
+
+/// Reads the command line, does what it says, and returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    ExitCode::from(answer(arguments))
+}
+
+fn answer(arguments: Arguments) -> u8 {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Watch(watch) => told(serve::watch(&global, watch)),
+        Command::Run => told(serve::run(&global)),
+        Command::Once => told(serve::once(&global)),
+        Command::Check => check::answer(&global),
+        Command::Status => status::answer(&global),
+        Command::Ls(ls) => ls::answer(&global, &ls),
+        Command::Explain(explain) => explain::answer(&global, &explain),
+        Command::Events(events) => events::answer(&global, &events),
+        Command::Config(config) => config::answer(&global, &config),
+        Command::Man { page } => told(manual::man(page)),
+        Command::Completions { shell } => told(manual::completions(shell)),
+    }
+}

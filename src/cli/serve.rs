@@ -1,0 +1,147 @@
+//! The commands that work on files: `watch`, `run`, `once`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use slog::Level;
+
+use super::args::{Global, Watch};
+use super::complaint::Complaint;
+use super::surroundings::{self, WATCH_FILE, WATCH_STATE, directories, sources, typed};
+use crate::daemon::{self, Ended, Life};
+use crate::events::Counts;
+use crate::exit;
+use crate::fault::Fault;
+use crate::log;
+use crate::settings::{self, Base, Settings, Sources, Work};
+use crate::stages;
+
+/// `importerd run`
+pub fn run(global: &Global) -> Result<u8, Complaint> {
+    let (settings, state) = settings_and_state(global)?;
+    Ok(daemon::live(life(global, settings, state, Level::Info)).code)
+}
+
+/// `importerd once`
+pub fn once(global: &Global) -> Result<u8, Complaint> {
+    let (settings, state) = settings_and_state(global)?;
+    // A progress bar and a line for each file don't go together.
+    let usual = if io::stderr().is_terminal() { Level::Error } else { Level::Info };
+    let ended = daemon::live(Life { once: true, ..life(global, settings, state, usual) });
+    let code = code_of_once(&ended);
+    report(global, &ended, code, &typed(global));
+    Ok(code)
+}
+
+/// `importerd watch DIR`
+pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
+    let absolute = std::path::absolute(&watch.dir).map_err(|error| unusable(&watch.dir, &error))?;
+    // Without a slash at its end: one folder has one name.
+    let directory: PathBuf = absolute.components().collect();
+    let state = global.state_dir.clone().unwrap_or_else(|| directory.join(WATCH_STATE));
+    let command = (!watch.command.is_empty()).then(|| program_from_here(watch.command));
+    let base = Base::Watch { dir: directory, into: watch.into.map(from_here), command };
+    let loaded = settings::load(&Sources::of_process(base, global.set.clone()))
+        .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
+    let greeting = Some(greeting(&loaded.settings, &state));
+    // `status`, `ls` and the others find the settings there.
+    let record = Some((WATCH_FILE, settings::show::text(&loaded.values, false)));
+    let importerd = typed(&Global { state_dir: Some(state.clone()), ..global.clone() });
+    let ended = daemon::live(Life { greeting, record, ..life(global, loaded.settings, state, Level::Info) });
+    report(global, &ended, ended.code, &importerd);
+    Ok(ended.code)
+}
+
+fn life(global: &Global, settings: Settings, state_directory: PathBuf, usual: Level) -> Life {
+    let level = if global.verbose { Level::Debug } else { usual };
+    Life { settings, state_directory, logger: log::root(global.log, level), once: false, greeting: None, record: None }
+}
+
+fn settings_and_state(global: &Global) -> Result<(Settings, PathBuf), Complaint> {
+    let directories = directories(global)?;
+    let loaded = settings::load(&sources(global, &directories))
+        .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
+    if loaded.settings.folders.is_empty() {
+        return Err(Complaint::new(exit::CONFIG, "there is nothing to do", surroundings::how_to_begin()));
+    }
+    Ok((loaded.settings, directories.state))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Complaint {
+    Fault::io(path.display(), error).reason().clone().into()
+}
+
+/// On the command line, a relative path is meant from here, not from the state directory.
+fn from_here(into: String) -> String {
+    match into.strip_prefix("sqlite:").map(|path| (path, std::path::absolute(path))) {
+        Some((path, Ok(absolute))) if !path.is_empty() => format!("sqlite:{}", absolute.display()),
+        _ => into,
+    }
+}
+
+/// Neither is a program: its command starts in an empty directory. A bare name is looked for in `$PATH`.
+fn program_from_here(mut command: Vec<String>) -> Vec<String> {
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/'))
+        && let Ok(absolute) = std::path::absolute(&*program)
+        && let Ok(absolute) = absolute.into_os_string().into_string()
+    {
+        *program = absolute;
+    }
+    command
+}
+
+/// Where to drop files, where the outcome goes, how to stop.
+fn greeting(settings: &Settings, state: &Path) -> String {
+    let folder = settings.folders.values().next().expect("watch sets one folder");
+    let outcome = match &folder.work {
+        Work::Import(import) => {
+            format!("rows go to       {}, table {:?}", stages::target(import, state).display(), import.table)
+        }
+        Work::Run(_) => format!("results go to    {}", folder.path.join("results").display()),
+    };
+    format!(
+        "drop files into  {}\n{outcome}\nstop with        Ctrl-C   (look: importerd --state-dir {} status)",
+        folder.inbox.display(),
+        state.display()
+    )
+}
+
+/// Refused and deferred files, and folders that were held, are worth a word to who calls.
+fn code_of_once(ended: &Ended) -> u8 {
+    match ended.code {
+        exit::OK if !ended.counts.paused.is_empty() => exit::TEMPFAIL,
+        exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
+        exit::OK if !ended.counts.deferred.is_empty() => exit::TEMPFAIL,
+        code => code,
+    }
+}
+
+/// What was done, and what to type next, with `importerd` as it must be typed.
+fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
+    let Counts { committed, duplicates, quarantined, deferred, rows, paused } = &ended.counts;
+    if global.json {
+        let report = serde_json::json!({
+            "committed": committed, "rows": rows, "duplicates": duplicates, "quarantined": quarantined,
+            "deferred": deferred.len(), "paused": paused, "exit": code,
+        });
+        return say(&report.to_string());
+    }
+    if !ended.began {
+        return;
+    }
+    let mut parts = vec![format!("{committed} done")];
+    let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred.len() as u64, "deferred")];
+    parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    say(&parts.join(", "));
+    for (folder, cause) in paused {
+        say(&format!("folder {folder} is held: {cause}"));
+    }
+    if *quarantined > 0 {
+        say(&format!("see why: {importerd} ls --quarantined"));
+    }
+}
+
+fn say(line: &str) {
+    // Nobody reading is no reason for another code.
+    let _ = writeln!(io::stdout(), "{line}");
+}

@@ -1,0 +1,279 @@
+//! `importerd status`: what goes on now, one line a folder, and what needs the operator.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::args::Global;
+use super::complaint::{Complaint, told};
+use super::page::{Look, Page, print_json};
+use super::surroundings::{Daemon, Surroundings, detail, filter, how_to_begin};
+use super::table::{Side, Table};
+use super::when::{self, Stamp};
+use crate::exit;
+use crate::fault::Reason;
+use crate::folder::survey::{Names, Oldest, Survey, survey};
+use crate::ledger::State;
+use crate::ledger::history::Tally;
+use crate::log::{escape, visible};
+use crate::settings::Folder;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What `status --json` prints: one object.
+#[derive(Debug, Serialize)]
+struct Status {
+    version: &'static str,
+    /// Where the ledger lies.
+    state_directory: String,
+    /// Whether a daemon holds the state directory.
+    running: bool,
+    /// Its process id; null when none runs.
+    pid: Option<u32>,
+    /// RFC 3339: when everything was watched; null when none runs, or it still starts.
+    up_since: Option<Stamp>,
+    folders: Vec<FolderStatus>,
+}
+
+/// One folder of `status --json`.
+#[derive(Debug, Serialize)]
+struct FolderStatus {
+    folder: String,
+    path: String,
+    /// `ok`, `paused`, `stopped` (no daemon runs), or `unreadable` (by this user: the numbers of files are 0 then).
+    state: &'static str,
+    /// Why it is paused or unreadable; else null.
+    reason: Option<String>,
+    /// RFC 3339: when the pause is looked at again, where that is known.
+    retry_at: Option<String>,
+    /// Files in the inbox to be taken, without those that wait for another try.
+    waiting: u64,
+    /// Files in `active/`.
+    working: u64,
+    /// Files in the inbox that wait for another try.
+    deferred: u64,
+    /// Files done in the last 24 hours.
+    done_24h: u64,
+    /// Rows that they brought.
+    rows_24h: u64,
+    /// Files in `quarantine/`.
+    quarantined: u64,
+    /// Files of the last 24 hours that were done before under another name.
+    duplicates_24h: u64,
+    /// How long the oldest waiting file has been there; null when none waits.
+    oldest_waiting_secs: Option<i64>,
+    /// False where the inbox holds too many files to ask them all: an older one may be among them.
+    oldest_waiting_exact: bool,
+    /// Subdirectories of the inbox: they are left alone.
+    subdirectories: u64,
+    /// Files in the inbox that `match` doesn't fit: they are left alone.
+    unmatched: u64,
+    #[serde(skip)]
+    left_alone: Vec<String>,
+}
+
+/// `importerd status`
+pub fn answer(global: &Global) -> u8 {
+    told(show(global))
+}
+
+fn show(global: &Global) -> Result<u8, Complaint> {
+    let surroundings = Surroundings::look(global)?;
+    let status = Status::of(&surroundings)?;
+    if global.json {
+        print_json(&status)?;
+    } else {
+        status.page(&surroundings).print()?;
+    }
+    Ok(exit::OK)
+}
+
+impl Status {
+    fn of(surroundings: &Surroundings) -> Result<Self, Reason> {
+        let pid = match surroundings.daemon {
+            Daemon::Running { pid, .. } => Some(pid),
+            Daemon::Stopped => None,
+        };
+        let tallies = match &surroundings.history {
+            Some(history) => history.tallies_since(Timestamp::now() - DAY)?,
+            None => Vec::new(),
+        };
+        let mut by_folder: HashMap<&str, Vec<&Tally>> = HashMap::new();
+        for tally in &tallies {
+            by_folder.entry(&tally.folder).or_default().push(tally);
+        }
+        let folders = surroundings.settings.folders.values().map(|folder| {
+            let tallies = by_folder.remove(folder.name.as_str()).unwrap_or_default();
+            FolderStatus::of(surroundings, folder, &tallies)
+        });
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            state_directory: surroundings.directories.state.display().to_string(),
+            running: pid.is_some(),
+            pid,
+            up_since: surroundings.up_since()?.map(Stamp),
+            folders: folders.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn page(&self, surroundings: &Surroundings) -> Page {
+        let mut page = Page::new();
+        page.line(format!("importerd {}  {}", self.version, self.daemon(&page)));
+        if self.folders.is_empty() {
+            page.line(how_to_begin());
+            return page;
+        }
+        let (mut table, mut notes) = (table(), Vec::new());
+        for folder in &self.folders {
+            folder.row(&mut table);
+            notes.extend(folder.notes(&page));
+        }
+        for line in table.lines(&page) {
+            page.line(format!("  {line}"));
+        }
+        for note in notes {
+            page.line(format!("  {note}"));
+        }
+        if let Some(line) = self.last_line(surroundings) {
+            page.line(line);
+        }
+        page
+    }
+
+    fn daemon(&self, page: &Page) -> String {
+        let Some(pid) = self.pid else { return page.paint(Look::Warning, "not running") };
+        let pid = if pid == 0 { String::new() } else { format!(" (pid {pid})") };
+        match self.up_since {
+            Some(Stamp(at)) => format!("running{pid}, up since {}", when::clock(at)),
+            None => format!("starting{pid}"),
+        }
+    }
+
+    /// What needs the operator, and what to type.
+    fn last_line(&self, surroundings: &Surroundings) -> Option<String> {
+        let quarantined: u64 = self.folders.iter().map(|folder| folder.quarantined).sum();
+        if quarantined > 0 {
+            let (files, need) = if quarantined == 1 { ("file", "needs") } else { ("files", "need") };
+            let importerd = &surroundings.importerd;
+            return Some(format!("{quarantined} {files} {need} you; to see why, type: {importerd} ls --quarantined"));
+        }
+        let open: u64 = self.folders.iter().map(|folder| folder.waiting + folder.working).sum();
+        let begin = || format!("nothing is taken until it runs, for instance: {}", surroundings.start());
+        (!self.running && open > 0).then(begin)
+    }
+}
+
+impl FolderStatus {
+    fn of(surroundings: &Surroundings, folder: &Folder, tallies: &[&Tally]) -> Result<Self, Reason> {
+        let counted = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?);
+        let (survey, unreadable) = match counted {
+            Ok(survey) => (survey, None),
+            Err(reason) => (Survey::default(), Some(reason.to_string())),
+        };
+        let pause = surroundings.pause(folder)?;
+        let state = match (&unreadable, surroundings.daemon, &pause) {
+            (Some(_), ..) => "unreadable",
+            (_, Daemon::Stopped, _) => "stopped",
+            (.., Some(_)) => "paused",
+            _ => "ok",
+        };
+        let reason = |event| detail(event, "reason").unwrap_or("no reason was told").to_owned();
+        let sum = |states: &[State], count: fn(&Tally) -> u64| {
+            tallies.iter().filter(|tally| states.contains(&tally.state)).map(|tally| count(tally)).sum()
+        };
+        let done = [State::Committed, State::Archived];
+        Ok(Self {
+            folder: folder.name.clone(),
+            path: folder.path.display().to_string(),
+            state,
+            reason: unreadable.or_else(|| pause.as_ref().map(reason)),
+            retry_at: pause.as_ref().and_then(|event| detail(event, "retry_at")).map(str::to_owned),
+            waiting: survey.waiting,
+            working: survey.active,
+            deferred: survey.deferred,
+            done_24h: sum(&done, |tally| tally.files),
+            rows_24h: sum(&done, |tally| tally.rows),
+            quarantined: survey.quarantined,
+            duplicates_24h: sum(&[State::Duplicate], |tally| tally.files),
+            oldest_waiting_secs: survey.oldest.map(|oldest| when::age_secs(oldest.since)),
+            oldest_waiting_exact: survey.oldest.is_none_or(|Oldest { exact, .. }| exact),
+            subdirectories: survey.directories.count,
+            unmatched: survey.unmatched.count,
+            left_alone: left_alone(&survey),
+        })
+    }
+
+    fn row(&self, table: &mut Table) {
+        let (look, state) = match self.state {
+            "ok" => (Look::Good, "ok"),
+            "paused" => (Look::Bad, "PAUSED"),
+            "unreadable" => (Look::Bad, "UNREADABLE"),
+            other => (Look::Warning, other),
+        };
+        let oldest = self.oldest_waiting_secs.map_or("-".to_owned(), |secs| {
+            let more = if self.oldest_waiting_exact { "" } else { " or more" };
+            when::span(secs) + more
+        });
+        let count = |number: u64| (Look::Plain, number.to_string());
+        let alarming = if self.quarantined > 0 { Look::Bad } else { Look::Plain };
+        table.row([
+            (Look::Strong, self.folder.clone()),
+            (look, state.to_owned()),
+            count(self.waiting),
+            count(self.working),
+            count(self.deferred),
+            count(self.done_24h),
+            count(self.rows_24h),
+            (alarming, self.quarantined.to_string()),
+            count(self.duplicates_24h),
+            (Look::Plain, oldest),
+        ]);
+    }
+
+    /// What is said of it below the table.
+    fn notes(&self, page: &Page) -> Vec<String> {
+        let cause = self.reason.as_ref().map(|reason| {
+            let due = self.retry_at.as_ref().and_then(|at| at.parse().ok());
+            let next = due.map(|at| format!("; next try in {}", when::until(at))).unwrap_or_default();
+            let state = page.paint(Look::Bad, if self.state == "paused" { "paused" } else { "no answer" });
+            format!("{}: {state}: {}{next}", self.folder, visible(reason))
+        });
+        let left = self.left_alone.iter().map(|left| format!("{}: {left}", self.folder));
+        cause.into_iter().chain(left).collect()
+    }
+}
+
+fn table() -> Table {
+    use Side::{Left, Right};
+    Table::new(&[
+        ("folder", Left),
+        ("state", Left),
+        ("waiting", Right),
+        ("working", Right),
+        ("deferred", Right),
+        ("done/24h", Right),
+        ("rows/24h", Right),
+        ("quarantined", Right),
+        ("duplicates/24h", Right),
+        ("oldest", Right),
+    ])
+}
+
+/// What in the inbox will never be taken.
+pub fn left_alone(survey: &Survey) -> Vec<String> {
+    let said = |names: &Names, one: &str, many: &str, why: &str| {
+        let what = if names.count == 1 { one } else { many };
+        (names.count > 0).then(|| format!("{} {what} in the inbox {why}: {}", names.count, listed(names)))
+    };
+    let directories = said(&survey.directories, "subdirectory", "subdirectories", "left alone");
+    let unmatched = said(&survey.unmatched, "file", "files", "left alone, `match` doesn't fit");
+    directories.into_iter().chain(unmatched).collect()
+}
+
+/// The examples, and that there are more.
+fn listed(names: &Names) -> String {
+    let shown: Vec<_> = names.examples.iter().map(|name| escape(name)).collect();
+    let more = if names.count > shown.len() as u64 { ", …" } else { "" };
+    shown.join(", ") + more
+}

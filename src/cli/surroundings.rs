@@ -1,0 +1,204 @@
+//! What every command looks at first: directories, settings, the daemon, the ledger.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use jiff::Timestamp;
+
+use super::args::Global;
+use super::complaint::Complaint;
+use super::shell::quoted;
+use crate::events::{Event, Kind};
+use crate::exit;
+use crate::fault::Reason;
+use crate::folder::lock::{self, STATE_LOCK};
+use crate::folder::name::Filter;
+use crate::folder::places::open_directory;
+use crate::ledger::State;
+use crate::ledger::history::History;
+use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
+use crate::stages;
+
+/// The settings that `importerd watch` records in its state directory, so that the other commands find them.
+pub const WATCH_FILE: &str = "watch.toml";
+/// Where `watch` keeps its state, below the folder.
+pub const WATCH_STATE: &str = ".importerd";
+
+/// With less room than this on its filesystem, the ledger can't be relied on to take another event.
+const ROOM_BYTES_MIN: u64 = 64 << 10;
+
+/// The directories of this process.
+pub fn directories(global: &Global) -> Result<Directories, Complaint> {
+    Directories::of_process(global.state_dir.as_deref(), None)
+        .map_err(|error| Complaint::new(exit::USAGE, error.to_string(), "or name it: --state-dir DIR"))
+}
+
+/// Where the settings come from: `--config`, or what `importerd watch` recorded in the state directory, or the
+/// system's files.
+pub fn sources(global: &Global, directories: &Directories) -> Sources {
+    let recorded = Some(directories.state.join(WATCH_FILE)).filter(|file| file.exists());
+    Sources::of_process(Base::of_system(global.config.clone().or(recorded)), global.set.clone())
+}
+
+/// The daemon of the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// None runs.
+    Stopped,
+    /// It holds the lock of the state directory.
+    Running {
+        /// Its process id; 0 when it can't be told.
+        pid: u32,
+        /// When it took the lock.
+        begun: Timestamp,
+    },
+}
+
+/// All of it.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The directories.
+    pub directories: Directories,
+    /// The settings.
+    pub settings: Settings,
+    /// The daemon.
+    pub daemon: Daemon,
+    /// The ledger. `None`: there is none yet.
+    pub history: Option<History>,
+    /// `importerd` with the options that lead to these surroundings, to be typed again.
+    pub importerd: String,
+}
+
+impl Surroundings {
+    /// Looks.
+    pub fn look(global: &Global) -> Result<Self, Complaint> {
+        let directories = directories(global)?;
+        let loaded = settings::load(&sources(global, &directories))
+            .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
+        Ok(Self {
+            daemon: daemon(&directories)?,
+            history: History::open(&directories.state)?,
+            directories,
+            settings: loaded.settings,
+            importerd: typed(global),
+        })
+    }
+
+    /// The folders that are asked for.
+    pub fn folders(&self, named: Option<&str>) -> Result<Vec<&Folder>, Complaint> {
+        let Some(name) = named else { return Ok(self.settings.folders.values().collect()) };
+        let known = || self.settings.folders.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let folder = self.settings.folders.get(name).ok_or_else(|| {
+            let next = if self.settings.folders.is_empty() { how_to_begin() } else { format!("known: {}", known()) };
+            Complaint::new(exit::USAGE, format!("folder {name:?} is unknown"), next)
+        })?;
+        Ok(vec![folder])
+    }
+
+    /// What starts the daemon, to be typed.
+    pub fn start(&self) -> String {
+        let watched = self.directories.state.join(WATCH_FILE).exists();
+        match self.settings.folders.values().next() {
+            Some(folder) if watched => self.watch(folder),
+            _ => "systemctl start importerd".to_owned(),
+        }
+    }
+
+    /// The `importerd watch` that recorded these settings.
+    fn watch(&self, folder: &Folder) -> String {
+        let mut words = vec!["importerd watch".to_owned(), quoted(&folder.path)];
+        if self.directories.state != folder.path.join(WATCH_STATE) {
+            words.extend(["--state-dir".to_owned(), quoted(&self.directories.state)]);
+        }
+        match &folder.work {
+            Work::Import(import) => {
+                let target = stages::target(import, &self.directories.state);
+                if target != folder.path.join("importerd.db") {
+                    words.extend(["--into".to_owned(), quoted(format!("sqlite:{}", target.display()))]);
+                }
+            }
+            Work::Run(run) => {
+                words.push("--".to_owned());
+                words.extend(run.command.iter().map(quoted));
+            }
+        }
+        words.join(" ")
+    }
+
+    /// The inodes of a folder's files that wait for another try.
+    pub fn deferred(&self, folder: &Folder) -> Result<Vec<u64>, Reason> {
+        let Some(history) = &self.history else { return Ok(Vec::new()) };
+        let rows = history.in_state(&folder.name, State::Deferred)?;
+        Ok(rows.into_iter().map(|row| row.identity.inode).collect())
+    }
+
+    /// That the folder takes nothing now, if the running daemon said so last, or had no room to say so.
+    pub fn pause(&self, folder: &Folder) -> Result<Option<Event>, Reason> {
+        if let (Daemon::Running { .. }, Some(reason)) = (self.daemon, self.no_room()) {
+            return Ok(Some(Event::new(Kind::FolderPaused).folder(folder.name.as_str()).with("reason", reason)));
+        }
+        let (Some(history), Daemon::Running { begun, .. }) = (&self.history, self.daemon) else { return Ok(None) };
+        let last = history.last_of(&[Kind::FolderPaused, Kind::FolderResumed], Some(&folder.name))?;
+        Ok(last.filter(|event| event.kind == Kind::FolderPaused && event.at >= begun))
+    }
+
+    /// fault 68: on a full disk the ledger takes no event, not even that the disk is full.
+    fn no_room(&self) -> Option<String> {
+        let state = &self.directories.state;
+        let (room, owner) = (rustix::fs::statvfs(state).ok()?, state.metadata().ok()?.uid());
+        // The last few percent are root's.
+        let blocks = if owner == 0 { room.f_bfree } else { room.f_bavail };
+        // Some filesystems make inodes as they go, and say that there are none.
+        let inodes_left = room.f_files == 0 || room.f_favail > 0;
+        let shown = crate::log::escape(state.as_os_str());
+        (blocks * room.f_frsize < ROOM_BYTES_MIN || !inodes_left).then(|| {
+            format!("the filesystem of {shown} is full, and what happened since is not in the ledger; free some space")
+        })
+    }
+
+    /// Since when everything is watched. `None`: the daemon isn't running, or still starts.
+    pub fn up_since(&self) -> Result<Option<Timestamp>, Reason> {
+        let (Some(history), Daemon::Running { begun, .. }) = (&self.history, self.daemon) else { return Ok(None) };
+        let started = history.last_of(&[Kind::DaemonStarted], None)?;
+        Ok(started.map(|event| event.at).filter(|at| *at >= begun))
+    }
+}
+
+/// What to type when there is no folder.
+pub fn how_to_begin() -> String {
+    "no folder is set up yet; to begin, type: importerd watch DIR".to_owned()
+}
+
+/// Which names of a folder are taken.
+pub fn filter(folder: &Folder) -> Result<Filter, Reason> {
+    Filter::new(&folder.matching, &folder.ignore, folder.ready_marker.as_deref())
+}
+
+/// A detail of an event, where it is a text.
+pub fn detail<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
+    event.detail.iter().find_map(|(name, value)| if *name == key { value.as_str() } else { None })
+}
+
+/// Who holds the state directory.
+pub fn daemon(directories: &Directories) -> Result<Daemon, Reason> {
+    let state = match open_directory(&directories.state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Daemon::Stopped),
+        opened => {
+            opened.map_err(|error| crate::fault::Fault::io(directories.state.display(), &error).reason().clone())?
+        }
+    };
+    let Some(pid) = lock::holder(&state, STATE_LOCK) else { return Ok(Daemon::Stopped) };
+    let written = directories.state.join(STATE_LOCK).metadata().and_then(|metadata| metadata.modified());
+    let begun = written.ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
+    Ok(Daemon::Running { pid, begun })
+}
+
+/// `importerd`, and the options that choose settings and state.
+pub fn typed(global: &Global) -> String {
+    let mut words = vec!["importerd".to_owned()];
+    for (option, path) in [("--config", &global.config), ("--state-dir", &global.state_dir)] {
+        words.extend(path.iter().flat_map(|path| [option.to_owned(), quoted(path)]));
+    }
+    words.extend(global.set.iter().flat_map(|pair| ["--set".to_owned(), quoted(pair)]));
+    words.join(" ")
+}

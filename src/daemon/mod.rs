@@ -1,0 +1,175 @@
+//! The daemon's life: open everything, start the tree, serve until told to stop, drain, say how it ended.
+
+mod open;
+mod signals;
+mod tend;
+mod voice;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix::Actor;
+use importerd_actors::Ending;
+use slog::Logger;
+use tokio::sync::oneshot;
+
+use open::Opened;
+use signals::Signals;
+use tend::Gardener;
+use voice::Voice;
+
+use crate::events::{Counts, Event, Kind, Tally};
+use crate::exit;
+use crate::fault::Fault;
+use crate::settings::Settings;
+use crate::systemd::Notifier;
+
+/// How the daemon is to live.
+#[derive(Debug)]
+pub struct Life {
+    /// What the operator chose.
+    pub settings: Settings,
+    /// Where the ledger lies.
+    pub state_directory: PathBuf,
+    /// Where it speaks.
+    pub logger: Logger,
+    /// End when everything that is there now is done.
+    pub once: bool,
+    /// Said on standard output when it is ready.
+    pub greeting: Option<String>,
+    /// A file of the state directory, and what to write there once no other daemon can hold it.
+    pub record: Option<(&'static str, String)>,
+}
+
+/// How a life ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code.
+    pub code: u8,
+    /// Whether it got as far as to do anything.
+    pub began: bool,
+    /// What was done.
+    pub counts: Counts,
+}
+
+impl Ended {
+    /// Before anything was done.
+    fn at_once(code: u8) -> Self {
+        Self { code, began: false, counts: Counts::default() }
+    }
+}
+
+/// Lives to the end.
+#[must_use]
+pub fn live(life: Life) -> Ended {
+    let logger = life.logger.clone();
+    tell_panics(logger.clone());
+    actix_rt::System::new().block_on(serve(life)).unwrap_or_else(|fault| {
+        refuse(&logger, &fault);
+        Ended::at_once(code_of(&fault))
+    })
+}
+
+/// From opening to ending.
+async fn serve(life: Life) -> Result<Ended, Fault> {
+    let mut signals = Signals::hear().map_err(|error| Fault::io("hear signals", &error))?;
+    let notifier = Arc::new(Notifier::from_env().map_err(|error| Fault::io("notify the service manager", &error))?);
+    let Some(opened) = open_unless_told_to_stop(&life, &mut signals).await? else {
+        return Ok(Ended::at_once(exit::OK));
+    };
+    record(&life)?;
+    let life = Arc::new(life);
+    let opened = Arc::new(opened);
+    let tally = Arc::new(Tally::default());
+    let voice = Voice::new(&life, &opened, &tally, &notifier);
+    let voice = Arc::new(voice.map_err(|error| Fault::io("start a thread", &error))?);
+    let (tree, ending) = tend::plant(&life, &opened, &voice, &tally);
+    let gardener = Gardener { life: &life, tree: tree.start(), tally: &tally, notifier: &notifier };
+    // Only the progress bar of `once` wants to know.
+    let waiting = if life.once { opened.waiting() } else { 0 };
+    let ending = gardener.tend(ending, &mut signals, waiting).await;
+    let code = conclude(&opened, &voice, ending).await;
+    voice.end();
+    Ok(Ended { code, began: true, counts: tally.counts() })
+}
+
+/// Whoever reads the record meanwhile sees the old one or the new one, whole. One that says the same is left alone: a
+/// full disk is no reason not to start.
+fn record(life: &Life) -> Result<(), Fault> {
+    let Some((name, text)) = &life.record else { return Ok(()) };
+    let (path, new) = (life.state_directory.join(name), life.state_directory.join(format!("{name}.new")));
+    if std::fs::read_to_string(&path).is_ok_and(|old| old == *text) {
+        return Ok(());
+    }
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+    written.map_err(|error| Fault::io(path.display(), &error))
+}
+
+/// `None`: a signal came first; nothing was in hand.
+async fn open_unless_told_to_stop(life: &Life, signals: &mut Signals) -> Result<Option<Opened>, Fault> {
+    let (settings, state) = (life.settings.clone(), life.state_directory.clone());
+    let (tell, told) = oneshot::channel();
+    // A thread of its own: those of the runtime are waited for at the end, and a disk or a lock may keep this
+    // one for long.
+    std::thread::Builder::new()
+        .name("open".to_owned())
+        .spawn(move || tell.send(Opened::open(&settings, &state)))
+        .map_err(|error| Fault::io("start a thread", &error))?;
+    tokio::select! {
+        opened = told => opened.map_err(|_| Fault::fatal("panic", "a panic while everything is opened"))?.map(Some),
+        _ = signals.stop() => Ok(None),
+    }
+}
+
+/// Says how it ended, and which exit code that is.
+async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending) -> u8 {
+    match ending {
+        Ending::Drained => {
+            voice.say(Event::new(Kind::DaemonDrained));
+            exit::OK
+        }
+        Ending::LeftBehind { files } => {
+            let running = Arc::clone(&opened.running);
+            // It takes its time, and the watchdog goes on asking.
+            let left = actix_rt::task::spawn_blocking(move || running.abandon(tend::ABANDON_GRACE)).await;
+            for command in left.unwrap_or_default() {
+                slog::error!(voice.logger(), "a command can't be ended"; "pid" => command.pid);
+            }
+            voice.say(Event::new(Kind::DaemonAbandoned).with("in_hand", files));
+            exit::TEMPFAIL
+        }
+        Ending::GaveUp => exit::SOFTWARE,
+        Ending::Fatal(cause) => {
+            slog::crit!(voice.logger(), "{cause}"; "code" => "fatal");
+            exit::SOFTWARE
+        }
+    }
+}
+
+/// A panic of any thread is in the log, whoever else hears of it.
+fn tell_panics(logger: Logger) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let words = panic.payload_as_str().unwrap_or("a panic without words");
+        slog::error!(logger, "panic: {words}"; "place" => place);
+    }));
+}
+
+fn refuse(logger: &Logger, fault: &Fault) {
+    let reason = fault.reason();
+    match &reason.hint {
+        Some(hint) => slog::crit!(logger, "{reason}"; "code" => reason.code, "hint" => hint),
+        None => slog::crit!(logger, "{reason}"; "code" => reason.code),
+    }
+}
+
+/// The exit code for a start that came to nothing. What no restart can heal is told apart: systemd
+/// doesn't restart after these codes.
+fn code_of(fault: &Fault) -> u8 {
+    match fault.reason().code {
+        "no_permission" => exit::NOPERM,
+        "ledger_corrupt" | "ledger_newer" | "other_filesystem" | "bad_glob" | "bad_table" => exit::CONFIG,
+        _ if matches!(fault, Fault::Fatal(_)) => exit::SOFTWARE,
+        _ => exit::UNAVAILABLE,
+    }
+}

@@ -1,0 +1,82 @@
+//! Everything the daemon holds open: state directory, ledger, folders, targets.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::Dir;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::fault::{Fault, Reason};
+use crate::folder::lock::{self, Lock, STATE_LOCK};
+use crate::folder::places;
+use crate::import::Databases;
+use crate::ledger::Ledger;
+use crate::run::Running;
+use crate::settings::Settings;
+use crate::stages::Folder;
+
+/// What was opened, and stays so until the end.
+#[derive(Debug)]
+pub struct Opened {
+    pub ledger: Arc<Ledger>,
+    pub folders: Arc<[Folder]>,
+    pub running: Arc<Running>,
+    _lock: Lock,
+}
+
+impl Opened {
+    /// Opens all of it, or nothing stays open.
+    pub fn open(settings: &Settings, state_directory: &Path) -> Result<Self, Fault> {
+        raise_descriptor_limit();
+        let lock = lock_state(state_directory)?;
+        let ledger = Ledger::open(state_directory)?;
+        let (databases, running) = (Databases::default(), Arc::new(new_running()?));
+        let folders = settings
+            .folders
+            .values()
+            .map(|folder| Folder::open(settings, folder, state_directory, &ledger, &databases, &running))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { ledger: Arc::new(ledger), folders: folders.into(), running, _lock: lock })
+    }
+
+    /// How many files wait in the inboxes.
+    pub fn waiting(&self) -> u64 {
+        let waiting = |folder: &Folder| {
+            let names = Dir::read_from(&*folder.places.inbox()).into_iter().flatten().flatten();
+            // Counted as they are read: a backlog of a million names is no reason for memory.
+            names.filter(|name| folder.rules.filter.takes(OsStr::from_bytes(name.file_name().to_bytes()))).count()
+        };
+        self.folders.iter().map(waiting).sum::<usize>() as u64
+    }
+}
+
+fn new_running() -> Result<Running, Fault> {
+    Running::new().map_err(|error| Fault::io("make an event descriptor", &error))
+}
+
+/// fault 86: one daemon a state directory.
+fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
+    use std::os::unix::fs::DirBuilderExt;
+    let shown = state_directory.display();
+    let io = |error: &std::io::Error| {
+        let reason = Fault::io(format_args!("state directory {shown}"), error).reason().clone();
+        Fault::World(reason.hint("give the daemon's user the right to write there, or choose another --state-dir"))
+    };
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state_directory).map_err(|error| io(&error))?;
+    let directory = places::open_directory(state_directory).map_err(|error| io(&error))?;
+    lock::take(directory, STATE_LOCK).map_err(|refused| match refused {
+        lock::Refused::Io(error) => io(&error),
+        lock::Refused::Held { pid } => {
+            let text = format!("{shown}: in use by another importerd{}", places::with_pid(pid));
+            Fault::World(Reason::new("in_use", text).hint("stop that one, or give this one another --state-dir"))
+        }
+    })
+}
+
+/// A batch holds its files open. Where the limit stays low, the folder is held when it is reached.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

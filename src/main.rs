@@ -1,0 +1,7 @@
+//! The `importerd` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    importerd::cli::main()
+}
