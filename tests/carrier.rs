@@ -1,0 +1,114 @@
+//! The stages driven by hand, over a real folder: what recovery finds out, and what a failed commit leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use importerd::events::Tally;
+use importerd::folder::inbox::Settled;
+use importerd::import::Databases;
+use importerd::ledger::{FILE_NAME, Ledger};
+use importerd::run::Running;
+use importerd::settings::{self, Backoff, Duplicates, Import, Run, Settings, Work};
+use importerd::stages::{Carrier, Committed, Folder, Journal};
+use importerd_actors::{Halt, Stages};
+use rusqlite::Connection;
+
+/// A folder and a ledger in a directory of their own, and one Processor's stages.
+struct Site {
+    root: tempfile::TempDir,
+    carrier: Carrier,
+}
+
+impl Site {
+    fn new(work: Work) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let settings = settings(root.path(), work);
+        let ledger = Arc::new(Ledger::open(root.path()).expect("open the ledger"));
+        let running = Arc::new(Running::new().expect("an event descriptor"));
+        let folder = &settings.folders["drop"];
+        let folder = Folder::open(&settings, folder, root.path(), &ledger, &Databases::default(), &running);
+        let folders = [folder.expect("open the folder")].into();
+        let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
+        let carrier = Carrier::new(0, 1, folders, ledger, journal);
+        Self { root, carrier }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join("drop").join(below)
+    }
+
+    /// Another program's connection.
+    fn ledger(&self) -> Connection {
+        Connection::open(self.root.path().join(FILE_NAME)).expect("open the ledger")
+    }
+
+    /// Drops a file and carries it through claim, process and commit.
+    fn commit(&mut self, name: &str, content: &str) -> Result<Committed, Halt> {
+        fs::write(self.path("inbox").join(name), content).expect("drop a file");
+        let claimed = self.carrier.claim(0, Settled { name: name.into() })?.expect("it is there");
+        let processed = self.carrier.process(0, claimed)?.expect("nothing is wrong with it");
+        self.carrier.commit(0, vec![processed])
+    }
+}
+
+fn settings(root: &Path, work: Work) -> Settings {
+    let folder = settings::Folder {
+        name: "drop".to_owned(),
+        path: root.join("drop"),
+        inbox: root.join("drop/inbox"),
+        matching: Vec::new(),
+        ignore: Vec::new(),
+        settle: Duration::from_millis(10),
+        rescan: Duration::from_secs(1),
+        ready_marker: None,
+        duplicates: Duplicates::Allow,
+        work,
+    };
+    Settings {
+        processors: 1,
+        drain_grace: Duration::from_mins(1),
+        attempts: 3,
+        backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
+        restarts: 10,
+        restart_window: Duration::from_mins(10),
+        folders: [("drop".to_owned(), folder)].into(),
+    }
+}
+
+#[test]
+fn a_name_that_was_planned_in_vain_is_free_again() {
+    let command = ["sh", "-c", "echo made > report.txt"].map(str::to_owned).to_vec();
+    let mut site = Site::new(Work::Run(Run { command, timeout: Duration::from_mins(1) }));
+    let other = site.ledger();
+    fs::write(site.path("inbox/a.txt"), "a").expect("drop a file");
+    let claimed = site.carrier.claim(0, Settled { name: "a.txt".into() }).expect("claim").expect("it is there");
+    let processed = site.carrier.process(0, claimed).expect("process").expect("nothing is wrong with it");
+    other.execute_batch("BEGIN IMMEDIATE").expect("lock the ledger");
+    assert!(matches!(site.carrier.commit(0, vec![processed]), Err(Halt::Hold(_))), "the ledger is locked");
+    other.execute_batch("ROLLBACK").expect("free the ledger");
+    let again = site.carrier.recover(0, None).expect("recover").again.pop().expect("it is carried again");
+    let processed = site.carrier.process(0, again).expect("process").expect("nothing is wrong with it");
+    let committed = site.carrier.commit(0, vec![processed]).expect("commit");
+    site.carrier.archive(0, committed).expect("archive");
+    let results: Vec<_> = fs::read_dir(site.path("results")).expect("results").flatten().collect();
+    assert_eq!(results.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["report.txt"]);
+}
+
+/// fault 75: the ledger's last entries are lost, and what it says of the file is from before its last attempt.
+#[test]
+fn a_file_that_was_deferred_and_then_imported_is_known_to_be_archived_after_a_power_cut() {
+    let mut site = Site::new(Work::Import(Import { into: None, table: "rows".to_owned(), format: None }));
+    let committed = site.commit("a.csv", "id\n1\n").expect("commit");
+    site.carrier.archive(0, committed).expect("archive");
+    let ledger = site.ledger();
+    let undone = "UPDATE file SET state = 'deferred', place = NULL, rows = NULL, blake3 = NULL, retry_at_us = 0";
+    assert_eq!(ledger.execute(undone, []).expect("undo"), 1);
+    assert_eq!(site.carrier.recover(0, None).expect("recover").again.len(), 0);
+    let told: (String, String, i64) = ledger
+        .query_row("SELECT state, place, rows FROM file", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .expect("its row");
+    assert_eq!((told.0.as_str(), told.2), ("archived", 1));
+    assert!(site.path(&told.1).is_file(), "{}", told.1);
+}

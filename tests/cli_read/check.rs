@@ -1,0 +1,150 @@
+//! `importerd check`
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use importerd::folder::{lock, places};
+
+use super::desk::{Desk, ORDERS, plain};
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        names.push(path.to_str().unwrap().to_owned());
+        if path.is_dir() {
+            names.extend(self::names(&path));
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn before_the_first_start_it_says_what_will_be_made_and_makes_nothing() {
+    let desk = Desk::with(&format!("{ORDERS}[folder.scans]\npath = '/T/scans'\nrun = {{ command = ['true'] }}\n"));
+    let before = names(&desk.path(""));
+    let answer = desk.ask(&["check"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let expected = "\
+importerd 0.1.0
+  settings
+    ok 2 folders, no unknown keys
+  state /T/state
+    ok the state directory is readable and writable
+    ok the ledger will be made
+    ok no daemon runs now
+  folder orders /T/orders
+    ok inbox/ active/ archive/ quarantine/ results/ will be made
+    ok all on one filesystem (every move is atomic)
+    ok the database /T/state/importerd.db will be made
+  folder scans /T/scans
+    ok inbox/ active/ archive/ quarantine/ results/ will be made
+    ok all on one filesystem (every move is atomic)
+    ok command /usr/bin/true is executable
+all is well
+";
+    assert_eq!(plain(&answer.out), expected);
+    assert_eq!(names(&desk.path("")), before);
+}
+
+#[test]
+fn at_work_it_tries_a_lease_and_leaves_no_file_behind() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    drop(desk.ledger());
+    for directory in ["inbox/a", "inbox/b", "active", "archive", "quarantine", "results"] {
+        fs::create_dir_all(desk.path("orders").join(directory)).unwrap();
+    }
+    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let _folder = lock::take(&active, places::LOCK).unwrap();
+    let before = names(&desk.path(""));
+    let answer = desk.ask(&["check"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let lines = [
+        "ok the ledger can be read",
+        "ok the daemon runs (pid PID)",
+        "ok inbox/ active/ archive/ quarantine/ results/ are readable and writable",
+        "ok leases: the kernel says when an upload",
+        "ok in use by the running daemon",
+        "ok the inbox can be watched",
+        "warn 2 subdirectories in the inbox left alone: ",
+        "no failure, 1 warning",
+    ];
+    let out = plain(&answer.out);
+    for line in lines {
+        assert!(out.lines().any(|said| said.trim_start().starts_with(line)), "{line}: {out}");
+    }
+    assert_eq!(names(&desk.path("")), before);
+}
+
+#[test]
+fn another_daemons_folder_is_a_failure_that_names_it() {
+    let desk = Desk::with(ORDERS);
+    fs::create_dir_all(desk.path("orders/active")).unwrap();
+    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let _other = lock::take(&active, places::LOCK).unwrap();
+    let answer = desk.ask(&["check"]);
+    assert_eq!(answer.code, Some(69));
+    let out = plain(&answer.out);
+    assert!(out.contains("FAIL in use by another importerd (pid PID)\n          fix: a folder belongs to"), "{out}");
+    assert!(out.contains("\n1 failure, 0 warnings; correct what failed, then type: importerd --config "), "{out}");
+}
+
+#[test]
+fn wrong_settings_are_listed_and_end_with_78() {
+    let desk = Desk::with(&format!("{ORDERS}setle = '2s'\nmatch = 3\n"));
+    let answer = desk.ask(&["check"]);
+    assert_eq!(answer.code, Some(78));
+    assert!(answer.out.contains("    FAIL  /T/importerd.toml:3:1: folder.orders.setle: unknown key"), "{}", answer.out);
+    assert!(answer.out.contains("2 failures, 0 warnings"), "{}", answer.out);
+    let list: serde_json::Value = serde_json::from_str(&desk.ask(&["check", "--json"]).out).unwrap();
+    let item = &list["sections"][0]["items"][0];
+    assert_eq!((&item["level"], &item["exit"], &item["fix"]), (&"fail".into(), &78.into(), &serde_json::Value::Null));
+}
+
+/// fault 89
+#[test]
+fn a_command_that_is_not_there_or_not_executable_fails_before_any_file_does() {
+    let desk = Desk::with("");
+    fs::write(desk.path("plain.sh"), "#!/bin/sh\n").unwrap();
+    let plain_sh = desk.path("plain.sh");
+    let cases = [
+        ("no-such-program-here", 78, "is not in $PATH"),
+        ("/no/such/program", 78, "is not there"),
+        ("bin/tool", 78, "has a relative path"),
+        (plain_sh.to_str().unwrap(), 77, "Permission denied"),
+    ];
+    for (command, code, complaint) in cases {
+        let path = format!("folder.scans.path={}", desk.path("scans").display());
+        let command = format!("folder.scans.run.command={command}");
+        let answer = desk.ask(&["check", "--set", &path, "--set", &command]);
+        assert_eq!(answer.code, Some(code), "{}", answer.out);
+        let line = answer.out.lines().find(|line| line.contains("FAIL")).unwrap();
+        assert!(line.contains(complaint), "{line}");
+    }
+}
+
+/// fault 78
+#[test]
+fn an_inbox_on_another_filesystem_is_a_wrong_setting() {
+    let elsewhere = Path::new("/dev/shm");
+    let desk = Desk::with(&format!("{ORDERS}inbox = '/dev/shm'\n"));
+    let device = |path: &Path| path.metadata().unwrap().dev();
+    assert_ne!(device(elsewhere), device(&desk.path("")), "this test needs two filesystems");
+    let answer = desk.ask(&["check"]);
+    assert_eq!(answer.code, Some(78));
+    assert!(answer.out.contains("FAIL  inbox/ on another filesystem than active/\n"), "{}", answer.out);
+}
+
+#[test]
+fn what_this_user_may_not_do_is_a_failure_of_rights() {
+    let desk = Desk::with(ORDERS);
+    fs::create_dir_all(desk.path("orders/inbox")).unwrap();
+    desk.allow("orders", 0o555);
+    let answer = desk.answer(desk.command_without_root(&["check"]));
+    desk.allow("orders", 0o755);
+    assert_eq!(answer.code, Some(77), "{}", answer.out);
+    assert!(answer.out.contains("FAIL  active/ can't be made in /T/orders: Permission denied"), "{}", answer.out);
+}

@@ -1,0 +1,118 @@
+//! `importerd events`
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use importerd::events::{Event, Kind};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::desk::{Desk, ORDERS, event, plain, tell};
+
+/// Longer than anything here takes; only a fault waits so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn the_last_events_are_printed_in_order_as_lines_or_as_json() {
+    let desk = Desk::with(ORDERS);
+    let ledger = desk.ledger();
+    tell(&ledger, Event::new(Kind::DaemonStarted));
+    tell(&ledger, event(Kind::FileClaimed, 7, "a.csv", "claim"));
+    tell(&ledger, event(Kind::FileCommitted, 7, "a.csv", "commit").with("rows", 3));
+    let answer = desk.ask(&["events", "-n", "2"]);
+    let expected = "TIME orders a.csv claimed #7\nTIME orders a.csv committed 3 rows #7\n";
+    assert_eq!(plain(&answer.out), expected);
+    let json = desk.ask(&["events", "--json", "--event", "file.committed"]).out;
+    let event = Event::from_json(json.trim_end()).unwrap();
+    assert_eq!((event.kind, json.lines().count()), (Kind::FileCommitted, 1));
+    assert_eq!(desk.ask(&["events", "-n", "0"]).out, "");
+}
+
+#[test]
+fn an_unknown_event_is_wrong_usage_and_the_known_ones_are_named() {
+    let answer = Desk::with(ORDERS).ask(&["events", "--event", "file.eaten"]);
+    assert_eq!(answer.code, Some(64));
+    assert!(answer.err.contains("known: daemon.started, "), "{}", answer.err);
+}
+
+#[test]
+fn where_no_daemon_has_run_nothing_has_happened() {
+    let desk = Desk::with(ORDERS);
+    assert_eq!(desk.ask(&["events"]).out, "nothing has happened yet: no daemon has run here\n");
+    assert_eq!(desk.ask(&["events", "--json"]).out, "");
+    assert_eq!(std::fs::read_dir(desk.path("state")).unwrap().count(), 0, "and no ledger is made");
+}
+
+/// `events -f`, and the lines that it prints as they come.
+struct Followed {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Followed {
+    fn start(desk: &Desk) -> Self {
+        let mut child = desk.command(&["events", "-f"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines() {
+                // Nobody listens any more: stdout is closed with this thread.
+                if told.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn next(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn end(mut self) -> (std::process::ExitStatus, String) {
+        let (done, ended) = mpsc::channel();
+        let mut stderr = self.child.stderr.take().unwrap();
+        std::thread::spawn(move || {
+            let status = self.child.wait().unwrap();
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            done.send((status, said)).unwrap();
+        });
+        ended.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+#[test]
+fn what_happens_is_followed_from_before_the_first_start_to_after_a_restart() {
+    let desk = Desk::with(ORDERS);
+    let followed = Followed::start(&desk);
+    for version in ["one", "two"] {
+        let ledger = desk.ledger();
+        for kind in [Kind::DaemonStarted, Kind::DaemonDrained] {
+            tell(&ledger, Event::new(kind).with("version", version));
+            assert!(followed.next().contains("daemon"));
+        }
+        drop(ledger);
+    }
+    kill_process(Pid::from_child(&followed.child), Signal::INT).unwrap();
+    let (status, stderr) = followed.end();
+    assert_eq!(status.signal(), Some(2), "Ctrl-C ends it like any other program: {stderr}");
+    // It may have looked before or after the ledger was made.
+    let said = "waiting: no daemon has run yet with the state directory ";
+    assert!(stderr.is_empty() || (stderr.starts_with(said) && stderr.lines().count() == 1), "{stderr}");
+}
+
+#[test]
+fn it_ends_when_nobody_reads_on_though_nothing_happens() {
+    let desk = Desk::with(ORDERS);
+    tell(&desk.ledger(), Event::new(Kind::DaemonStarted));
+    let mut child = desk.command(&["events", "-f"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    let (status, stderr) = Followed { child, lines: mpsc::channel().1 }.end();
+    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,269 @@
+//! `importerd explain`
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use importerd::events::{Event, Kind};
+use importerd::fault::Reason;
+use importerd::file::FileId;
+use importerd::import::{Import, Load};
+use importerd::ledger::{Durability, Failure, State};
+use importerd::settings;
+use jiff::{SignedDuration, Timestamp};
+
+use super::desk::{Answer, Desk, ORDERS, entry, event, plain, tell};
+
+const SCANS: &str = "[folder.scans]\npath = '/T/scans'\nrun = { command = ['/bin/true'] }\n";
+
+#[test]
+fn a_refused_file_has_its_story_with_the_commands_last_words_and_what_to_do() {
+    let desk = Desk::with(SCANS);
+    let ledger = desk.ledger();
+    let identity = desk.put("scans/quarantine/scan.pdf");
+    let reason = Reason::new("bad_file", "exit status 65").hint("see what the command printed");
+    let mut refused = entry(7, OsStr::new("scan.pdf"), identity, State::Quarantined);
+    refused.folder = "scans";
+    refused.reason = Some(&reason);
+    refused.place = Some("quarantine/scan.pdf".to_owned());
+    refused.failure = Some(Failure { attempt: 1, reason: &reason, stderr: b"page 3:\n\x1b[31mno text\n" });
+    let events = [
+        event(Kind::FileClaimed, 7, "scan.pdf", "claim"),
+        event(Kind::FileQuarantined, 7, "scan.pdf", "process").because(&reason),
+    ];
+    ledger.enter(Durability::Flushed, &[refused], &events).unwrap();
+    let expected = "\
+scan.pdf #7 quarantined folder scans 8 bytes
+  TIME claimed
+  TIME quarantined: exit status 65
+  stderr of attempt 1, TIME:
+            | page 3:
+            | \\x1b[31mno text
+  now at /T/scans/quarantine/scan.pdf (why: scan.pdf.reason.txt beside it)
+  do see what the command printed; then move it back into INBOX
+";
+    for typed in
+        ["scan.pdf", "7", "#7", "scans/quarantine/scan.pdf", desk.path("scans/inbox/scan.pdf").to_str().unwrap()]
+    {
+        let answer = desk.ask(&["explain", typed]);
+        assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""), "{typed}");
+        // The shell's quoting of the desk's own path is of no interest.
+        let said = plain(&answer.out).replace("/T/scans/inbox", "INBOX");
+        assert_eq!(said, expected, "{typed}");
+    }
+    let story: serde_json::Value = serde_json::from_str(&desk.ask(&["explain", "7", "--json"]).out).unwrap();
+    assert_eq!(story["events"][1]["event"], "file.quarantined");
+    assert_eq!(story["failures"][0]["stderr"], "page 3:\n\u{1b}[31mno text\n");
+    assert_eq!((&story["code"], &story["target"]), (&"bad_file".into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn an_imported_file_has_its_load_marker_and_a_lost_one_has_none() {
+    let desk = Desk::with(ORDERS);
+    let ledger = desk.ledger();
+    let identity = desk.put("orders/archive/2026-11-22/done~2.csv");
+    let path = desk.path("orders/archive/2026-11-22/done~2.csv");
+    let settings = settings::Import { into: None, table: "orders".to_owned(), format: None };
+    let import = Import::open("orders", &settings, &desk.path("state/importerd.db")).unwrap();
+    let checked = import.process(&File::open(&path).unwrap(), OsStr::new("done.csv")).unwrap();
+    let load = Load {
+        id: FileId(5),
+        name: "done.csv".into(),
+        identity,
+        file: File::open(&path).unwrap(),
+        checked,
+        duplicates: settings::Duplicates::Allow,
+    };
+    import.commit(&[load]).unwrap();
+    let other = desk.put("elsewhere");
+    let place = |place: &str| Some(place.to_owned());
+    let mut lost = entry(4, OsStr::new("done.csv"), other, State::Archived);
+    lost.place = place("archive/2026-11-21/done.csv");
+    let mut done = entry(5, OsStr::new("done.csv"), identity, State::Archived);
+    done.rows = Some(1);
+    done.place = place("archive/2026-11-22/done~2.csv");
+    ledger.enter(Durability::Flushed, &[lost, done], &[]).unwrap();
+    let expected = "\
+done.csv #5 archived folder orders 8 bytes
+  now at /T/orders/archive/2026-11-22/done~2.csv
+  target /T/state/importerd.db, table orders: 1 row went in at DAY
+  do nothing: it is done
+done.csv #4 archived folder orders 8 bytes
+  now at it is not where it was put
+  target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
+  do nothing: it is done
+";
+    let told_as_expected = || {
+        let out = plain(&desk.ask(&["explain", "done.csv"]).out);
+        let day = out.split_once("went in at ").unwrap().1.split_once('\n').unwrap().0;
+        assert!(day.parse::<Timestamp>().is_ok(), "{day}");
+        assert_eq!(out.replace(day, "DAY"), expected);
+    };
+    told_as_expected();
+    drop((import, ledger));
+    // Both databases are at rest now.
+    told_as_expected();
+    let by_place = plain(&desk.ask(&["explain", "done~2.csv"]).out);
+    assert!(by_place.starts_with("done.csv #5 archived") && by_place.contains("1 row went in"), "{by_place}");
+    fs::write(desk.path("state/importerd.db"), "no database any more, whoever did that to it, and why").unwrap();
+    let out = desk.ask(&["explain", "5"]).out;
+    assert!(out.contains("table orders: can't be reached: file is not a database"), "{out}");
+}
+
+#[test]
+fn a_deferred_file_says_when_it_is_tried_again() {
+    let desk = Desk::with(ORDERS);
+    let daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let identity = desk.put("orders/inbox/late.csv");
+    let reason = Reason::new("exit", "exit status 1");
+    let due = Timestamp::now() + SignedDuration::from_secs(90);
+    let mut deferred = entry(9, OsStr::new("late.csv"), identity, State::Deferred);
+    deferred.retry_at = Some(due);
+    deferred.reason = Some(&reason);
+    let told = event(Kind::FileDeferred, 9, "late.csv", "process").because(&reason).with("attempts_max", 5);
+    ledger.enter(Durability::Flushed, &[deferred], &[told]).unwrap();
+    let out = plain(&desk.ask(&["explain", "late.csv"]).out);
+    let expected = "\
+late.csv #9 deferred folder orders 8 bytes
+  TIME deferred: exit status 1; attempt 1 of 5
+  now at /T/orders/inbox/late.csv
+  target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
+  do nothing: it is tried again in N s (TIME)
+";
+    assert_eq!(out, expected);
+    drop(daemon);
+    let out = desk.ask(&["explain", "late.csv"]).out;
+    assert!(out.contains("  not yet   no daemon runs\n"), "{out}");
+    assert!(out.ends_with("  do        start it, for instance: systemctl start importerd\n"), "{out}");
+}
+
+/// Why a file in the inbox is not taken, and what to do.
+fn why(desk: &Desk, name: &str) -> (String, String) {
+    let Answer { code, out, err } = desk.ask(&["explain", name]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
+    let said = |word: &str| {
+        let line = out.lines().find_map(|line| line.strip_prefix(&format!("  {word:<8}  ")));
+        line.unwrap_or_else(|| panic!("{name}: no {word} in {out}")).to_owned()
+    };
+    (said("not yet"), said("do"))
+}
+
+#[test]
+fn a_name_that_is_never_taken_is_explained_by_its_rule() {
+    let desk = Desk::with(&format!("{ORDERS}match = ['*.csv']\nignore = ['test-*']\nready = {{ marker = '.done' }}\n"));
+    let _daemon = desk.daemon();
+    let rules = [
+        (".a.csv", "it begins with a dot", "when it is complete, rename it: mv "),
+        ("a.csv.part", "it ends in .part, as files in the making do", "when it is complete, rename it: mv "),
+        ("test-a.csv", "the folder's setting `ignore` fits it", "rename it, or change folder.orders.ignore"),
+        ("a.txt", "the folder's setting `match` doesn't fit it", "rename it, or change folder.orders.match"),
+        ("a.csv.done", "it is the ready marker of another file", "nothing"),
+    ];
+    for (name, rule, what) in rules {
+        desk.put(format!("orders/inbox/{name}"));
+        let (not_yet, next) = why(&desk, name);
+        assert_eq!(not_yet, format!("its name is never taken: {rule}"));
+        assert!(next.starts_with(what), "{next}");
+    }
+    desk.put("orders/inbox/b.csv");
+    let (not_yet, next) = why(&desk, "b.csv");
+    assert_eq!(not_yet, "its marker b.csv.done is missing");
+    assert!(next.starts_with("when it is complete: touch ") && next.ends_with("/orders/inbox/b.csv.done"), "{next}");
+}
+
+/// fault 1
+#[test]
+fn a_file_that_is_still_written_is_explained_by_that() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    desk.put("orders/inbox/a.csv");
+    // Another process, since a descriptor of ours may live on for a moment in what other tests start.
+    let mut uploader = Command::new("sh")
+        .args(["-c", "exec 3>>$0; echo opened; exec sleep 1000"])
+        .arg(desk.path("orders/inbox/a.csv"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut opened = String::new();
+    BufReader::new(uploader.stdout.take().unwrap()).read_line(&mut opened).unwrap();
+    let (not_yet, next) = why(&desk, "a.csv");
+    assert_eq!(not_yet, "somebody has it open for writing");
+    assert!(next.contains("fuser -v "), "{next}");
+    uploader.kill().unwrap();
+    uploader.wait().unwrap();
+    let out = plain(&desk.ask(&["explain", "a.csv"]).out);
+    let expected = "\
+a.csv waiting folder orders 8 bytes
+  waits since TIME; nothing is in its way
+  now at /T/orders/inbox/a.csv
+  do nothing: it is taken as soon as it is its turn
+";
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn a_folder_that_takes_nothing_explains_its_files() {
+    let desk = Desk::with(ORDERS);
+    desk.put("orders/inbox/a.csv");
+    let (not_yet, next) = why(&desk, "a.csv");
+    assert_eq!(
+        (not_yet.as_str(), next.as_str()),
+        ("no daemon runs", "start it, for instance: systemctl start importerd")
+    );
+    let _daemon = desk.daemon();
+    tell(&desk.ledger(), Event::new(Kind::FolderPaused).folder("orders").with("reason", "disk full"));
+    let (not_yet, next) = why(&desk, "a.csv");
+    assert_eq!(not_yet, "the folder is paused: disk full");
+    assert_eq!(next, "correct that; the folder resumes by itself");
+}
+
+/// faults 32, 34, 36, 37
+#[test]
+fn what_is_no_file_of_its_own_is_explained_by_that() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    desk.put("orders/inbox/sub/deep.csv");
+    desk.put("orders/inbox/a.csv");
+    let inbox = desk.path("orders/inbox");
+    std::os::unix::fs::symlink("/etc/passwd", inbox.join("link.csv")).unwrap();
+    fs::hard_link(inbox.join("a.csv"), inbox.join("b.csv")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, inbox.join("pipe.csv"), rustix::fs::Mode::RUSR).unwrap();
+    let reasons = [
+        ("sub", "it is a directory, and those are left alone"),
+        ("orders/inbox/sub/deep.csv", "it lies in a subdirectory of the inbox, and those are left alone"),
+        ("link.csv", "it is no regular file, and will be refused"),
+        ("pipe.csv", "it is no regular file, and will be refused"),
+        ("b.csv", "it has 2 names (hard links), and will be refused"),
+    ];
+    for (name, reason) in reasons {
+        assert_eq!(why(&desk, name).0, reason, "{name}");
+    }
+}
+
+#[test]
+fn of_what_was_never_seen_nothing_is_known_and_that_is_1() {
+    let desk = Desk::with(ORDERS);
+    let answer = desk.ask(&["explain", "ghost.csv"]);
+    assert_eq!((answer.code, answer.out.as_str()), (Some(1), ""));
+    assert!(
+        answer.err.starts_with("importerd: nothing is known of ghost.csv\ndrop it into /T/orders/inbox, "),
+        "{answer:?}"
+    );
+    assert!(answer.err.ends_with(" ls\n"), "{answer:?}");
+    let answer = Desk::with("").ask(&["explain", "ghost.csv"]);
+    assert!(answer.err.ends_with("to begin, type: importerd watch DIR\n"), "{answer:?}");
+}
+
+/// A file that was done and dropped again by the operator is a new story, not the old one.
+#[test]
+fn a_file_moved_back_from_the_archive_waits_anew() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let identity = desk.put("orders/inbox/a.csv");
+    desk.ledger().enter(Durability::Flushed, &[entry(3, OsStr::new("a.csv"), identity, State::Archived)], &[]).unwrap();
+    let out = plain(&desk.ask(&["explain", "a.csv"]).out);
+    let titles: Vec<_> = out.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(titles, ["a.csv waiting folder orders 8 bytes", "a.csv #3 archived folder orders 8 bytes"]);
+}

@@ -1,0 +1,176 @@
+//! `importerd status`
+
+use std::ffi::OsStr;
+use std::fs;
+use std::process::Command;
+
+use importerd::events::{Event, Kind};
+use importerd::ledger::{Durability, State};
+
+use super::desk::{Desk, ORDERS, entry, plain, tell};
+
+#[test]
+fn without_any_folder_it_says_how_to_begin() {
+    let answer = Desk::with("").ask(&["status"]);
+    assert_eq!(answer.code, Some(0));
+    let expected = "importerd 0.1.0 not running\nno folder is set up yet; to begin, type: importerd watch DIR\n";
+    assert_eq!(plain(&answer.out), expected);
+}
+
+#[test]
+fn a_folder_at_work_has_its_numbers_in_one_line() {
+    let desk = Desk::with(&format!("{ORDERS}match = ['*.csv']\n"));
+    let _daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let late = desk.put("orders/inbox/late.csv");
+    for file in
+        ["inbox/a.csv", "inbox/b.csv", "inbox/c.csv.part", "inbox/note.txt", "inbox/sub/d.csv", "active/0/e.csv"]
+    {
+        desk.put(format!("orders/{file}"));
+    }
+    let refused = desk.put("orders/quarantine/bad.csv");
+    desk.put("orders/quarantine/bad.csv.reason.txt");
+    let mut done = entry(1, OsStr::new("done.csv"), refused, State::Archived);
+    done.rows = Some(1204);
+    let entries = [
+        done,
+        entry(2, OsStr::new("late.csv"), late, State::Deferred),
+        entry(3, OsStr::new("again.csv"), refused, State::Duplicate),
+        entry(4, OsStr::new("bad.csv"), refused, State::Quarantined),
+    ];
+    ledger.enter(Durability::Flushed, &entries, &[Event::new(Kind::DaemonStarted)]).unwrap();
+    let answer = desk.ask(&["status"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let expected = "\
+importerd 0.1.0 running (pid PID), up since TIME
+  folder state waiting working deferred done/24h rows/24h quarantined duplicates/24h oldest
+  orders ok 2 1 1 1 1204 1 1 N s
+  orders: 1 subdirectory in the inbox left alone: sub
+  orders: 1 file in the inbox left alone, `match` doesn't fit: note.txt
+1 file needs you; to see why, type: importerd --config /T/importerd.toml --state-dir /T/state ls --quarantined
+";
+    assert_eq!(plain(&answer.out), expected);
+}
+
+#[test]
+fn a_paused_folder_is_seen_with_its_cause_until_it_resumes() {
+    let desk = Desk::with(ORDERS);
+    let daemon = desk.daemon();
+    let ledger = desk.ledger();
+    tell(&ledger, Event::new(Kind::DaemonStarted));
+    let paused = || Event::new(Kind::FolderPaused).folder("orders").with("reason", "disk full\n\u{1b}[2J");
+    tell(&ledger, paused());
+    let out = plain(&desk.ask(&["status"]).out);
+    assert!(out.contains("  orders PAUSED 0 0 0"), "{out}");
+    assert!(out.contains("  orders: paused: disk full\\n\\x1b[2J\n"), "{out}");
+    tell(&ledger, Event::new(Kind::FolderResumed).folder("orders"));
+    let out = plain(&desk.ask(&["status"]).out);
+    assert!(out.contains("  orders ok 0 0 0"), "{out}");
+
+    tell(&ledger, paused());
+    drop(daemon);
+    let out = plain(&desk.ask(&["status"]).out);
+    assert!(out.contains("  orders stopped 0 0 0"), "{out}");
+    let _next = desk.daemon();
+    let out = plain(&desk.ask(&["status"]).out);
+    assert!(out.contains("importerd 0.1.0 starting (pid PID)\n") && out.contains("  orders ok 0 0 0"), "{out}");
+}
+
+#[test]
+fn files_that_wait_for_no_daemon_are_said_to_wait_in_vain() {
+    let desk = Desk::with(ORDERS);
+    desk.put("orders/inbox/a.csv");
+    let out = desk.ask(&["status"]).out;
+    assert!(out.ends_with("nothing is taken until it runs, for instance: systemctl start importerd\n"), "{out}");
+}
+
+#[test]
+fn its_json_is_one_object_with_stable_names() {
+    let desk = Desk::with(ORDERS);
+    desk.put("orders/inbox/a.csv");
+    let answer = desk.ask(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(status["running"], false);
+    assert_eq!(status["state_directory"], "/T/state");
+    let folder = &status["folders"][0];
+    assert_eq!(
+        (&folder["folder"], &folder["state"], &folder["waiting"]),
+        (&"orders".into(), &"stopped".into(), &1.into())
+    );
+    let names: Vec<_> = folder.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = vec![
+        "folder",
+        "path",
+        "state",
+        "reason",
+        "retry_at",
+        "waiting",
+        "working",
+        "deferred",
+        "done_24h",
+        "rows_24h",
+        "quarantined",
+        "duplicates_24h",
+        "oldest_waiting_secs",
+        "oldest_waiting_exact",
+        "subdirectories",
+        "unmatched",
+    ];
+    expected.sort_unstable();
+    let mut names = names;
+    names.sort_unstable();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn what_importerd_watch_recorded_is_found_by_the_state_directory_alone() {
+    let desk = Desk::with("");
+    desk.put("drops/inbox/a.csv");
+    fs::create_dir(desk.path("drops/.importerd")).unwrap();
+    let settings = format!("[folder.drops]\npath = '{}'\n", desk.path("drops").display());
+    fs::write(desk.path("drops/.importerd/watch.toml"), settings).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+    command.env_clear().env("TZ", "UTC").args(["status", "--state-dir"]).arg(desk.path("drops/.importerd"));
+    let out = plain(&desk.answer(command).out);
+    assert!(out.contains("  drops stopped 1 0 0"), "{out}");
+    // It is no service of systemd that is to be started.
+    let begin = "for instance: importerd watch /T/drops --into sqlite:/T/drops/.importerd/importerd.db\n";
+    assert!(out.ends_with(begin), "{out}");
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_and_end_every_command_with_78() {
+    let desk = Desk::with("[folder.orders]\npath = '/T/orders'\nsetle = '2s'\n");
+    for arguments in [&["status"][..], &["ls"], &["explain", "a.csv"], &["events"]] {
+        let answer = desk.ask(arguments);
+        assert_eq!((answer.code, answer.out.as_str()), (Some(78), ""), "{arguments:?}");
+        let expected = "importerd: /T/importerd.toml:3:1: folder.orders.setle: unknown key; did you mean folder.orders.settle?\n\
+            to see every value and where it comes from, type: importerd config show --origin\n";
+        assert_eq!(answer.err, expected);
+    }
+}
+
+/// fault 76
+#[test]
+fn a_damaged_ledger_is_told_and_left_as_it_is() {
+    let desk = Desk::with(ORDERS);
+    let garbage = "this is not a database at all, and it is long enough to be read as one";
+    fs::write(desk.path("state/ledger.db"), garbage).unwrap();
+    let answer = desk.ask(&["status"]);
+    assert_eq!(answer.code, Some(69));
+    assert!(answer.err.ends_with("don't delete it, or files may be imported again\n"), "{}", answer.err);
+    assert_eq!(fs::read_to_string(desk.path("state/ledger.db")).unwrap(), garbage);
+}
+
+#[test]
+fn who_may_not_read_the_state_directory_is_told_so_with_77() {
+    let desk = Desk::with(ORDERS);
+    drop(desk.ledger());
+    let command = desk.command_without_root(&["status"]);
+    desk.allow("state", if rustix::process::geteuid().is_root() { 0o700 } else { 0 });
+    let answer = desk.answer(command);
+    desk.allow("state", 0o700);
+    assert_eq!(answer.code, Some(77), "{answer:?}");
+    assert!(answer.err.starts_with("importerd: /T/state: Permission denied"), "{}", answer.err);
+    assert!(answer.err.trim_end().ends_with(": sudo -u importerd importerd status"), "{}", answer.err);
+}

@@ -1,0 +1,37 @@
+//! The manual pages and completions say what the program knows.
+
+use std::process::Command;
+
+use importerd::events::Kind;
+use importerd::settings::keys::KEYS;
+
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_importerd")).args(arguments).output().expect("run importerd");
+    assert!(output.status.success(), "{arguments:?}");
+    // roff writes a hyphen as \\-.
+    String::from_utf8(output.stdout).expect("a page is UTF-8").replace("\\-", "-")
+}
+
+#[test]
+fn the_page_names_every_command_and_every_event() {
+    let page = printed(&["man"]);
+    for command in ["watch", "run", "once", "check", "status", "ls", "explain", "events", "config", "man"] {
+        assert!(page.contains(&format!("importerd {command}")), "{command}");
+    }
+    for kind in Kind::ALL {
+        assert!(page.contains(kind.name()), "{}", kind.name());
+    }
+}
+
+#[test]
+fn the_settings_page_names_every_key() {
+    let page = printed(&["man", "importerd.toml"]);
+    for key in KEYS {
+        assert!(page.contains(&key.path.replace('*', "NAME")), "{}", key.path);
+    }
+}
+
+#[test]
+fn a_shell_can_complete_the_commands() {
+    assert!(printed(&["completions", "bash"]).contains("explain"));
+}

@@ -1,0 +1,126 @@
+//! `importerd once`, as cron and CI see it: what it does, prints and returns.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::process::{Command, Output};
+
+use harness::{Drop, has};
+use serde_json::Value;
+
+fn once(drop: &Drop, more: &[&str]) -> Output {
+    drop.command(&[&["once"], more].concat()).output().unwrap()
+}
+
+fn printed(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).unwrap()
+}
+
+#[test]
+fn with_nothing_to_do_it_is_done_at_once() {
+    let drop = Drop::new();
+    let output = once(&drop, &[]);
+    assert_eq!((output.status.code(), printed(&output)), (Some(0), "0 done\n"));
+}
+
+#[test]
+fn what_is_there_is_done_and_counted() {
+    let drop = Drop::new();
+    for file in 0..300 {
+        drop.put(format!("{file}.csv"), format!("id,name\n{file},a\n"));
+    }
+    drop.put("again.csv", "id,name\n7,a\n");
+    let output = once(&drop, &[]);
+    assert_eq!((output.status.code(), printed(&output)), (Some(0), "300 done, 1 duplicate\n"));
+    assert_eq!(drop.row_count(), 300);
+    assert_eq!(drop.names("inbox"), [""; 0]);
+    let output = once(&drop, &[]);
+    assert_eq!((output.status.code(), printed(&output)), (Some(0), "0 done\n"));
+}
+
+#[test]
+fn a_refused_file_is_exit_code_1_and_the_last_line_says_what_to_type() {
+    let drop = Drop::new();
+    drop.put("good.csv", "id,name\n1,a\n");
+    drop.put("bad.csv", "id,name\n1\n");
+    let output = once(&drop, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let (settings, state) = (drop.settings(), drop.state());
+    let importerd = format!("importerd --config {} --state-dir {}", settings.display(), state.display());
+    assert_eq!(printed(&output), format!("1 done, 1 refused\nsee why: {importerd} ls --quarantined\n"));
+    assert_eq!(drop.names("quarantine"), ["bad.csv", "bad.csv.reason.txt"]);
+    // Nothing is there any more: the next run has nothing to complain of.
+    assert_eq!(once(&drop, &[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_held_folder_is_exit_code_75_and_its_file_stays() {
+    let drop = Drop::with("run = { command = [\"/nowhere/ocr\", \"{path}\"] }");
+    drop.put("a.txt", "text");
+    let output = once(&drop, &[]);
+    assert_eq!(output.status.code(), Some(75));
+    assert!(printed(&output).contains("folder drop is held: command \"/nowhere/ocr\" not found"), "{output:?}");
+    assert_eq!(drop.names("quarantine"), [""; 0]);
+    let good = once(&drop, &["--set", "folder.drop.run.command=[\"/bin/cat\", \"{path}\"]"]);
+    assert_eq!((good.status.code(), printed(&good)), (Some(0), "1 done\n"));
+    assert_eq!(drop.read("results", "a.txt.out"), b"text");
+}
+
+#[test]
+fn a_deferred_file_is_exit_code_75() {
+    let drop = Drop::with("run = { command = [\"sh\", \"-c\", \"exit 75\"] }");
+    drop.put("a.txt", "text");
+    let output = once(&drop, &[]);
+    assert_eq!((output.status.code(), printed(&output)), (Some(75), "0 done, 1 deferred\n"));
+    assert_eq!(drop.names("inbox"), ["a.txt"]);
+}
+
+#[test]
+fn with_json_it_prints_one_object() {
+    let drop = Drop::new();
+    drop.put("good.csv", "id,name\n1,a\n2,b\n");
+    drop.put("same.csv", "id,name\n1,a\n2,b\n");
+    drop.put("bad.csv", "id,name\n1\n");
+    let output = once(&drop, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_str(printed(&output)).unwrap();
+    let expected = serde_json::json!({
+        "committed": 1, "rows": 2, "duplicates": 1, "quarantined": 1, "deferred": 0, "paused": {}, "exit": 1
+    });
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn on_a_terminal_it_shows_how_far_it_is() {
+    if !has("script") {
+        return;
+    }
+    let drop = Drop::new();
+    // Each takes so long that the bar is drawn on the way.
+    let work = "folder.drop.run.command=[\"sh\", \"-c\", \"sleep 0.3\"]";
+    let drop_run = Drop::with("run = { command = [\"true\"] }\nduplicates = \"allow\"");
+    for file in 0..4 {
+        drop.put(format!("{file}.csv"), format!("id,name\n{file},a\n"));
+        drop_run.put(format!("{file}.txt"), "text");
+    }
+    let output = on_a_terminal(&drop_run, &["--set", work]);
+    assert!(output.contains("/4 files"), "{output:?}");
+    assert!(output.contains("4 done"), "{output:?}");
+    let output = on_a_terminal(&drop, &[]);
+    assert!(output.ends_with("4 done\r\n"), "{output:?}");
+    assert!(!output.contains("committed"), "a line for each file spoils the bar: {output:?}");
+    let output = once(&Drop::new(), &[]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("files "), "a bar without a terminal");
+}
+
+/// What it shows on a pseudo-terminal; with the log that fits there.
+fn on_a_terminal(drop: &Drop, more: &[&str]) -> String {
+    let command = drop.command(&[&["once"], more].concat());
+    let all = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = all.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let line = words.join(" ").replace("'--log' 'json' '-v'", "");
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).env_remove("NO_COLOR").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,56 @@
+//! The parts of the daemon, put together by hand: for tests that put something of their own between them.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use importerd::events::Tally;
+use importerd::import::Databases;
+use importerd::ledger::Ledger;
+use importerd::run::Running;
+use importerd::settings::{self, Backoff, Duplicates, Import, Settings};
+use importerd::stages::{Folder, Journal};
+
+/// What the stages work with.
+pub struct Parts {
+    pub folders: Arc<[Folder]>,
+    pub ledger: Arc<Ledger>,
+    pub journal: Journal,
+}
+
+/// One folder that imports, short waits.
+pub fn settings(root: &Path) -> Settings {
+    let folder = settings::Folder {
+        name: "drop".to_owned(),
+        path: root.join("drop"),
+        inbox: root.join("drop/inbox"),
+        matching: Vec::new(),
+        ignore: Vec::new(),
+        settle: Duration::from_millis(10),
+        rescan: Duration::from_secs(1),
+        ready_marker: None,
+        duplicates: Duplicates::ByContent,
+        work: settings::Work::Import(Import { into: None, table: "rows".to_owned(), format: None }),
+    };
+    Settings {
+        processors: 2,
+        drain_grace: Duration::from_mins(1),
+        attempts: 5,
+        backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
+        restarts: 10,
+        restart_window: Duration::from_mins(10),
+        folders: [("drop".to_owned(), folder)].into(),
+    }
+}
+
+/// Opens the folder, with the state directory at `root`.
+pub fn open(root: &Path, settings: &Settings, tally: &Arc<Tally>) -> Parts {
+    let ledger = Arc::new(Ledger::open(root).expect("open the ledger"));
+    let running = Arc::new(Running::new().expect("an event descriptor"));
+    let folder = &settings.folders["drop"];
+    let folder =
+        Folder::open(settings, folder, root, &ledger, &Databases::default(), &running).expect("open the folder");
+    let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::clone(tally));
+    Parts { folders: [folder].into(), ledger, journal }
+}
