@@ -1,8 +1,8 @@
 //! *run*: the user's own command on each file, its results published all together or not at all.
 //!
 //! ```text
-//! active/SLOT/scan.pdf ──command──▶ STAGING/work/*  ──seal──▶ plan ──(ledger)──▶ publish ──▶ results/*
-//!                                   STAGING/stdout
+//! active/SLOT/scan.pdf ──command──▶ STAGING: work/*  ──seal──▶ plan ──(ledger)──▶ publish ──▶ results/*
+//!                                            stdout
 //! ```
 //!
 //! | the command ends with | then |

@@ -1,6 +1,6 @@
 //! The private directory in which a command works, and what is found there when it has ended.
 //!
-//! `STAGING/work/` is its working directory, `STAGING/stdout` what it printed, `STAGING/input` a symbolic
+//! Below STAGING, `work` is its working directory, `stdout` what it printed, `input` a symbolic
 //! link that says which file it works on: enough to undo an attempt that nobody saw the end of.
 
 use std::ffi::OsStr;
