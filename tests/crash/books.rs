@@ -1,12 +1,41 @@
 //! The books: what lies on disk, in the target and in the ledger, against what was dropped.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::load::{Fate, List};
+use super::load::{Dropped, Fate, List};
 use super::site::{ROWS, Site, WORK};
+
+/// What a problem comes to for who dropped the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A file, a row, a result or a reason is missing.
+    Lost,
+    /// A file, a row or a result is there too often, or a command ran beside itself.
+    Doubled,
+    /// A row set, a file, a result, a reason or a move is there in part.
+    Half,
+    /// Nothing of these, but disk, target and ledger say different things.
+    Disagrees,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub kind: Kind,
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.text)
+    }
+}
 
 /// What the ledger says of a file.
 #[derive(Debug, Clone)]
@@ -32,11 +61,11 @@ struct Books<'a> {
     site: &'a Site,
     list: &'a List,
     found: HashMap<(&'static str, Vec<u8>), Whereabouts>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 /// What is wrong after the daemon was killed, whatever it was doing: files that are lost, doubled or half.
-pub fn problems_after_a_kill(site: &Site, list: &List) -> Vec<String> {
+pub fn problems_after_a_kill(site: &Site, list: &List) -> Vec<Problem> {
     let mut books = Books::read(site, list);
     books.every_file_is_somewhere();
     books.no_command_ran_twice_at_the_same_time();
@@ -45,7 +74,7 @@ pub fn problems_after_a_kill(site: &Site, list: &List) -> Vec<String> {
 
 /// What is wrong after the daemon has drained: every file is untouched in the inbox, or at its end with all
 /// that belongs to it, and nothing is in between.
-pub fn problems_after_a_drain(site: &Site, list: &List) -> Vec<String> {
+pub fn problems_after_a_drain(site: &Site, list: &List) -> Vec<Problem> {
     let mut books = Books::read(site, list);
     books.every_file_is_somewhere();
     books.no_command_ran_twice_at_the_same_time();
@@ -91,8 +120,8 @@ impl<'a> Books<'a> {
         }
     }
 
-    fn says(&mut self, problem: String) {
-        self.problems.push(problem);
+    fn says(&mut self, kind: Kind, text: String) {
+        self.problems.push(Problem { kind, text });
     }
 
     fn every_file_is_somewhere(&mut self) {
@@ -100,24 +129,33 @@ impl<'a> Books<'a> {
             let none = Whereabouts::default();
             let found = self.found.get(&(dropped.folder, content.clone())).unwrap_or(&none);
             let files = found.inbox + found.active + found.archive.len() + found.quarantine.len();
-            if files != dropped.copies {
-                self.problems.push(format!(
+            let kind = match files.cmp(&dropped.copies) {
+                Ordering::Less => Kind::Lost,
+                Ordering::Greater => Kind::Doubled,
+                Ordering::Equal => continue,
+            };
+            self.problems.push(Problem {
+                kind,
+                text: format!(
                     "{:?} was dropped {} times into {} and is there {files} times: {found:?}",
                     String::from_utf8_lossy(content),
                     dropped.copies,
                     dropped.folder
-                ));
-            }
+                ),
+            });
         }
-        let strangers = self.found.keys().filter(|(_, content)| !self.list.contains_key(content));
-        let strangers: Vec<_> =
-            strangers.map(|(folder, content)| format!("{folder}: nobody dropped {content:?}")).collect();
-        self.problems.extend(strangers);
+        for (folder, content) in self.found.keys().filter(|(_, content)| !self.list.contains_key(content)) {
+            let is_part = self.list.keys().any(|whole| whole.starts_with(content));
+            self.problems.push(Problem {
+                kind: if is_part { Kind::Half } else { Kind::Disagrees },
+                text: format!("{folder}: nobody dropped {:?}", String::from_utf8_lossy(content)),
+            });
+        }
     }
 
     fn no_command_ran_twice_at_the_same_time(&mut self) {
         if let Ok(twice) = fs::read_to_string(self.site.root().join("twice")) {
-            self.says(format!("a command ran twice at the same time: {twice}"));
+            self.says(Kind::Doubled, format!("a command ran twice at the same time: {twice}"));
         }
     }
 
@@ -126,15 +164,15 @@ impl<'a> Books<'a> {
             let active = self.site.directory(folder, "active");
             for (path, _) in all_files(&active) {
                 if path.file_name().is_some_and(|name| name != ".lock") {
-                    self.says(format!("{} is left", path.display()));
+                    self.says(Kind::Half, format!("{} is left", path.display()));
                 }
             }
             for staging in staging_directories(&active) {
-                self.says(format!("{} is left", staging.display()));
+                self.says(Kind::Half, format!("{} is left", staging.display()));
             }
         }
         for pid in self.site.commands_alive() {
-            self.says(format!("the command {pid} is still alive"));
+            self.says(Kind::Half, format!("the command {pid} is still alive"));
         }
     }
 
@@ -157,7 +195,7 @@ impl<'a> Books<'a> {
         for entry in entries.expect("the files of the ledger") {
             let (file, entry) = entry.expect("a file of the ledger");
             if let Some(other) = by_file.insert(file, entry.clone()) {
-                self.says(format!("the ledger has one file twice: {other:?} and {entry:?}"));
+                self.says(Kind::Doubled, format!("the ledger has one file twice: {other:?} and {entry:?}"));
             }
         }
         by_file
@@ -176,7 +214,7 @@ impl<'a> Books<'a> {
                     let place = path.strip_prefix(&root).expect("below it").to_string_lossy().into_owned();
                     match ledger.get(&(folder.to_owned(), inode)) {
                         Some(entry) => self.entry_agrees(entry, &place, states, &path),
-                        None => self.says(format!("{folder}: {place} is not in the ledger")),
+                        None => self.says(Kind::Disagrees, format!("{folder}: {place} is not in the ledger")),
                     }
                 }
             }
@@ -184,41 +222,57 @@ impl<'a> Books<'a> {
         let waiting = ledger.values().filter(|entry| entry.state == "deferred").count();
         if at_end + waiting != ledger.len() {
             let unexplained = ledger.len() - waiting;
-            self.says(format!("the ledger has {unexplained} files at their end, on disk are {at_end}"));
+            self.says(
+                Kind::Disagrees,
+                format!("the ledger has {unexplained} files at their end, on disk are {at_end}"),
+            );
         }
     }
 
     fn entry_agrees(&mut self, entry: &Entry, place: &str, states: &[&str], path: &Path) {
         if !states.contains(&&*entry.state) || entry.place.as_deref() != Some(place) {
-            self.says(format!("{place}: the ledger says {entry:?}"));
+            self.says(Kind::Disagrees, format!("{place}: the ledger says {entry:?}"));
         }
         let charged = i64::from(entry.state == "quarantined");
         if entry.attempts != charged {
-            self.says(format!("{place}: {} attempts were charged", entry.attempts));
+            self.says(Kind::Disagrees, format!("{place}: {} attempts were charged", entry.attempts));
         }
         if entry.state == "quarantined" {
-            let mut reason = path.as_os_str().to_owned();
-            reason.push(".reason.txt");
-            let reason = fs::read_to_string(PathBuf::from(reason)).unwrap_or_default();
-            let of_it = format!("file #{}, attempt 1, code ", entry.id);
-            let says_why = reason.contains("line 3: 1 field") || reason.contains("payload-");
-            if !reason.contains(&of_it) || !says_why {
-                self.says(format!("{place}: its reason file is not of this file: {reason}"));
-            }
+            self.reason_is_of(entry, place, path);
         }
+    }
+
+    fn reason_is_of(&mut self, entry: &Entry, place: &str, path: &Path) {
+        let content = fs::read(path).expect("read a file");
+        // That a good file was refused is told elsewhere.
+        let Some(Dropped { fate: Fate::Refused(why), .. }) = self.list.get(&content) else { return };
+        let mut reason = path.as_os_str().to_owned();
+        reason.push(".reason.txt");
+        let Ok(reason) = fs::read_to_string(PathBuf::from(reason)) else {
+            return self.says(Kind::Lost, format!("{place}: it has no reason file"));
+        };
+        let of_it = format!("file #{}, attempt 1, code ", entry.id);
+        let kind = match (reason.contains(&of_it), reason.contains(why)) {
+            (true, true) if reason.ends_with('\n') => return,
+            (false, true) => Kind::Disagrees,
+            _ => Kind::Half,
+        };
+        self.says(kind, format!("{place}: its reason file is not of this file: {reason}"));
     }
 
     fn rows_are_in_once(&mut self, ledger: &HashMap<(String, u64), Entry>) {
         let mut by_file = self.rows_by_file();
         let mut problems = Vec::new();
+        let mut says = |kind, text| problems.push(Problem { kind, text });
         for (content, dropped) in self.list {
             let Some(found) = self.found.get(&(dropped.folder, content.clone())) else { continue };
             let shown = String::from_utf8_lossy(content);
-            if dropped.fate != Fate::Refused && !found.quarantine.is_empty() {
-                problems.push(format!("good {shown:?} was refused"));
+            let is_refused = matches!(dropped.fate, Fate::Refused(_));
+            if !is_refused && !found.quarantine.is_empty() {
+                says(Kind::Lost, format!("good {shown:?} was refused"));
             }
-            if dropped.fate == Fate::Refused && !found.archive.is_empty() {
-                problems.push(format!("bad {shown:?} was taken"));
+            if is_refused && !found.archive.is_empty() {
+                says(Kind::Lost, format!("bad {shown:?} was taken"));
             }
             let entries = found.archive.iter().filter_map(|inode| ledger.get(&(dropped.folder.to_owned(), *inode)));
             let firsts: Vec<_> = entries.filter(|entry| entry.state == "archived").map(|entry| entry.id).collect();
@@ -226,17 +280,20 @@ impl<'a> Books<'a> {
                 continue;
             }
             let [first] = firsts[..] else {
-                problems.push(format!("{shown:?} was done {} times: {firsts:?}", firsts.len()));
+                let kind = if firsts.is_empty() { Kind::Disagrees } else { Kind::Doubled };
+                says(kind, format!("{shown:?} was done {} times: {firsts:?}", firsts.len()));
                 continue;
             };
             if let Fate::Rows(ids) = &dropped.fate {
                 let rows = by_file.remove(&first).unwrap_or_default();
-                if !rows.iter().copied().eq(ids.clone()) {
-                    problems.push(format!("{shown:?} brought the rows {rows:?}"));
+                if let Some(kind) = rows_are_wrong(&rows, ids) {
+                    says(kind, format!("{shown:?} brought the rows {rows:?}"));
                 }
             }
         }
-        problems.extend(by_file.iter().map(|(file, rows)| format!("rows of no archived file {file}: {rows:?}")));
+        for (file, rows) in by_file {
+            says(Kind::Doubled, format!("rows of no archived file {file}: {rows:?}"));
+        }
         self.problems.extend(problems);
     }
 
@@ -260,7 +317,7 @@ impl<'a> Books<'a> {
             let (file, rows) = marker.expect("a marker");
             let there = by_file.get(&file).map_or(0, |rows| rows.len() as u64);
             if there != rows {
-                self.says(format!("the marker of {file} says {rows} rows, there are {there}"));
+                self.says(Kind::Half, format!("the marker of {file} says {rows} rows, there are {there}"));
             }
         }
         by_file
@@ -280,8 +337,15 @@ impl<'a> Books<'a> {
                 }
             }
         }
-        for (result, surplus) in there.into_iter().filter(|(_, surplus)| *surplus != 0) {
-            self.says(format!("the result {result:?} is there {surplus:+} times too often"));
+        let missing: Vec<_> = there.iter().filter(|(_, surplus)| **surplus < 0).map(|(result, _)| &**result).collect();
+        let kind = |result: &str, surplus: i64| match surplus {
+            ..0 => Kind::Lost,
+            _ if missing.iter().any(|whole| whole.starts_with(result)) => Kind::Half,
+            _ => Kind::Doubled,
+        };
+        for (result, surplus) in there.iter().filter(|(_, surplus)| **surplus != 0) {
+            let text = format!("the result {result:?} is there {surplus:+} times too often");
+            self.problems.push(Problem { kind: kind(result, *surplus), text });
         }
     }
 
@@ -300,11 +364,25 @@ impl<'a> Books<'a> {
                     .collect();
                 there.sort();
                 if there != *expected {
-                    self.problems.push(format!("the ledger says of the results of {entry:?}: {there:?}"));
+                    let text = format!("the ledger says of the results of {entry:?}: {there:?}");
+                    self.problems.push(Problem { kind: Kind::Disagrees, text });
                 }
             }
         }
     }
+}
+
+/// `None`: they are what was dropped.
+fn rows_are_wrong(rows: &[i64], dropped: &Range<i64>) -> Option<Kind> {
+    if rows.iter().copied().eq(dropped.clone()) {
+        return None;
+    }
+    let missing = dropped.clone().any(|id| !rows.contains(&id));
+    Some(match (rows.is_empty(), missing) {
+        (true, _) => Kind::Lost,
+        (false, true) => Kind::Half,
+        (false, false) => Kind::Doubled,
+    })
 }
 
 fn is_dropped_name(name: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,11 +18,11 @@ use super::site::{ROWS, Site, WORK};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It brings these rows, by their `id`, once.
-    Rows(std::ops::Range<i64>),
+    Rows(Range<i64>),
     /// It brings result files of these contents, once.
     Results(Vec<String>),
-    /// It is refused.
-    Refused,
+    /// It is refused, with a reason that says this.
+    Refused(String),
 }
 
 /// A content that was dropped.
@@ -35,6 +36,27 @@ pub struct Dropped {
 
 /// All that was dropped, by content.
 pub type List = HashMap<Vec<u8>, Dropped>;
+
+/// A file that is dropped once, by plan instead of by chance.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub folder: &'static str,
+    /// Starts with `f`: so the books know it from what commands make.
+    pub name: &'static str,
+    pub content: String,
+    pub fate: Fate,
+}
+
+/// Drops them all, and says what must become of them.
+pub fn drop_all(site: &Site, uploads: &[Upload]) -> List {
+    let mut list = List::new();
+    for Upload { folder, name, content, fate } in uploads {
+        fs::write(site.directory(folder, "inbox").join(name), content).expect("upload");
+        let fresh = Dropped { folder, fate: fate.clone(), copies: 0 };
+        list.entry(content.clone().into_bytes()).or_insert(fresh).copies += 1;
+    }
+    list
+}
 
 /// The thread and its list.
 pub struct Load {
@@ -136,7 +158,12 @@ impl Dropper {
                 let lines = ids.clone().map(|id| format!("{{\"id\":{id},\"name\":\"row {id}\"}}\n")).collect();
                 (text(lines), ROWS, Fate::Rows(ids), ".ndjson")
             }
-            2 => (format!("id,name\n{first},a\n{first}\n").into_bytes(), ROWS, Fate::Refused, ".csv"),
+            2 => (
+                format!("id,name\n{first},a\n{first}\n").into_bytes(),
+                ROWS,
+                Fate::Refused("line 3: 1 field".to_owned()),
+                ".csv",
+            ),
             3..=6 => {
                 let rows = ids.clone().map(|id| format!("{id},row {id}\n"));
                 (text(["id,name\n".to_owned()].into_iter().chain(rows).collect()), ROWS, Fate::Rows(ids), ".csv")
@@ -151,7 +178,7 @@ impl Dropper {
         let content = format!("{kind} {payload}\n");
         let result = format!("{payload}\n");
         let fate = match kind {
-            "bad" => Fate::Refused,
+            "bad" => Fate::Refused(format!("{payload} is bad")),
             "both" => Fate::Results(vec![result.clone(), result]),
             "moved" => Fate::Results(vec![content.clone()]),
             _ => Fate::Results(vec![result]),

@@ -33,14 +33,28 @@ echo "$payload" >report.txt
 
 /// A directory of its own with everything in it.
 pub struct Site {
-    root: tempfile::TempDir,
+    root: PathBuf,
+    state: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Site {
     /// Two empty folders.
     pub fn new() -> Self {
-        let site = Self { root: tempfile::tempdir().expect("a temporary directory") };
-        let root = site.root().display();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let (root, state) = (temporary.path().to_owned(), temporary.path().join("state"));
+        Self { _temporary: Some(temporary), ..Self::at(root, state) }
+    }
+
+    /// Two empty folders in this directory, which is the caller's to remove, with this state directory.
+    pub fn at(root: PathBuf, state: PathBuf) -> Self {
+        let site = Self { root, state, _temporary: None };
+        site.furnish();
+        site
+    }
+
+    fn furnish(&self) {
+        let root = self.root().display();
         let settings = format!(
             r#"
             drain_grace = "60s"
@@ -53,18 +67,17 @@ impl Site {
             run = {{ command = ["/usr/bin/env", "SITE={root}", "{root}/command", "{{path}}"] }}
             "#
         );
-        fs::write(site.root().join("importerd.toml"), settings).expect("write settings");
-        fs::write(site.root().join("command"), SCRIPT).expect("write the command");
-        fs::set_permissions(site.root().join("command"), fs::Permissions::from_mode(0o755)).expect("chmod");
-        fs::create_dir(site.root().join("seen")).expect("make a directory");
+        fs::write(self.root().join("importerd.toml"), settings).expect("write settings");
+        fs::write(self.root().join("command"), SCRIPT).expect("write the command");
+        fs::set_permissions(self.root().join("command"), fs::Permissions::from_mode(0o755)).expect("chmod");
+        fs::create_dir(self.root().join("seen")).expect("make a directory");
         for folder in [ROWS, WORK] {
-            fs::create_dir_all(site.directory(folder, "inbox")).expect("make an inbox");
+            fs::create_dir_all(self.directory(folder, "inbox")).expect("make an inbox");
         }
-        site
     }
 
     pub fn root(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     /// One of a folder's directories.
@@ -72,18 +85,23 @@ impl Site {
         self.root().join(folder).join(directory)
     }
 
+    /// The command line of `run` or `once`, with so many Processors.
+    pub fn command(&self, verb: &str, processors: usize) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+        command.args([verb, "--log", "json", "-v"]).arg("--config").arg(self.root().join("importerd.toml"));
+        command.arg("--state-dir").arg(&self.state).arg("--set").arg(format!("processors={processors}"));
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command
+    }
+
     /// Starts the daemon with so many Processors.
     pub fn launch(&self, processors: usize) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
-        command.args(["run", "--log", "json", "-v"]).arg("--config").arg(self.root().join("importerd.toml"));
-        command.arg("--state-dir").arg(self.root().join("state")).arg("--set").arg(format!("processors={processors}"));
-        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
-        Daemon::of(command)
+        Daemon::of(self.command("run", processors))
     }
 
     /// The rows' database, or the ledger.
     pub fn database(&self, name: &str) -> Connection {
-        Connection::open(self.root().join("state").join(name)).expect("open a database")
+        Connection::open(self.state.join(name)).expect("open a database")
     }
 
     /// Commands of this site that are alive: process identifiers.
