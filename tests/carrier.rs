@@ -1,5 +1,7 @@
 //! The stages driven by hand, over a real folder: what recovery finds out, and what a failed commit leaves behind.
 
+mod harness;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +25,10 @@ struct Site {
 
 impl Site {
     fn new(work: Work) -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
+        Self::opened(tempfile::tempdir().expect("a temporary directory"), work)
+    }
+
+    fn opened(root: tempfile::TempDir, work: Work) -> Self {
         let settings = settings(root.path(), work);
         let ledger = Arc::new(Ledger::open(root.path()).expect("open the ledger"));
         let running = Arc::new(Running::new().expect("an event descriptor"));
@@ -77,10 +82,56 @@ fn settings(root: &Path, work: Work) -> Settings {
     }
 }
 
+fn import() -> Work {
+    Work::Import(Import { into: None, table: "rows".to_owned(), format: None })
+}
+
+fn run(script: &str) -> Work {
+    Work::Run(Run { command: ["sh", "-c", script].map(str::to_owned).to_vec(), timeout: Duration::from_mins(1) })
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).expect("a directory").flatten();
+    names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// fault 75: killed after the move to the archive and before its flush. Once the ledger says that it is there, nobody
+/// looks for it in the inbox again, so a power cut must not bring it back there.
+#[test]
+fn what_recovery_finds_in_the_archive_is_flushed_there_before_it_is_entered() {
+    if !harness::has("strace") {
+        return;
+    }
+    let mut site = Site::new(import());
+    drop(site.commit("a.csv", "id\n1\n").expect("commit"));
+    let day = site.path("archive").join(jiff::Zoned::now().strftime("%Y-%m-%d").to_string());
+    fs::create_dir_all(&day).expect("make the day");
+    fs::rename(site.path("active/0/a.csv"), day.join("a.csv")).expect("move");
+    let Site { root, carrier } = site;
+    drop(carrier);
+    let (trace, settings) = (root.path().join("trace"), root.path().join("importerd.toml"));
+    let path = root.path().join("drop");
+    fs::write(&settings, format!("[folder.drop]\npath = {path:?}\nimport = {{ table = \"rows\" }}\n"))
+        .expect("settings");
+    let once = std::process::Command::new("strace")
+        .args(["-f", "-y", "-qq", "-e", "trace=fsync,pwrite64", "-o"])
+        .args([trace.as_os_str(), env!("CARGO_BIN_EXE_importerd").as_ref(), "--state-dir".as_ref()])
+        .args([root.path().as_os_str(), "--config".as_ref(), settings.as_os_str(), "once".as_ref()])
+        .output()
+        .expect("strace");
+    assert!(once.status.success(), "{once:?}");
+    let trace = fs::read_to_string(trace).expect("its trace");
+    let flushed = trace.find(&format!("{}>)", day.display())).expect("the day is flushed");
+    let entered = trace.rfind("/ledger.db-wal>,").expect("the ledger is written");
+    assert!(flushed < entered, "{trace}");
+    let ledger = Connection::open(root.path().join(FILE_NAME)).expect("open the ledger");
+    let place: String = ledger.query_row("SELECT place FROM file", [], |row| row.get(0)).expect("its row");
+    assert!(place.ends_with("/a.csv"), "{place}");
+}
+
 #[test]
 fn a_name_that_was_planned_in_vain_is_free_again() {
-    let command = ["sh", "-c", "echo made > report.txt"].map(str::to_owned).to_vec();
-    let mut site = Site::new(Work::Run(Run { command, timeout: Duration::from_mins(1) }));
+    let mut site = Site::new(run("echo made > report.txt"));
     let other = site.ledger();
     fs::write(site.path("inbox/a.txt"), "a").expect("drop a file");
     let claimed = site.carrier.claim(0, Settled { name: "a.txt".into() }).expect("claim").expect("it is there");
@@ -92,14 +143,13 @@ fn a_name_that_was_planned_in_vain_is_free_again() {
     let processed = site.carrier.process(0, again).expect("process").expect("nothing is wrong with it");
     let committed = site.carrier.commit(0, vec![processed]).expect("commit");
     site.carrier.archive(0, committed).expect("archive");
-    let results: Vec<_> = fs::read_dir(site.path("results")).expect("results").flatten().collect();
-    assert_eq!(results.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["report.txt"]);
+    assert_eq!(names(&site.path("results")), ["report.txt"]);
 }
 
 /// fault 75: the ledger's last entries are lost, and what it says of the file is from before its last attempt.
 #[test]
 fn a_file_that_was_deferred_and_then_imported_is_known_to_be_archived_after_a_power_cut() {
-    let mut site = Site::new(Work::Import(Import { into: None, table: "rows".to_owned(), format: None }));
+    let mut site = Site::new(import());
     let committed = site.commit("a.csv", "id\n1\n").expect("commit");
     site.carrier.archive(0, committed).expect("archive");
     let ledger = site.ledger();

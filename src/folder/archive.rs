@@ -1,12 +1,13 @@
 //! Archive: where done files lie, by day, under their own names, never one over another.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use jiff::Zoned;
-use rustix::fs::{AtFlags, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statx};
 use rustix::io::Errno;
 
 use super::moves::move_numbered;
@@ -87,6 +88,23 @@ pub fn find(places: &Places, days: &[String], name: &OsStr, file: &Identity) -> 
         }
     }
     Ok(None)
+}
+
+/// Makes all moves into the directories of these days durable.
+///
+/// # Errors
+/// What the system says; then none of them may be counted on.
+pub fn flush(places: &Places, days: &BTreeSet<String>) -> io::Result<()> {
+    let archive = places.archive()?;
+    for day in days {
+        match openat(&archive, day.as_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(directory) => rustix::fs::fsync(&directory)?,
+            // Nothing was moved there, or an operator took it away.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Reconcile: before a slot is recovered, the ledger learns what the target knows, and files that a power cut
 //! put back to where they were before they were claimed are brought to their end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use importerd_actors::Halt;
-use jiff::{Span, Timestamp};
+use jiff::{Span, Timestamp, Zoned};
 use rustix::fs::{AtFlags, RenameFlags, renameat_with, statx};
 use rustix::io::Errno;
 
@@ -106,31 +106,30 @@ impl Carrier {
     fn finish_unplaced(&mut self, folder: usize, state: State) -> Result<(), Halt> {
         let name = Arc::clone(&self.folders[folder].name);
         let rows = self.ledger.unplaced(&name, state).map_err(|fault| halt(&fault))?;
-        let mut back_in_inbox = Vec::new();
+        let (mut back_in_inbox, mut moved) = (Vec::new(), Vec::new());
         for row in rows {
-            if self.is_in_a_slot(folder, &row)? {
+            if self.slot_of(folder, &row)?.is_some() {
                 continue;
             }
             self.publish_again(folder, &row)?;
             match self.take_from_inbox(folder, &row)? {
                 Some(file) => back_in_inbox.push(file),
-                None => self.enter_archived(folder, &row)?,
+                None => moved.push(row),
             }
         }
+        self.enter_moved(folder, &moved)?;
         if back_in_inbox.is_empty() { Ok(()) } else { self.archive_all(folder, &back_in_inbox) }
     }
 
-    /// Then it is recovered with that slot.
-    fn is_in_a_slot(&mut self, folder: usize, row: &Row) -> Result<bool, Halt> {
-        let places = &self.folders[folder].places;
-        let slots = places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))?;
-        for slot in slots {
+    /// The slot that a file lies in; it is recovered with that one.
+    fn slot_of(&mut self, folder: usize, row: &Row) -> Result<Option<usize>, Halt> {
+        for slot in self.slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
             if is_there(directory.descriptor.as_fd(), &row.name, &row.identity) {
-                return Ok(true);
+                return Ok(Some(slot));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn take_from_inbox(&mut self, folder: usize, row: &Row) -> Result<Option<Claimed>, Halt> {
@@ -150,17 +149,30 @@ impl Carrier {
         Ok(Some(from_row(row, &row.name, done, &slot)))
     }
 
-    /// It was moved, and the ledger doesn't say so.
-    fn enter_archived(&self, folder: usize, row: &Row) -> Result<(), Halt> {
-        let places = &self.folders[folder].places;
-        let committed = row.changed_at.to_zoned(jiff::tz::TimeZone::system());
-        // It may have been midnight between commit and archive.
-        let next = committed.checked_add(Span::new().days(1)).unwrap_or_else(|_| committed.clone());
-        let days = [&committed, &next].map(|day| day.strftime(archive::DAY).to_string());
-        let found = archive::find(places, &days, &row.name, &row.identity)
-            .map_err(|error| halt(&Fault::io(places.path.join("archive").display(), &error)))?;
-        let place = found.map_or_else(|| "archive".to_owned(), |place| escape(&place));
-        self.ledger.found_archived(row.id, &place).map_err(|fault| halt(&fault))
+    /// They were moved, and the ledger doesn't say so. Whoever moved them may have died before he flushed the
+    /// directories.
+    fn enter_moved(&mut self, folder: usize, rows: &[Row]) -> Result<(), Halt> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let places = Arc::clone(&self.folders[folder].places);
+        let failed = |error| halt(&Fault::io(places.path.join("archive").display(), &error));
+        let mut found = Vec::with_capacity(rows.len());
+        let mut days = BTreeSet::new();
+        for row in rows {
+            let likely = likely_days(row);
+            found.push((row.id, archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?));
+            days.extend(likely);
+        }
+        archive::flush(&places, &days).map_err(failed)?;
+        for slot in self.slots(folder)? {
+            rustix::fs::fsync(&self.slot_directory(folder, slot)?.descriptor).map_err(|error| failed(error.into()))?;
+        }
+        for (id, place) in found {
+            let place = place.map_or_else(|| "archive".to_owned(), |place| escape(&place));
+            self.ledger.found_archived(id, &place).map_err(|fault| halt(&fault))?;
+        }
+        Ok(())
     }
 
     /// Publishes the results of a committed file, as far as that is not done.
@@ -171,6 +183,14 @@ impl Carrier {
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
         self.publish(folder, vec![(row.id, Publication { staging, plan })])
     }
+}
+
+/// The days of the archive on which a committed file may have been moved: at once, behind midnight, or by a recovery
+/// of today.
+fn likely_days(row: &Row) -> Vec<String> {
+    let committed = row.changed_at.to_zoned(jiff::tz::TimeZone::system());
+    let next = committed.checked_add(Span::new().days(1)).unwrap_or_else(|_| committed.clone());
+    [committed, next, Zoned::now()].iter().map(|day| day.strftime(archive::DAY).to_string()).collect()
 }
 
 /// Whether this very file lies there under that name.

@@ -57,9 +57,13 @@ impl Carrier {
 
     /// This slot, and those of a time with more Processors that fall to it.
     fn own_slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
+        Ok(self.slots(folder)?.into_iter().filter(|slot| slot % self.processors == self.slot).collect())
+    }
+
+    /// All there are in a folder, whosever they are.
+    pub(super) fn slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
         let places = &self.folders[folder].places;
-        let slots = places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))?;
-        Ok(slots.into_iter().filter(|slot| slot % self.processors == self.slot).collect())
+        places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))
     }
 
     /// No command may still work on a file that is about to be tried again. Other slots' commands go on.

@@ -52,9 +52,7 @@ impl Carrier {
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.
     pub(super) fn find_staging(&mut self, folder: usize, id: FileId) -> Result<Option<PathBuf>, Halt> {
-        let places = &self.folders[folder].places;
-        let slots = places.slots().map_err(|error| halt(&Fault::io(places.path.display(), &error)))?;
-        for slot in slots {
+        for slot in self.slots(folder)? {
             let staging = self.slot_directory(folder, slot)?.staging_path(id);
             if staging.is_dir() {
                 return Ok(Some(staging));
