@@ -28,6 +28,13 @@ impl Site {
         Self::opened(tempfile::tempdir().expect("a temporary directory"), work)
     }
 
+    /// After a kill: everything is opened anew.
+    fn again(self, work: Work) -> Self {
+        let Self { root, carrier } = self;
+        drop(carrier);
+        Self::opened(root, work)
+    }
+
     fn opened(root: tempfile::TempDir, work: Work) -> Self {
         let settings = settings(root.path(), work);
         let ledger = Arc::new(Ledger::open(root.path()).expect("open the ledger"));
@@ -93,6 +100,36 @@ fn run(script: &str) -> Work {
 fn names(directory: &Path) -> Vec<String> {
     let names = fs::read_dir(directory).expect("a directory").flatten();
     names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// fault 80: an uploader kept the file open, and comes back to it while no daemon runs.
+#[test]
+fn a_file_that_is_in_is_not_taken_for_a_new_one_because_somebody_has_it_open() {
+    let mut site = Site::new(import());
+    drop(site.commit("a.csv", "id\n1\n").expect("commit"));
+    let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.csv")).expect("open it again");
+    let mut site = site.again(import());
+    let recovered = site.carrier.recover(0, None).expect("recover");
+    drop(uploader);
+    assert_eq!((recovered.archived, recovered.again.len()), (1, 0));
+    assert_eq!(names(&site.path("inbox")), [] as [&str; 0]);
+}
+
+/// fault 80: killed before its results were published, and an uploader comes back to the file.
+#[test]
+fn committed_results_are_published_though_somebody_has_their_file_open() {
+    let work = || run("echo made > report.txt");
+    let mut site = Site::new(work());
+    drop(site.commit("a.txt", "a").expect("commit"));
+    let staged = site.path("active/0/.staging/1/work");
+    fs::create_dir_all(&staged).expect("staging as it was");
+    fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
+    let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.txt")).expect("open it again");
+    let mut site = site.again(work());
+    let recovered = site.carrier.recover(0, None).expect("recover");
+    drop(uploader);
+    assert_eq!((recovered.archived, recovered.again.len()), (1, 0));
+    assert_eq!(names(&site.path("results")), ["report.txt"]);
 }
 
 /// fault 75: killed after the move to the archive and before its flush. Once the ledger says that it is there, nobody

@@ -108,10 +108,14 @@ impl Carrier {
         let rows = self.ledger.unplaced(&name, state).map_err(|fault| halt(&fault))?;
         let (mut back_in_inbox, mut moved) = (Vec::new(), Vec::new());
         for row in rows {
-            if self.slot_of(folder, &row)?.is_some() {
+            let slot = self.slot_of(folder, &row)?;
+            // By the ledger's word, not by its file's: a writer may come to that before this slot does.
+            if slot.is_none_or(|slot| self.owns(slot)) {
+                self.publish_again(folder, &row)?;
+            }
+            if slot.is_some() {
                 continue;
             }
-            self.publish_again(folder, &row)?;
             match self.take_from_inbox(folder, &row)? {
                 Some(file) => back_in_inbox.push(file),
                 None => moved.push(row),

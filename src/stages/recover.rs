@@ -2,7 +2,7 @@
 //!
 //! | the ledger says | then |
 //! |---|---|
-//! | committed | publish what is not published yet, archive |
+//! | committed | archive; `reconcile` has published its results |
 //! | archived, duplicate | the move was undone by a power cut: archive |
 //! | quarantined | finish the move to quarantine |
 //! | deferred, until later | finish the move back to the inbox |
@@ -16,15 +16,17 @@ use std::sync::Arc;
 
 use importerd_actors::{Blame, Halt, Recovered};
 use jiff::Timestamp;
+use rustix::fs::{AtFlags, Statx, statx};
+use rustix::io::Errno;
 
 use super::aside::put_back;
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, SlotDirectory};
 use super::folder::Work;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::claim::{self, Claim};
-use crate::folder::places::{self, STAGING};
+use crate::folder::places::{self, STAGING, identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
 use crate::run;
@@ -57,7 +59,11 @@ impl Carrier {
 
     /// This slot, and those of a time with more Processors that fall to it.
     fn own_slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
-        Ok(self.slots(folder)?.into_iter().filter(|slot| slot % self.processors == self.slot).collect())
+        Ok(self.slots(folder)?.into_iter().filter(|slot| self.owns(*slot)).collect())
+    }
+
+    pub(super) fn owns(&self, slot: usize) -> bool {
+        slot % self.processors == self.slot
     }
 
     /// All there are in a folder, whosever they are.
@@ -87,10 +93,7 @@ impl Carrier {
             match claim::seal(&self.folders[folder].places, slot.descriptor.as_fd(), name).map_err(fault)? {
                 // Sealing moves nothing.
                 Claim::NotTaken | Claim::NotMovable { .. } => return Ok(Found::Settled),
-                Claim::GivenBack(_) => {
-                    self.folders[folder].places.give_back(&slot.descriptor, name).map_err(fault)?;
-                    return Ok(Found::Settled);
-                }
+                Claim::GivenBack(_) => return self.found_open(folder, slot, name),
                 Claim::Sealed(sealed) => (sealed.identity, Body::Sealed(sealed)),
                 Claim::Unfit { identity, reason } => (identity, Body::Unfit(reason)),
                 Claim::Unreadable { identity, error } => (identity, Body::Unreadable(error)),
@@ -101,6 +104,25 @@ impl Carrier {
         }
         let file = self.claimed(folder, name, identity, body, slot)?;
         self.cut_short(folder, file, blame)
+    }
+
+    /// A writer has it open. What is done stays done, as if he had come after it was archived; of anything else he
+    /// is not finished yet.
+    fn found_open(&mut self, folder: usize, slot: &Arc<SlotDirectory>, name: &OsStr) -> Result<Found, Halt> {
+        let fault = |error| halt(&Fault::io(slot.path.join(name).display(), &error));
+        let stat = match statx(&slot.descriptor, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(Found::Settled),
+            Err(error) => return Err(fault(error.into())),
+        };
+        let is_done = |row: &Row| matches!(row.state, State::Committed | State::Archived | State::Duplicate);
+        let known = self.known(folder, &identity(&stat))?;
+        if let Some(row) = known.filter(|row| is_done(row) && !is_changed_since(row, &stat)) {
+            let body = Body::Unfit(Reason::new("committed", "it was committed before"));
+            return Ok(Found::Done(from_row(&row, name, body, slot)));
+        }
+        self.folders[folder].places.give_back(&slot.descriptor, name).map_err(fault)?;
+        Ok(Found::Settled)
     }
 
     /// An attempt that came to no end: the file is to blame when it crashed its Processor, and only then.
@@ -115,11 +137,7 @@ impl Carrier {
         let folders = Arc::clone(&self.folders);
         let rules = &folders[folder];
         match row.state {
-            State::Committed => {
-                self.publish_again(folder, row)?;
-                Ok(Found::Done(file))
-            }
-            State::Archived | State::Duplicate => Ok(Found::Done(file)),
+            State::Committed | State::Archived | State::Duplicate => Ok(Found::Done(file)),
             State::Deferred => match rules.wait(row) {
                 // A file to blame was being tried: its time had come.
                 wait if wait.is_zero() || blame.is_some() => self.cut_short(folder, file, blame),
@@ -144,10 +162,14 @@ enum Found {
 /// and what the ledger says of it is of the last time. Its change time is later than that then.
 fn is_dropped_again(row: &Row, body: &Body) -> bool {
     let Body::Sealed(sealed) = body else { return false };
+    let stat = statx(&sealed.file, "", AtFlags::EMPTY_PATH, identity_flags());
+    stat.is_ok_and(|stat| is_changed_since(row, &stat))
+}
+
+fn is_changed_since(row: &Row, stat: &Statx) -> bool {
     let done = matches!(row.state, State::Archived | State::Duplicate | State::Quarantined);
-    let changed = rustix::fs::fstat(&sealed.file)
-        .ok()
-        .and_then(|stat| Timestamp::new(stat.st_ctime, i32::try_from(stat.st_ctime_nsec).ok()?).ok());
+    let nanoseconds = i32::try_from(stat.stx_ctime.tv_nsec).ok();
+    let changed = nanoseconds.and_then(|nanoseconds| Timestamp::new(stat.stx_ctime.tv_sec, nanoseconds).ok());
     done && changed.is_some_and(|changed| changed > row.changed_at)
 }
 
