@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, openat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, fsync, openat, statx};
 use rustix::io::Errno;
 
 use super::lease::{self, Lease};
@@ -88,6 +88,15 @@ pub fn claim(places: &Places, slot: &OwnedFd, name: &OsStr) -> io::Result<Claim>
         Claim::GivenBack(_) => Ok(Claim::GivenBack(places.give_back(slot, name)?)),
         claim => Ok(claim),
     }
+}
+
+/// Makes the claims of a slot durable: no power cut puts a file that lies there now back into the inbox.
+///
+/// # Errors
+/// What the system says; then none of them may be counted on.
+pub fn flush(places: &Places, slot: &OwnedFd) -> io::Result<()> {
+    fsync(slot)?;
+    Ok(fsync(&*places.inbox())?)
 }
 
 /// fault 39: one file that can't be moved is no reason to hold the others up.

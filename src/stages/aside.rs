@@ -14,6 +14,7 @@ use super::file::{Claimed, Outcome};
 use super::folder::{Folder, Work};
 use crate::events::{Event, Kind};
 use crate::fault::{Fault, Reason};
+use crate::folder::claim;
 use crate::folder::deferral::Deferral;
 use crate::folder::quarantine::Cell;
 use crate::ledger::{Durability, Entry, Failure, Row, State};
@@ -102,6 +103,8 @@ impl Carrier {
             failure: Some(Failure { attempt, reason, stderr: stderr_tail }),
             ..file.entry(State::Quarantined)
         };
+        // Back in the inbox, it would be refused once more, as another file.
+        claim::flush(places, &file.slot.descriptor).map_err(fault)?;
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
         cell.put(&file.slot.descriptor, &file.name, &explanation).map_err(fault)?;
         // Who hears of it may look there at once.
