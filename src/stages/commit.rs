@@ -1,8 +1,9 @@
 //! Commit: rows or results durable and visible, and the ledger says so.
 //!
 //! *import*: the load marker is in the target, in the transaction of the rows. It is the proof, so the ledger's
-//! entry need not wait for the disk. *run*: results are durable in staging, then the ledger says `committed`,
-//! durably and with the plan under which names they go; from there on publishing is repeated until it is done.
+//! entry need not wait for the disk; that of a duplicate, which has no marker, must. *run*: results are durable in
+//! staging, then the ledger says `committed`, durably and with the plan under which names they go; from there on
+//! publishing is repeated until it is done.
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
@@ -94,7 +95,10 @@ impl Carrier {
             };
             done.push(Accounted { claimed, digest: load.checked.digest(), account });
         }
-        self.enter(Durability::Lazy, done)
+        // A duplicate has no load marker: only the ledger knows of it.
+        let has_duplicates = done.iter().any(|file| matches!(file.account, Account::DuplicateOf { .. }));
+        let durability = if has_duplicates { Durability::Flushed } else { Durability::Lazy };
+        self.enter(durability, done)
     }
 
     fn import(&self, folder: usize) -> &Import {
