@@ -133,13 +133,18 @@ impl Ledger {
         })
     }
 
-    /// Enters that a file was found where it stays, unless somebody has entered its place meanwhile.
+    /// Enters that a file was found where it stays, unless somebody has entered its place meanwhile. Returns
+    /// whether it was news.
     ///
     /// # Errors
-    /// The ledger can't be written.
-    pub fn found_archived(&self, id: FileId, place: &str) -> Result<(), Fault> {
+    /// The ledger can't be written; nothing is entered.
+    pub fn found_archived(&self, id: FileId, place: &str, event: &Event) -> Result<bool, Fault> {
         self.write(Durability::Lazy, |transaction| {
-            transaction.prepare_cached(schema::FOUND_ARCHIVED)?.execute(params![id.0, place]).map(drop)
+            let entered = transaction.prepare_cached(schema::FOUND_ARCHIVED)?.execute(params![id.0, place])?;
+            if entered > 0 {
+                write_event(transaction, event)?;
+            }
+            Ok(entered > 0)
         })
     }
 

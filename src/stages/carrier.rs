@@ -114,17 +114,20 @@ impl Carrier {
             })?;
             let place = place.map(|place| escape(&place));
             let event = file.event(Kind::FileArchived, "archive");
-            events.push(self.journal.tell(match &place {
+            events.push(match &place {
                 Some(place) => event.with("moved_to", place.as_str()),
                 None => event.with("reason", "its command has moved or removed it"),
-            }));
+            });
             put.push((file.id, place));
             Ok(())
         });
-        // Only a move that no power cut can undo is entered as done.
+        // Only a move that no power cut can undo is entered as done, and told.
         day.flush().and_then(|()| flush_slots(files)).map_err(failed)?;
         let entered: Vec<_> = put.iter().map(|(id, place)| (*id, place.as_deref())).collect();
         self.ledger.archived(&entered, &events).map_err(|fault| halt(&fault))?;
+        for event in &events {
+            self.journal.tell_entered(event);
+        }
         moved
     }
 }

@@ -46,7 +46,8 @@
 //!
 //! It may undo what was not flushed: the ledger's last entries on imports (the load markers know), the move to
 //! the archive (the ledger's entry is found with the file in its slot, and it is archived), the claim of a
-//! committed file (it is taken from the inbox to the archive without being carried again).
+//! committed file (it is taken from the inbox to the archive without being carried again). The claim of a refused
+//! file is flushed before the ledger is entered, and an entry that nothing else could tell, a duplicate's, as well.
 
 mod aside;
 mod carrier;

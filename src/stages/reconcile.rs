@@ -165,16 +165,27 @@ impl Carrier {
         let mut days = BTreeSet::new();
         for row in rows {
             let likely = likely_days(row);
-            found.push((row.id, archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?));
+            found.push((row, archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?));
             days.extend(likely);
         }
         archive::flush(&places, &days).map_err(failed)?;
         for slot in self.slots(folder)? {
             rustix::fs::fsync(&self.slot_directory(folder, slot)?.descriptor).map_err(|error| failed(error.into()))?;
         }
-        for (id, place) in found {
-            let place = place.map_or_else(|| "archive".to_owned(), |place| escape(&place));
-            self.ledger.found_archived(id, &place).map_err(|fault| halt(&fault))?;
+        found.into_iter().try_for_each(|(row, place)| self.enter_archived(row, place.map(|place| escape(&place))))
+    }
+
+    /// With the event that was not told. `place`: where it was found.
+    fn enter_archived(&self, row: &Row, place: Option<String>) -> Result<(), Halt> {
+        let subject = Subject { id: row.id, name: row.name.clone(), attempt: row.attempts + 1, stage: "archive" };
+        let event = Event::new(Kind::FileArchived).folder(row.folder.as_str()).file(subject);
+        let event = match &place {
+            Some(place) => event.with("moved_to", place.as_str()),
+            None => event.with("reason", "it was moved on or removed meanwhile"),
+        };
+        let place = place.as_deref().unwrap_or("archive");
+        if self.ledger.found_archived(row.id, place, &event).map_err(|fault| halt(&fault))? {
+            self.journal.tell_entered(&event);
         }
         Ok(())
     }
