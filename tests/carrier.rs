@@ -132,6 +132,25 @@ fn committed_results_are_published_though_somebody_has_their_file_open() {
     assert_eq!(names(&site.path("results")), ["report.txt"]);
 }
 
+/// fault 75: a power cut undid the claim of a file that is in, and brought another of its name back to the slot.
+#[test]
+fn a_file_that_is_in_is_taken_from_the_inbox_though_its_name_is_taken_in_the_slot() {
+    let mut site = Site::new(import());
+    drop(site.commit("a.csv", "id\n1\n").expect("commit"));
+    fs::rename(site.path("active/0/a.csv"), site.path("inbox/a.csv")).expect("undo the claim");
+    fs::write(site.path("active/0/a.csv"), "id\n2\n").expect("the other one");
+    let mut site = site.again(import());
+    let mut recovered = site.carrier.recover(0, None).expect("recover");
+    assert_eq!(names(&site.path("inbox")), [] as [&str; 0]);
+    let other = recovered.again.pop().expect("the other one is carried");
+    let processed = site.carrier.process(0, other).expect("process").expect("nothing is wrong with it");
+    let committed = site.carrier.commit(0, vec![processed]).expect("commit");
+    site.carrier.archive(0, committed).expect("archive");
+    let target = Connection::open(site.root.path().join("importerd.db")).expect("open the target");
+    let sum: i64 = target.query_row("SELECT sum(id) FROM rows", [], |row| row.get(0)).expect("the rows");
+    assert_eq!(sum, 3, "each once");
+}
+
 /// fault 75: killed after the move to the archive and before its flush. Once the ledger says that it is there, nobody
 /// looks for it in the inbox again, so a power cut must not bring it back there.
 #[test]

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use importerd_actors::Halt;
 use jiff::{Span, Timestamp, Zoned};
-use rustix::fs::{AtFlags, RenameFlags, renameat_with, statx};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed};
@@ -19,6 +19,7 @@ use crate::events::{Event, Kind, Subject};
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
 use crate::folder::archive;
+use crate::folder::moves::move_numbered;
 use crate::folder::places::{identity, identity_flags};
 use crate::import::Marker;
 use crate::ledger::{Entry, Row, State};
@@ -143,14 +144,15 @@ impl Carrier {
         if !is_there(inbox.as_fd(), &row.name, &row.identity) {
             return Ok(None);
         }
-        match renameat_with(&*inbox, &row.name, &slot.descriptor, &row.name, RenameFlags::NOREPLACE) {
-            Ok(()) => {}
+        // A power cut may have brought another file of that name back to this slot.
+        let name = match move_numbered(&*inbox, &row.name, &slot.descriptor, &row.name) {
+            Ok(name) => name,
             // Another slot took it, to the same end.
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(halt(&Fault::io(places.inbox_path.display(), &error.into()))),
-        }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(halt(&Fault::io(places.inbox_path.display(), &error))),
+        };
         let done = Body::Unfit(Reason::new("committed", "it was committed before"));
-        Ok(Some(from_row(row, &row.name, done, &slot)))
+        Ok(Some(from_row(row, &name, done, &slot)))
     }
 
     /// They were moved, and the ledger doesn't say so. Whoever moved them may have died before he flushed the
