@@ -117,6 +117,17 @@ impl Fault {
         Self::world(code, format!("{what}: {error}"))
     }
 
+    /// The same fault, with what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Permanent(reason) | Self::Deferred { reason, .. } | Self::World(reason) | Self::Fatal(reason) => {
+                reason.hint = Some(hint.into());
+            }
+        }
+        self
+    }
+
     /// The reason, whatever the class.
     #[must_use]
     pub fn reason(&self) -> &Reason {

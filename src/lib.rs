@@ -25,4 +25,5 @@ pub mod cli;
 pub mod daemon;
 pub mod log;
 pub mod pulse;
+pub mod room;
 pub mod systemd;

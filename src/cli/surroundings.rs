@@ -16,6 +16,7 @@ use crate::folder::name::Filter;
 use crate::folder::places::open_directory;
 use crate::ledger::State;
 use crate::ledger::history::History;
+use crate::room;
 use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
 use crate::stages;
 
@@ -23,9 +24,6 @@ use crate::stages;
 pub const WATCH_FILE: &str = "watch.toml";
 /// Where `watch` keeps its state, below the folder.
 pub const WATCH_STATE: &str = ".importerd";
-
-/// With less room than this on its filesystem, the ledger can't be relied on to take another event.
-const ROOM_BYTES_MIN: u64 = 64 << 10;
 
 /// The directories of this process.
 pub fn directories(global: &Global) -> Result<Directories, Complaint> {
@@ -145,13 +143,9 @@ impl Surroundings {
     /// fault 68: on a full disk the ledger takes no event, not even that the disk is full.
     fn no_room(&self) -> Option<String> {
         let state = &self.directories.state;
-        let (room, owner) = (rustix::fs::statvfs(state).ok()?, state.metadata().ok()?.uid());
-        // The last few percent are root's.
-        let blocks = if owner == 0 { room.f_bfree } else { room.f_bavail };
-        // Some filesystems make inodes as they go, and say that there are none.
-        let inodes_left = room.f_files == 0 || room.f_favail > 0;
+        let (found, owner) = (rustix::fs::statfs(state).ok()?, state.metadata().ok()?.uid());
         let shown = crate::log::escape(state.as_os_str());
-        (blocks * room.f_frsize < ROOM_BYTES_MIN || !inodes_left).then(|| {
+        (!room::is_left(&found, owner == 0)).then(|| {
             format!("the filesystem of {shown} is full, and what happened since is not in the ledger; free some space")
         })
     }

@@ -43,7 +43,8 @@ pub enum Refused {
 /// # Errors
 /// See [`Refused`].
 pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
-    let mut file = open(directory, name, OFlags::RDWR | OFlags::CREATE).map_err(Refused::Io)?;
+    // Held by a reader, so that the filesystem can be made read-only meanwhile.
+    let mut file = open(&directory, name, OFlags::RDONLY | OFlags::CREATE).map_err(Refused::Io)?;
     let began = Instant::now();
     while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         if error != Errno::WOULDBLOCK {
@@ -57,8 +58,9 @@ pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
         }
         std::thread::sleep(BETWEEN_TRIES);
     }
-    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.map_err(Refused::Io)?;
+    open(&directory, name, OFlags::WRONLY | OFlags::TRUNC)
+        .and_then(|mut file| writeln!(file, "{}", std::process::id()))
+        .map_err(Refused::Io)?;
     Ok(Lock { _file: file })
 }
 

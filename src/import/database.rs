@@ -18,6 +18,7 @@ use super::marker;
 use super::table::Table;
 use crate::fault::Fault;
 use crate::pulse;
+use crate::room;
 
 /// How long another program may hold the file locked before the folder is held.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -208,10 +209,8 @@ fn file_at(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 fn gone(path: &Path, error: &io::Error) -> Fault {
-    with_hint(
-        Fault::io(format_args!("the database {}", path.display()), error),
-        "put it back, or restart importerd to make a new one",
-    )
+    Fault::io(format_args!("the database {}", path.display()), error)
+        .with_hint("put it back, or restart importerd to make a new one")
 }
 
 /// The one place that says what an error of SQLite means.
@@ -220,13 +219,13 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
     let Some(code) = error.sqlite_error_code() else {
         return Fault::world("target", format!("the database {at}: {error}"));
     };
-    let world = |code, hint| with_hint(Fault::world(code, format!("the database {at}: {}", message(error))), hint);
+    let world = |code, hint: &str| Fault::world(code, format!("the database {at}: {}", message(error))).with_hint(hint);
     match code {
         ErrorCode::ConstraintViolation => Fault::permanent("constraint", message(error)),
         ErrorCode::TooBig | ErrorCode::TypeMismatch => Fault::permanent("value", message(error)),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
             let text = format!("the database {at} is locked by another program for more than {LOCK_WAIT:?}");
-            with_hint(Fault::world("target_locked", text), "end that program's transaction")
+            Fault::world("target_locked", text).with_hint("end that program's transaction")
         }
         ErrorCode::DiskFull => world("disk_full", "free some space"),
         ErrorCode::ReadOnly => world("read_only", "make the file, its directory and its filesystem writable"),
@@ -236,7 +235,11 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         ErrorCode::CannotOpen => world("target_missing", "make the directory, and let the daemon's user write in it"),
         ErrorCode::NotADatabase => world("not_a_database", "move that file away, or import into another one"),
         ErrorCode::DatabaseCorrupt => world("target_corrupt", "restore it from a backup, or try sqlite3 FILE .recover"),
-        ErrorCode::SystemIoFailure => world("io", "see the kernel's log for the disk's errors"),
+        ErrorCode::SystemIoFailure => match room::obstacle_beside(path) {
+            Some(obstacle) => Fault::io(format_args!("the database {at}"), &obstacle)
+                .with_hint("free some space, or make its filesystem writable; the kernel's log has the disk's errors"),
+            None => world("io", "see the kernel's log for the disk's errors"),
+        },
         ErrorCode::ApiMisuse | ErrorCode::InternalMalfunction => {
             Fault::fatal("target", format!("the database {at}: {}", message(error)))
         }
@@ -248,12 +251,5 @@ fn message(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         other => other.to_string(),
-    }
-}
-
-fn with_hint(fault: Fault, hint: &str) -> Fault {
-    match fault {
-        Fault::World(reason) => Fault::World(reason.hint(hint)),
-        other => other,
     }
 }

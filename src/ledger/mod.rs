@@ -24,6 +24,7 @@ pub use state::State;
 use crate::events::Event;
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
+use crate::room;
 use ids::Ids;
 
 /// The ledger's file in the state directory.
@@ -289,9 +290,12 @@ impl Ledger {
         let text = format!("{}: {error}", self.path.display());
         let world = |code, hint: &str| Fault::World(Reason::new(code, text.clone()).hint(hint));
         match error.sqlite_error_code() {
-            Some(code) if code == Code::DiskFull || is_want_of_room(error) => {
-                world("disk_full", "free space on the filesystem of the state directory, or raise the quota")
-            }
+            Some(code) if code == Code::DiskFull || is_write(error) => match room::obstacle_beside(&self.path) {
+                Some(obstacle) => Fault::io(&text, &obstacle).with_hint(
+                    "free space on the filesystem of the state directory, raise the quota, or make it writable",
+                ),
+                None => world("disk_full", "free space on the filesystem of the state directory, or raise the quota"),
+            },
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
                 world("ledger_locked", "end the program that has the ledger open for writing")
             }
@@ -303,9 +307,9 @@ impl Ledger {
     }
 }
 
-/// faults 68, 69: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full.
-/// Nothing was flushed, so nothing is in doubt.
-fn is_want_of_room(error: &rusqlite::Error) -> bool {
+/// faults 68, 69, 72: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full, or the
+/// disk is read-only. Nothing was flushed, so nothing is in doubt.
+fn is_write(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE))
 }

@@ -1,6 +1,7 @@
 //! One attempt: the command of a folder, run on one file.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::process::{self, Stdio};
 use std::sync::Arc;
@@ -15,9 +16,6 @@ use super::{argv, environment, orphans};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::settings;
-
-/// A command that fails where less room is left has failed for want of it.
-const ROOM_BYTES_MIN: u64 = 64 * 1024;
 
 /// The command of a folder.
 #[derive(Debug, Clone)]
@@ -119,7 +117,7 @@ impl Command {
                 ended.left_behind.map_or(Ok(()), orphans::end_group)?;
                 staging.harvest(job.name)
             }
-            Err(Fault::Deferred { reason, charged: true }) => Err(unless_full(staging.room(), reason)),
+            Err(Fault::Deferred { reason, charged: true }) => Err(unless_full(staging.obstacle(), reason)),
             Err(fault) => Err(fault),
         };
         if outcome.is_err() {
@@ -135,13 +133,16 @@ impl Command {
     }
 }
 
-/// fault 68: what fails on a full disk is not the file's fault.
-fn unless_full(room_bytes: u64, reason: Reason) -> Fault {
-    if room_bytes >= ROOM_BYTES_MIN {
-        return Fault::Deferred { reason, charged: true };
+/// faults 68, 69, 72: what fails where nothing can be written is not the file's fault.
+fn unless_full(obstacle: Option<io::Error>, reason: Reason) -> Fault {
+    match obstacle {
+        None => Fault::Deferred { reason, charged: true },
+        Some(error) => {
+            let fault =
+                Fault::io(format_args!("nothing can be written where the command works ({})", reason.text), &error);
+            fault.with_hint("free space on the filesystem of the folder, raise the quota, or make it writable")
+        }
     }
-    let text = format!("no space left where the command works: {}", reason.text);
-    Fault::World(Reason::new("disk_full", text).hint("free space on the filesystem of the folder"))
 }
 
 /// The file can't be tried again.

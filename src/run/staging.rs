@@ -9,12 +9,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, fstatvfs, linkat};
-use rustix::process::geteuid;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
 
 use super::results::Produced;
 use super::tree::{self, Node};
 use crate::fault::{Fault, Reason};
+use crate::room;
 
 /// The working directory, in staging.
 pub(super) const WORK: &str = "work";
@@ -55,15 +55,9 @@ impl<'a> Staging<'a> {
         self.root.join(WORK)
     }
 
-    /// How many bytes the filesystem has left for it; all there are where nobody can say.
-    pub(super) fn room(&self) -> u64 {
-        let Ok(found) = fstatvfs(&self.opened) else { return u64::MAX };
-        // Without inodes nothing can be made either; some filesystems don't count them.
-        if found.f_files > 0 && found.f_ffree == 0 {
-            return 0;
-        }
-        let blocks = if geteuid().is_root() { found.f_bfree } else { found.f_bavail };
-        blocks.saturating_mul(found.f_frsize)
+    /// What keeps a command from writing here, if anything does.
+    pub(super) fn obstacle(&self) -> Option<io::Error> {
+        room::obstacle(&self.opened)
     }
 
     /// Where its standard output goes.

@@ -1,0 +1,50 @@
+//! Room: what keeps everybody from writing to a filesystem, asked of the kernel by taking a little of it for a moment.
+//!
+//! SQLite says "disk I/O error" and a command says "exit 1" where the kernel said that the disk is full, over quota or
+//! read-only.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, Mode, OFlags, StatFs, fallocate, openat};
+use rustix::io::Errno;
+
+/// Who can't have so much has no room.
+pub const ROOM_BYTES_MIN: u64 = 64 * 1024;
+
+/// Of statfs(2).
+const EXT4: rustix::fs::FsWord = 0xEF53;
+/// Of what an ext4 counts as free, one block in so many of all, and at most so many, is nobody's: not even root's.
+const EXT4_KEEPS_ONE_IN: u64 = 50;
+const EXT4_KEEPS_BLOCKS_MAX: u64 = 4_096;
+
+/// Why nobody can write on the filesystem of this directory. `None`: this user can, or the filesystem doesn't say.
+#[must_use]
+pub fn obstacle(directory: impl AsFd) -> Option<io::Error> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    // A file without a name: nobody sees it, and it is gone however this ends.
+    let taken = openat(directory, ".", flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| fallocate(file, FallocateFlags::empty(), 0, ROOM_BYTES_MIN));
+    let error = taken.err()?;
+    let is_of_the_disk = matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO);
+    is_of_the_disk.then(|| error.into())
+}
+
+/// The same for the directory that this file lies in.
+#[must_use]
+pub fn obstacle_beside(file: &Path) -> Option<io::Error> {
+    let directory = rustix::fs::open(file.parent()?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    obstacle(directory.ok()?)
+}
+
+/// Whether a user has room, by what the filesystem says of itself. Writes nothing and knows no quota.
+#[must_use]
+pub fn is_left(found: &StatFs, for_root: bool) -> bool {
+    let kept = if found.f_type == EXT4 { (found.f_blocks / EXT4_KEEPS_ONE_IN).min(EXT4_KEEPS_BLOCKS_MAX) } else { 0 };
+    // The last few percent are root's.
+    let blocks = if for_root { found.f_bfree.saturating_sub(kept) } else { found.f_bavail };
+    // Some filesystems make inodes as they go, and say that there are none.
+    let inodes = found.f_files == 0 || found.f_ffree > 0;
+    inodes && blocks.saturating_mul(found.f_bsize.cast_unsigned()) >= ROOM_BYTES_MIN
+}
