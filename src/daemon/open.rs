@@ -17,6 +17,15 @@ use crate::run::Running;
 use crate::settings::Settings;
 use crate::stages::Folder;
 
+/// Ledger, log, signals, and what looks in from outside.
+const DESCRIPTORS: usize = 24;
+/// Its directories, lock, watch and target.
+const DESCRIPTORS_PER_FOLDER: usize = 16;
+/// Its thread, the directories that it moves files between, a command's pipes.
+const DESCRIPTORS_PER_PROCESSOR: usize = 8;
+/// A file is open once when it is sealed, and once more when its rows are written.
+const DESCRIPTORS_PER_FILE: usize = 2;
+
 /// What was opened, and stays so until the end.
 #[derive(Debug)]
 pub struct Opened {
@@ -75,8 +84,17 @@ fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
     })
 }
 
-/// A batch holds its files open. Where the limit stays low, the folder is held when it is reached.
+/// A batch holds its files open.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// How many files each Processor may have in hand, by the descriptors that there may be: fault 84.
+pub fn files_in_hand_max(processors: usize, folders: usize) -> usize {
+    let limit =
+        getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let own = DESCRIPTORS + DESCRIPTORS_PER_FOLDER.saturating_mul(folders);
+    let per_processor = limit.saturating_sub(own) / processors.max(1);
+    (per_processor.saturating_sub(DESCRIPTORS_PER_PROCESSOR) / DESCRIPTORS_PER_FILE).max(1)
 }

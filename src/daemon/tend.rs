@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Life;
-use super::open::Opened;
+use super::open::{Opened, files_in_hand_max};
 use super::signals::{Heard, Signals};
 use super::voice::Voice;
 use crate::events::{Counts, Event, Kind, Tally};
@@ -65,9 +65,10 @@ fn plan(settings: &Settings, once: bool) -> Plan {
         Work::Run(run) => Some(run.timeout),
         Work::Import(_) => None,
     });
+    let files_max = files_in_hand_max(settings.processors, settings.folders.len()).min(BATCH_FILES_MAX);
     Plan {
         processors: settings.processors,
-        folders: settings.folders.values().map(|_| FolderPlan { files_max: BATCH_FILES_MAX }).collect(),
+        folders: settings.folders.values().map(|_| FolderPlan { files_max }).collect(),
         restarts: settings.restarts as usize,
         restart_window: settings.restart_window,
         drain_grace: settings.drain_grace,
@@ -80,15 +81,12 @@ fn plan(settings: &Settings, once: bool) -> Plan {
 }
 
 fn tell_of_watch(voice: &Voice, folder: &Arc<str>, path: &str, notice: Notice) {
-    match notice {
-        Notice::Watching => voice.say(Event::new(Kind::FolderWatching).folder(Arc::clone(folder)).with("path", path)),
-        Notice::Overflow => voice.say(Event::new(Kind::FolderOverflow).folder(Arc::clone(folder))),
-        Notice::Polling(reason) => slog::warn!(
-            voice.logger(),
-            "folder {folder}: {path} can't be watched ({reason}); it is read every 2 s instead";
-            "folder" => &**folder
-        ),
-    }
+    let event = |kind| Event::new(kind).folder(Arc::clone(folder));
+    voice.say(match notice {
+        Notice::Watching => event(Kind::FolderWatching).with("path", path),
+        Notice::Overflow => event(Kind::FolderOverflow),
+        Notice::Polling(reason) => event(Kind::FolderPolling).with("path", path).with("reason", reason),
+    });
 }
 
 /// Sees the tree through its life.

@@ -76,6 +76,7 @@ kinds! {
     DaemonDrained     "daemon.drained"     Info    "all that was in hand is done; the daemon exits"
     DaemonAbandoned   "daemon.abandoned"   Warning "the drain ended with files in hand; the next start recovers them"
     FolderWatching    "folder.watching"    Info    "the inbox is watched"
+    FolderPolling     "folder.polling"     Warning "the inbox can't be watched, for the stated reason; it is read every two seconds instead"
     FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself"
     FolderResumed     "folder.resumed"     Info    "the cause is gone, the folder goes on"
     FolderOverflow    "folder.overflow"    Warning "the kernel dropped events; the inbox is read from end to end"

@@ -78,7 +78,7 @@ impl Watch {
                 self.armed = Some((watcher, place));
                 Armed::Anew
             }
-            Err(error) => Armed::Not(error.to_string()),
+            Err(error) => Armed::Not(why_not(&error)),
         }
     }
 
@@ -97,6 +97,17 @@ impl Watch {
     #[must_use]
     pub fn hints(&self) -> Hints {
         std::mem::take(&mut lock(&self.hints))
+    }
+}
+
+/// fault 10: the limits that are reached by others' watches as well as by ours, and are raised by an operator.
+fn why_not(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => "no inotify watch is left; raise fs.inotify.max_user_watches".to_owned(),
+        notify::ErrorKind::Io(io) if io.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            "no inotify instance is left; raise fs.inotify.max_user_instances, or the limit of open files".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
