@@ -149,6 +149,15 @@ impl Drop {
         Daemon::of(self.command(&["run"]))
     }
 
+    /// Starts the daemon through another program, which must become it: `prlimit --nofile=64`.
+    pub fn launch_through(&self, words: &[&str]) -> Daemon {
+        let daemon = self.command(&["run"]);
+        let mut through = Command::new(words[0]);
+        through.args(&words[1..]).arg(daemon.get_program()).args(daemon.get_args());
+        through.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        Daemon::of(through)
+    }
+
     /// Runs the daemon once over what is there.
     pub fn once(&self) -> ExitStatus {
         let output = self.command(&["once"]).output().expect("run importerd once");

@@ -1,0 +1,92 @@
+//! A target that is locked, gone, read-only or another one.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::filesystem::{Kind, drop_with};
+use crate::harness::Drop;
+use crate::hold::{BACK_OFF, all_done, cpu_time, held_for, paused_for, problems, put_row};
+
+const INTO_DISK: &str = "import = { into = \"sqlite:../disk/rows.db\", table = \"drop\" }";
+
+/// fault 92
+#[test]
+fn a_locked_target_holds_the_folder_until_it_is_free() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    let mut daemon = drop.start();
+    put_row(&drop, 1);
+    daemon.wait_for_file("file.archived", "1.csv");
+    let target = drop.rows();
+    target.execute_batch("BEGIN EXCLUSIVE").expect("lock the target");
+    (2..10).for_each(|number| put_row(&drop, number));
+    let cpu = cpu_time(&daemon);
+    let began = std::time::Instant::now();
+    paused_for(&mut daemon, "locked");
+    assert!(cpu_time(&daemon).saturating_sub(cpu) < began.elapsed() / 2, "waiting costs little");
+    target.execute_batch("ROLLBACK").expect("unlock the target");
+    daemon.wait_for("folder.resumed");
+    daemon.wait_for_many("file.archived", 8);
+    all_done(daemon, &drop, 1..10);
+}
+
+/// The database, and its write-ahead log with its index.
+fn move_target(from: &Path, to: &Path) {
+    for name in ["rows.db", "rows.db-wal", "rows.db-shm"] {
+        fs::rename(from.join(name), to.join(name)).expect("move");
+    }
+}
+
+/// fault 92: its load markers say what is in, so another is not made in its place.
+#[test]
+fn a_deleted_target_holds_the_folder_until_it_is_put_back() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    let mut daemon = drop.start();
+    put_row(&drop, 0);
+    daemon.wait_for_file("file.archived", "0.csv");
+    let aside = drop.root().join("aside");
+    fs::create_dir(&aside).expect("make a directory");
+    // SQLite has the files open all the while.
+    move_target(&drop.state(), &aside);
+    put_row(&drop, 1);
+    held_for(&mut daemon, "rows.db: No such file", || move_target(&aside, &drop.state()));
+    daemon.wait_for_file("file.archived", "1.csv");
+    all_done(daemon, &drop, 0..2);
+}
+
+/// fault 92
+#[test]
+fn a_target_restored_from_a_copy_is_written_from_then_on() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    let mut daemon = drop.start();
+    put_row(&drop, 0);
+    daemon.wait_for_file("file.archived", "0.csv");
+    let copy = drop.root().join("copy.db");
+    drop.rows().execute("VACUUM INTO ?", [copy.to_str().expect("text")]).expect("copy the target");
+    let aside = tempfile::tempdir_in(drop.root()).expect("a directory");
+    move_target(&drop.state(), aside.path());
+    aside.close().expect("delete the target");
+    put_row(&drop, 1);
+    held_for(&mut daemon, "rows.db: No such file", || {
+        fs::rename(copy, drop.state().join("rows.db")).expect("restore the target");
+    });
+    daemon.wait_for_file("file.archived", "1.csv");
+    all_done(daemon, &drop, 0..2);
+}
+
+/// fault 92
+#[test]
+fn a_target_whose_filesystem_is_taken_away_holds_the_folder_until_it_is_back() {
+    let Some((drop, disk)) = drop_with(&Kind::Ext4(16, &[]), "disk", BACK_OFF, INTO_DISK) else { return };
+    let mut daemon = drop.start();
+    put_row(&drop, 0);
+    daemon.wait_for_file("file.archived", "0.csv");
+    disk.take_away();
+    put_row(&drop, 1);
+    held_for(&mut daemon, "rows.db: No such file", || disk.mount_again());
+    daemon.wait_for_file("file.archived", "1.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let target = Connection::open(drop.root().join("disk/rows.db")).expect("open rows.db");
+    assert_eq!(problems(&drop, &target, 0..2), [""; 0]);
+}
