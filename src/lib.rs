@@ -22,6 +22,7 @@ pub mod run;
 pub mod stages;
 
 pub mod cli;
+pub mod control;
 pub mod daemon;
 pub mod log;
 pub mod pulse;

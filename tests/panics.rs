@@ -106,8 +106,9 @@ fn tree(root: &Path, bug: Bug, heard: &Arc<Heard>, tally: &Arc<Tally>) -> (Super
         Buggy { stages: Carrier::new(slot, processors, folders, ledger, journal), bug }
     };
     let make_inbox = move |_, nudge| {
-        let Folder { places, rules, deferrals, .. } = &of_inbox[0];
-        Inbox::new(Arc::clone(places), Arc::clone(rules), Arc::clone(deferrals), nudge, Box::new(|_| {}))
+        let Folder { places, rules, deferrals, gate, .. } = &of_inbox[0];
+        let (places, rules, deferrals) = (Arc::clone(places), Arc::clone(rules), Arc::clone(deferrals));
+        Inbox::new(places, rules, deferrals, Arc::clone(gate), nudge, Box::new(|_| {}))
     };
     Supervisor::new(plan, Arc::clone(heard) as _, make_stages, make_inbox)
 }

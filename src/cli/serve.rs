@@ -1,5 +1,6 @@
 //! The commands that work on files: `watch`, `run`, `once`.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,7 @@ fn greeting(settings: &Settings, state: &Path) -> String {
 /// Refused and deferred files, and folders that were held, are worth a word to who calls.
 fn code_of_once(ended: &Ended) -> u8 {
     match ended.code {
-        exit::OK if !ended.counts.paused.is_empty() => exit::TEMPFAIL,
+        exit::OK if !(ended.counts.paused.is_empty() && ended.counts.paused_by_operator.is_empty()) => exit::TEMPFAIL,
         exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
         exit::OK if !ended.counts.deferred.is_empty() => exit::TEMPFAIL,
         code => code,
@@ -118,11 +119,12 @@ fn code_of_once(ended: &Ended) -> u8 {
 
 /// What was done, and what to type next, with `importerd` as it must be typed.
 fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
-    let Counts { committed, duplicates, quarantined, deferred, rows, paused } = &ended.counts;
+    let Counts { committed, duplicates, quarantined, deferred, rows, paused, paused_by_operator } = &ended.counts;
+    let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
             "committed": committed, "rows": rows, "duplicates": duplicates, "quarantined": quarantined,
-            "deferred": deferred.len(), "paused": paused, "exit": code,
+            "deferred": deferred.len(), "paused": pauses, "exit": code,
         });
         return say(&report.to_string());
     }
@@ -135,6 +137,9 @@ fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
     say(&parts.join(", "));
     for (folder, cause) in paused {
         say(&format!("folder {folder} is held: {cause}"));
+    }
+    for (folder, by_whom) in paused_by_operator {
+        say(&format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}"));
     }
     if *quarantined > 0 {
         say(&format!("see why: {importerd} ls --quarantined"));

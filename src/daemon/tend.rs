@@ -17,7 +17,7 @@ use crate::events::{Counts, Event, Kind, Tally};
 use crate::folder::inbox::{Inbox, Notice};
 use crate::pulse;
 use crate::settings::{Settings, Work};
-use crate::stages::{Carrier, Journal};
+use crate::stages::{Carrier, Folder, Journal};
 use crate::systemd::{self, Notifier};
 
 /// The most files that share one commit.
@@ -54,8 +54,9 @@ pub fn plant(
         let (name, path) = (Arc::clone(&folder.name), folder.places.inbox_path.display().to_string());
         let told = Arc::clone(&told);
         let tell = Box::new(move |notice| tell_of_watch(&told, &name, &path, notice));
-        let (places, rules, deferrals) = (&folder.places, &folder.rules, &folder.deferrals);
-        Inbox::new(Arc::clone(places), Arc::clone(rules), Arc::clone(deferrals), nudge, tell).watched()
+        let Folder { places, rules, deferrals, gate, .. } = folder;
+        let (places, rules) = (Arc::clone(places), Arc::clone(rules));
+        Inbox::new(places, rules, Arc::clone(deferrals), Arc::clone(gate), nudge, tell).watched()
     };
     Supervisor::new(plan, Arc::clone(voice) as _, make_stages, make_inbox)
 }

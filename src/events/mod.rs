@@ -77,8 +77,8 @@ kinds! {
     DaemonAbandoned   "daemon.abandoned"   Warning "the drain ended with files in hand; the next start recovers them"
     FolderWatching    "folder.watching"    Info    "the inbox is watched"
     FolderPolling     "folder.polling"     Warning "the inbox can't be watched, for the stated reason; it is read every two seconds instead"
-    FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself"
-    FolderResumed     "folder.resumed"     Info    "the cause is gone, the folder goes on"
+    FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself, or when the operator says so who paused it (`by`)"
+    FolderResumed     "folder.resumed"     Info    "the cause is gone, or an operator says so (`by`): the folder goes on"
     FolderOverflow    "folder.overflow"    Warning "the kernel dropped events; the inbox is read from end to end"
     ProcessorStarted  "processor.started"  Debug   "a Processor is ready for work"
     ProcessorCrashed  "processor.crashed"  Error   "a Processor panicked; the file in its hand is named"
@@ -98,6 +98,7 @@ kinds! {
 /// What an event may carry beside its folder and file: the name and what it means.
 pub const FIELDS: &[(&str, &str)] = &[
     ("reason", "why, with the place in the file"),
+    ("by", "who ordered it, for instance `uid 1000`"),
     ("code", "the reason as a stable word, for instance `ragged_row` or `disk_full`"),
     ("line", "the line of the file, counted from 1"),
     ("column", "the name of the column"),
@@ -203,6 +204,12 @@ impl Event {
             event = event.with("hint", hint.as_str());
         }
         event
+    }
+
+    /// Whether an operator ordered it.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.value("by").is_some()
     }
 
     fn value(&self, key: &str) -> Option<&Value> {

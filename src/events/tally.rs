@@ -28,8 +28,10 @@ pub struct Counts {
     pub quarantined: u64,
     /// Files whose last try came to nothing, and that will have another.
     pub deferred: BTreeSet<FileId>,
-    /// Folders that take nothing now, with the cause.
+    /// Folders that take nothing now for a fault of the world, with the cause.
     pub paused: BTreeMap<String, String>,
+    /// Folders that take nothing now because an operator paused them, and by whom that is told.
+    pub paused_by_operator: BTreeMap<String, String>,
 }
 
 impl Counts {
@@ -37,6 +39,11 @@ impl Counts {
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.committed + self.duplicates + self.quarantined
+    }
+
+    /// The two kinds of pauses go their own ways.
+    fn pauses(&mut self, event: &Event) -> &mut BTreeMap<String, String> {
+        if event.is_ordered() { &mut self.paused_by_operator } else { &mut self.paused }
     }
 }
 
@@ -62,10 +69,10 @@ impl Tally {
             Kind::FileDeferred => counts.deferred.extend(file),
             Kind::FolderPaused => {
                 let folder = event.folder.as_deref().unwrap_or_default().to_owned();
-                counts.paused.insert(folder, event.text("reason").unwrap_or_default().to_owned());
+                counts.pauses(event).insert(folder, event.text("reason").unwrap_or_default().to_owned());
             }
             Kind::FolderResumed => {
-                counts.paused.remove(event.folder.as_deref().unwrap_or_default());
+                counts.pauses(event).remove(event.folder.as_deref().unwrap_or_default());
             }
             _ => return,
         }

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::claim::{is_of_the_world, open_flags};
 use super::deferral::Deferrals;
+use super::gate::Gate;
 use super::lease::{self, Lease};
 use super::name::{Filter, marked_by, marker_of};
 use super::places::{Places, identity, identity_flags};
@@ -79,6 +80,7 @@ pub struct Inbox {
     places: Arc<Places>,
     rules: Arc<Rules>,
     deferrals: Arc<Deferrals>,
+    gate: Arc<Gate>,
     watch: Watch,
     /// What was told last of the watch.
     notice: Option<Notice>,
@@ -114,13 +116,22 @@ impl std::fmt::Debug for Inbox {
 impl Inbox {
     /// An inbox that has not been looked at yet.
     #[must_use]
-    pub fn new(places: Arc<Places>, rules: Arc<Rules>, deferrals: Arc<Deferrals>, nudge: Nudge, told: Told) -> Self {
+    pub fn new(
+        places: Arc<Places>,
+        rules: Arc<Rules>,
+        deferrals: Arc<Deferrals>,
+        gate: Arc<Gate>,
+        nudge: Nudge,
+        told: Told,
+    ) -> Self {
+        gate.wakes(nudge.clone());
         Self {
             watch: Watch::new(&places.inbox_path, &places.path, nudge),
             settling: Settling::new(rules.settle),
             places,
             rules,
             deferrals,
+            gate,
             notice: None,
             told,
             nominated: VecDeque::new(),
@@ -137,6 +148,15 @@ impl Inbox {
     pub fn watched(mut self) -> Self {
         let _ = self.refresh();
         self
+    }
+
+    /// An operator has closed the gate. What is missed meanwhile, a walk finds when it is open again.
+    fn look_away(&mut self) -> Look<Settled> {
+        drop(self.watch.hints());
+        self.nominated.clear();
+        self.walk = None;
+        self.next_walk = Instant::now();
+        Look { settled: Vec::new(), settling: 0, due: self.rules.rescan }
     }
 
     /// Hears the hints, and begins a walk when one is due.
@@ -339,6 +359,8 @@ impl importerd_actors::Inbox for Inbox {
     type Settled = Settled;
 
     fn look(&mut self, offer: u64, files_max: usize) -> Result<Look<Settled>, Halt> {
+        let gate = Arc::clone(&self.gate);
+        let Some(_pass) = gate.pass() else { return Ok(self.look_away()) };
         let mut settled = Vec::new();
         let gathered = self.refresh().and_then(|()| self.gather(files_max, &mut settled));
         // What was found before a fault is offered; the next look meets the fault again.

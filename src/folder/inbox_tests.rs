@@ -23,6 +23,7 @@ struct Bench {
     scratch: Scratch,
     deferrals: Arc<Deferrals>,
     notices: Rc<RefCell<Vec<Notice>>>,
+    gate: Arc<Gate>,
     nudge: Nudge,
     inbox: Inbox,
     offer: u64,
@@ -39,13 +40,13 @@ fn marked() -> Rules {
 
 impl Bench {
     fn new(scratch: Scratch, rules: Rules) -> Self {
-        let (nudge, deferrals) = (Nudge::default(), Arc::<Deferrals>::default());
+        let (nudge, deferrals, gate) = (Nudge::default(), Arc::<Deferrals>::default(), Arc::<Gate>::default());
         let notices = Rc::<RefCell<Vec<Notice>>>::default();
         let told = Rc::clone(&notices);
         let tell = Box::new(move |notice| RefCell::borrow_mut(&told).push(notice));
         let (places, rules) = (Arc::clone(&scratch.places), Arc::new(rules));
-        let inbox = Inbox::new(places, rules, Arc::clone(&deferrals), nudge.clone(), tell);
-        Self { scratch, deferrals, notices, nudge, inbox, offer: 0 }
+        let inbox = Inbox::new(places, rules, Arc::clone(&deferrals), Arc::clone(&gate), nudge.clone(), tell);
+        Self { scratch, deferrals, notices, gate, nudge, inbox, offer: 0 }
     }
 
     fn look_for(&mut self, files_max: usize) -> Look<Settled> {
@@ -371,4 +372,16 @@ fn an_offer_ends_with_the_file_that_fills_it() {
     }
     assert_eq!(bench.look_for(10).settled.len(), 2);
     assert_eq!(bench.look_for(10).settled.len(), 1);
+}
+
+#[test]
+fn of_an_inbox_that_an_operator_has_closed_nothing_is_taken_until_it_is_open_again() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.scratch.put("a.csv", "1");
+    bench.gate.close();
+    assert_eq!(bench.look(), [""; 0]);
+    bench.scratch.put("b.csv", "1");
+    assert_eq!(bench.look(), [""; 0], "an event is no reason either");
+    bench.gate.open();
+    assert_eq!(bench.look(), ["a.csv", "b.csv"]);
 }

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod claim;
 pub mod deferral;
+pub mod gate;
 pub mod inbox;
 pub mod lease;
 pub mod lock;

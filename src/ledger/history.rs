@@ -12,7 +12,7 @@ use rusqlite::{Connection, Params, params};
 
 use super::read_only::{self, ReadOnly};
 use super::row::{identity_columns, name_column, timestamp};
-use super::{FILE_NAME, Row, State, schema};
+use super::{FILE_NAME, Pause, Row, State, schema};
 use crate::events::{Event, Kind};
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
@@ -23,6 +23,8 @@ pub struct History {
     path: PathBuf,
     connection: Connection,
     frozen: bool,
+    /// Of its tables: an older one lacks some, until a daemon of this version has opened it.
+    version: usize,
 }
 
 /// Which files are asked for.
@@ -96,10 +98,11 @@ impl History {
         }
         let open = || {
             let ReadOnly { connection, frozen } = read_only::open(&path)?;
-            Ok(schema::is_ours(&connection)?.then_some((connection, frozen)))
+            let version = schema::version(&connection)?;
+            Ok((version > 0).then_some((connection, frozen, version)))
         };
         let opened = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
-        Ok(opened.map(|(connection, frozen)| Self { path: path.clone(), connection, frozen }))
+        Ok(opened.map(|(connection, frozen, version)| Self { path: path.clone(), connection, frozen, version }))
     }
 
     /// Nobody wrote the ledger when it was opened; what was written since is not seen. Then open it again.
@@ -129,7 +132,7 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn by_name(&self, name: &OsStr) -> Answer<Vec<Row>> {
-        self.rows("SELECT * FROM file WHERE name = ? ORDER BY id DESC", [name_column(name)])
+        self.rows(schema::BY_NAME, [name_column(name)])
     }
 
     /// This very file, whatever it was called.
@@ -178,6 +181,17 @@ impl History {
             let tallies = query.query_map([since.as_microsecond()], tally)?;
             tallies.filter_map(|tally| tally.and_then(Option::transpose).transpose()).collect()
         })
+    }
+
+    /// An operator's pause of a folder, if it has one.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn pause(&self, folder: &str) -> Answer<Option<Pause>> {
+        if self.version < schema::VERSION_OF_PAUSES {
+            return Ok(None);
+        }
+        self.ask(|connection| Pause::of(connection, folder))
     }
 
     /// The attempts of a file that came to nothing, in order.

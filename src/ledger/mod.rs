@@ -7,17 +7,20 @@
 mod entry;
 pub mod history;
 mod ids;
+mod pause;
 pub(crate) mod read_only;
 mod row;
 mod schema;
 mod state;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, ffi, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, ffi, params};
 
 pub use entry::{Entry, Failure};
+pub use pause::Pause;
 pub use row::Row;
 pub use state::State;
 
@@ -185,6 +188,10 @@ impl Ledger {
         write().map_err(|error| self.fault(&error))
     }
 
+    fn rows(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, Fault> {
+        self.read(|connection| connection.prepare_cached(sql)?.query_map(params, Row::read)?.collect())
+    }
+
     fn read<T>(&self, story: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
         story(&self.connection()).map_err(|error| self.fault(&error))
     }
@@ -238,15 +245,37 @@ impl Ledger {
         })
     }
 
+    /// The files of this name in any folder, the latest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn by_name(&self, name: &OsStr) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::BY_NAME, [row::name_column(name)])
+    }
+
+    /// The folder's files in one state with higher numbers than this, at most so many, in order; none for
+    /// [`State::Archived`] and [`State::Duplicate`], which are without end.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn in_state_after(&self, folder: &str, state: State, after: FileId, limit: u32) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::IN_STATE_AFTER, params![folder, state.name(), after.0, limit])
+    }
+
+    /// The refused file that was put there last.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn quarantined_at(&self, folder: &str, place: &str) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(schema::QUARANTINED_AT, params![folder, place])?.pop())
+    }
+
     /// The folder's files in one state that are not known to lie where they stay, oldest first.
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn unplaced(&self, folder: &str, state: State) -> Result<Vec<Row>, Fault> {
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::UNPLACED)?;
-            query.query_map(params![folder, state.name()], Row::read)?.collect()
-        })
+        self.rows(schema::UNPLACED, params![folder, state.name()])
     }
 
     /// The highest number entered for a folder, 0 when there is none.

@@ -2,8 +2,11 @@
 
 use rusqlite::Connection;
 
-/// Written into the file; a newer one is refused.
-const VERSION: i64 = 1;
+/// What makes a ledger of each version from one of the version before; the number of the last is written into the
+/// file, and a newer one is refused.
+const VERSIONS: [&str; 2] = [TABLES, ORDERS];
+/// The first with the table of pauses.
+pub(super) const VERSION_OF_PAUSES: usize = 2;
 /// "impd": tells a ledger from another program's database.
 const APPLICATION_ID: i64 = 0x696d_7064;
 
@@ -62,6 +65,18 @@ CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROW
 INSERT INTO counter VALUES ('next_id', 1);
 ";
 
+/// Version 2: what operators order.
+const ORDERS: &str = "
+CREATE TABLE pause (            -- folders that take nothing until an operator says so
+  folder TEXT PRIMARY KEY,
+  since_us INTEGER NOT NULL,
+  by TEXT NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE file ADD COLUMN replaces INTEGER;   -- the number whose rows this one takes the place of
+CREATE INDEX file_refused ON file(folder, place) WHERE state = 'quarantined';
+CREATE INDEX file_released ON file(folder) WHERE state = 'deferred' AND place IS NOT NULL;
+";
+
 pub(super) const EVENT: &str = "INSERT INTO event (at_us, kind, folder, file_id, json) VALUES (?, ?, ?, ?, ?)";
 
 pub(super) const ARCHIVED: &str = "
@@ -93,9 +108,24 @@ SELECT * FROM file WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'a
 pub(super) const DONE_WITH_NAME: &str = "
 SELECT * FROM file WHERE folder = ? AND name = ? AND state IN ('committed', 'archived') ORDER BY id LIMIT 1";
 
+pub(super) const PAUSE: &str = "INSERT INTO pause (folder, since_us, by) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+
+pub(super) const RESUME: &str = "DELETE FROM pause WHERE folder = ?";
+
+pub(super) const PAUSED: &str = "SELECT since_us, by FROM pause WHERE folder = ?";
+
 /// Of the states that a file passes through. The last term is that of the index, or SQLite wouldn't use it.
 pub(super) const IN_STATE: &str = "
 SELECT * FROM file WHERE folder = ? AND state = ? AND state NOT IN ('archived', 'duplicate') ORDER BY id";
+
+pub(super) const IN_STATE_AFTER: &str = "
+SELECT * FROM file WHERE folder = ? AND state = ? AND state NOT IN ('archived', 'duplicate') AND id > ?
+ORDER BY id LIMIT ?";
+
+pub(super) const BY_NAME: &str = "SELECT * FROM file WHERE name = ? ORDER BY id DESC";
+
+pub(super) const QUARANTINED_AT: &str = "
+SELECT * FROM file WHERE folder = ? AND place = ? AND state = 'quarantined' ORDER BY id DESC LIMIT 1";
 
 pub(super) const UNPLACED: &str = "
 SELECT * FROM file WHERE folder = ? AND state = ? AND place IS NULL ORDER BY id";
@@ -106,28 +136,31 @@ pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE fo
 pub(super) const IDS_ENDED_FROM: &str = "
 SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
 
-/// Makes the tables in a fresh file, and refuses a file that is not ours or newer than we are.
+/// Makes the tables in a fresh file, adds to an older one what it lacks, and refuses a file that is not ours or newer
+/// than we are.
 pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
-    if is_ours(connection)? {
+    let known = version(connection)?;
+    if known == VERSIONS.len() {
         return Ok(());
     }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    VERSIONS[known..].iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", VERSIONS.len()))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()
 }
 
-/// Whether it has our tables; a fresh file has none. Refuses what [`check`] refuses.
-pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+/// Which version of our tables it has; a fresh file has version 0. Refuses what [`check`] refuses.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, version, tables) {
-        (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION, _) => Ok(true),
-        (APPLICATION_ID, newer, _) => Err(refusal(format!(
-            "written by a newer importerd (ledger version {newer}, this one reads {VERSION}): install that version again"
+    let newest = VERSIONS.len();
+    match (application, usize::try_from(version), tables) {
+        (0, Ok(0), 0) => Ok(0),
+        (APPLICATION_ID, Ok(known), _) if (1..=newest).contains(&known) => Ok(known),
+        (APPLICATION_ID, ..) => Err(refusal(format!(
+            "written by a newer importerd (ledger version {version}, this one reads {newest}): install that version again"
         ))),
         _ => Err(refusal("not a ledger of importerd".to_owned())),
     }
@@ -135,4 +168,15 @@ pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn refusal(text: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB), Some(text))
+}
+
+/// A ledger of the first version, with one file in it.
+#[cfg(test)]
+pub(super) fn first_version(path: &std::path::Path) -> Connection {
+    let connection = Connection::open(path).expect("a fresh file");
+    let row = "INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, state, attempts, deferrals,
+        claimed_at_us, changed_at_us) VALUES (1, 'orders', 'old.csv', 1, 2, 3, 4, 5, 'archived', 0, 0, 6, 7)";
+    let marks = format!("PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}");
+    [TABLES, row, &marks].iter().try_for_each(|sql| connection.execute_batch(sql)).expect("tables");
+    connection
 }

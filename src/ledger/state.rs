@@ -1,10 +1,13 @@
 //! The states of a file in the ledger, and how one follows another.
 
+use serde::{Deserialize, Serialize};
+
 /// Where a file stands. The ledger stores these names.
 ///
 /// A file that is only in hand has no row yet: if the program dies, the file lies in `active/` and is
 /// carried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Tried in vain; waits in the inbox. If the program dies in it: it may still lie in `active/`, and
     /// recovery puts it back.

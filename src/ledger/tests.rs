@@ -98,6 +98,51 @@ fn a_damaged_a_foreign_and_a_newer_ledger_are_refused_and_left_as_they_are() {
     assert!(refused.to_string().contains("newer importerd"), "{refused}");
 }
 
+/// fault 77: an older one is brought up to date, with all that is in it; those who only read it don't touch it.
+#[test]
+fn a_ledger_of_the_first_version_is_read_as_it_is_and_gets_what_it_lacks_when_a_daemon_opens_it() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join(FILE_NAME);
+    let version = || {
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap()
+    };
+    drop(schema::first_version(&path));
+    drop(history::History::open(state.path()).unwrap().unwrap().pause("orders").unwrap());
+    assert_eq!(version(), 1);
+    let ledger = Ledger::open(state.path()).unwrap();
+    assert_eq!(version(), 2);
+    assert_eq!(ledger.by_name(OsStr::new("old.csv")).unwrap().len(), 1);
+    assert_eq!(ledger.pause_of("orders").unwrap(), None);
+    let fresh = tempfile::tempdir().unwrap();
+    let tables = |ledger: &Ledger| {
+        let connection = ledger.connection();
+        let mut query = connection.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
+        query.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    assert_eq!(tables(&ledger), tables(&Ledger::open(fresh.path()).unwrap()));
+}
+
+#[test]
+fn a_pause_is_entered_once_with_its_event_and_outlives_the_ledger_that_entered_it() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let since = Timestamp::from_microsecond(1_700_000_000_000_000).unwrap();
+    let pause = Pause { since, by: "uid 7".to_owned() };
+    let event = |kind| Event::new(kind).folder("orders").with("by", "uid 7");
+    assert!(ledger.pause("orders", &pause, &event(Kind::FolderPaused)).unwrap());
+    let later = Pause { since: Timestamp::now(), by: "uid 8".to_owned() };
+    assert!(!ledger.pause("orders", &later, &event(Kind::FolderPaused)).unwrap(), "it is already");
+    drop(ledger);
+    let ledger = Ledger::open(state.path()).unwrap();
+    assert_eq!(ledger.pause_of("orders").unwrap(), Some(pause));
+    assert_eq!(ledger.pause_of("scans").unwrap(), None);
+    assert!(ledger.resume("orders", &event(Kind::FolderResumed)).unwrap());
+    assert!(!ledger.resume("orders", &event(Kind::FolderResumed)).unwrap());
+    assert_eq!(ledger.pause_of("orders").unwrap(), None);
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event"), 2);
+}
+
 #[test]
 fn numbers_asked_for_on_many_threads_while_others_are_ruled_out_are_all_different() {
     let state = tempfile::tempdir().unwrap();
@@ -173,7 +218,9 @@ fn every_question_is_answered_by_an_index_without_sorting() {
         (schema::LAST_ID, "file_folder (folder=?)"),
         (schema::IDS_ENDED_FROM, "file_folder (folder=? AND rowid>?)"),
         (schema::ARCHIVED, "INTEGER PRIMARY KEY (rowid=?)"),
-        ("SELECT * FROM file WHERE name = ? ORDER BY id DESC", "file_name (name=?)"),
+        (schema::IN_STATE_AFTER, "file_open (folder=? AND state=? AND rowid>?)"),
+        (schema::QUARANTINED_AT, "file_refused (folder=? AND place=?)"),
+        (schema::BY_NAME, "file_name (name=?)"),
         ("SELECT * FROM failure WHERE file_id = ? ORDER BY rowid", "failure_file (file_id=?)"),
         ("SELECT * FROM event WHERE file_id = ? ORDER BY id", "event_file (file_id=?)"),
     ];

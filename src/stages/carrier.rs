@@ -155,6 +155,9 @@ impl Stages for Carrier {
     }
 
     fn claim(&mut self, folder: usize, file: Settled) -> Result<Option<Claimed>, Halt> {
+        let gate = Arc::clone(&self.folders[folder].gate);
+        // Closed since the file was offered: it stays where it is.
+        let Some(_pass) = gate.pass() else { return Ok(None) };
         let slot = self.slot_directory(folder, self.slot)?;
         let places = Arc::clone(&self.folders[folder].places);
         let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::fault::Fault;
 use crate::folder::deferral::{Deferral, Deferrals};
+use crate::folder::gate::Gate;
 use crate::folder::inbox::Rules;
 use crate::folder::name::Filter;
 use crate::folder::places::{Places, STAGING};
@@ -32,6 +33,8 @@ pub struct Folder {
     pub rules: Arc<Rules>,
     /// Files that wait for another try.
     pub deferrals: Arc<Deferrals>,
+    /// Closed while an operator has paused it.
+    pub gate: Arc<Gate>,
     /// What is done with a file.
     pub work: Work,
     pub(super) duplicates: Duplicates,
@@ -78,6 +81,7 @@ impl Folder {
             places: Arc::new(Places::open(folder)?),
             rules: Arc::new(Rules { filter, settle: folder.settle, rescan: folder.rescan, ready_marker: marker }),
             deferrals: Arc::default(),
+            gate: Arc::new(Gate::new(ledger.pause_of(&folder.name)?.is_some())),
             work,
             duplicates: folder.duplicates,
             attempts_max: settings.attempts,

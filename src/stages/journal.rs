@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slog::Logger;
 
-use crate::events::{Event, Tally};
+use crate::events::{Counts, Event, Tally};
 
 /// The voice of the stages.
 #[derive(Debug, Clone)]
@@ -18,6 +18,18 @@ impl Journal {
     #[must_use]
     pub fn new(logger: Logger, tally: Arc<Tally>) -> Self {
         Self { logger, tally }
+    }
+
+    /// A journal that nobody reads: what it is told is in the ledger.
+    #[must_use]
+    pub fn unheard() -> Self {
+        Self::new(Logger::root(slog::Discard, slog::o!()), Arc::default())
+    }
+
+    /// How often what happened.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.tally.counts()
     }
 
     /// Says it in the log, and returns it for the ledger.

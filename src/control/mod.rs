@@ -1,0 +1,23 @@
+//! Control: what an operator orders, with a daemon and without one.
+//!
+//! An order is a [`Request`]. An [`Operator`] carries it out over the ledger and the folders that are open, and tells
+//! what came of it, line by line. There are two ways to one: `socket` and `server` in a daemon, which holds everything
+//! open; and the command itself where no daemon runs, which takes the same locks, so that none can start meanwhile.
+//!
+//! | order | done by | outlives the daemon |
+//! |---|---|---|
+//! | pause, resume | `pause`: the ledger, then the [gate](crate::folder::gate) of the inbox | yes |
+//! | drain | the daemon, as at SIGTERM | no: it ends |
+
+mod line;
+mod operator;
+mod request;
+#[expect(dead_code, reason = "the orders that choose files come next")]
+mod selection;
+
+mod pause;
+
+pub use line::{Line, Outcome, Refusal};
+pub use operator::{By, Operator};
+pub use request::{Folders, Request};
+pub use selection::Selection;

@@ -1,0 +1,142 @@
+//! Selections: which files an order is for. The ledger says what there is; the operator may name a file by number,
+//! name or path.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+use super::operator::Operator;
+use crate::file::FileId;
+use crate::folder::survey;
+use crate::ledger::{Row, State};
+use crate::log::{escape, unescape};
+use crate::stages::Folder;
+
+/// So many rows are looked at in one go: memory doesn't grow with the ledger.
+const BATCH_ROWS_MAX: u32 = 256;
+
+/// Files, each by itself or all that are alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Each by its number, name or absolute path, escaped.
+    pub files: Vec<String>,
+    /// All in these states.
+    pub states: Vec<State>,
+    /// Only in this folder.
+    pub folder: Option<String>,
+    /// Only those that are there for this reason, by its stable word.
+    pub code: Option<String>,
+}
+
+/// A file of the ledger, and the folder that it belongs to.
+#[derive(Debug)]
+pub(super) struct Selected<'a> {
+    pub folder: &'a Folder,
+    pub row: Row,
+}
+
+impl<'a> Operator<'a> {
+    /// The folders that a selection looks into.
+    pub(super) fn folders_of(&self, selection: &Selection) -> Result<Vec<&'a Folder>, Refusal> {
+        match &selection.folder {
+            Some(name) => Ok(vec![self.folder(name)?]),
+            None => Ok(self.folders.iter().collect()),
+        }
+    }
+
+    /// All that are alike, a batch after the other, in the order of their numbers. What is done with one batch doesn't
+    /// bring its files back in another.
+    pub(super) fn each_batch(
+        &self,
+        selection: &Selection,
+        mut visit: impl FnMut(&'a Folder, Vec<Row>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        for folder in self.folders_of(selection)? {
+            for state in &selection.states {
+                let mut last = FileId(0);
+                loop {
+                    let mut rows = self.ledger.in_state_after(&folder.name, *state, last, BATCH_ROWS_MAX)?;
+                    let Some(highest) = rows.last() else { break };
+                    last = highest.id;
+                    rows.retain(|row| selection.code.is_none() || row.reason_code == selection.code);
+                    if !rows.is_empty() {
+                        visit(folder, rows)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that was typed. Where several had the name, that which lies under it in quarantine/; else the latest
+    /// in one of the `wanted` states; else the latest.
+    pub(super) fn selected(
+        &self,
+        selection: &Selection,
+        typed: &str,
+        wanted: &[State],
+    ) -> Result<Option<Selected<'a>>, Refusal> {
+        let folders = self.folders_of(selection)?;
+        let typed = unescape(typed).unwrap_or_else(|| typed.into());
+        let row = match number(&typed) {
+            Some(id) => self.ledger.by_id(id)?,
+            None if typed.as_bytes().contains(&b'/') => self.by_path(&folders, Path::new(&typed))?,
+            None => None,
+        };
+        let row = match row {
+            Some(row) => Some(row),
+            None => self.by_name(&folders, Path::new(&typed).file_name().unwrap_or(&typed), wanted)?,
+        };
+        Ok(row.and_then(|row| {
+            let folder = folders.into_iter().find(|folder| *folder.name == row.folder)?;
+            Some(Selected { folder, row })
+        }))
+    }
+
+    /// What lies there, or what the ledger put there and somebody has rewritten since.
+    fn by_path(&self, folders: &[&Folder], path: &Path) -> Result<Option<Row>, Refusal> {
+        let Some(folder) = folders.iter().find(|folder| holds(folder, path)) else { return Ok(None) };
+        if let Some(lying) = survey::at(path)
+            && let Some(row) = self.ledger.by_identity(&folder.name, &lying.identity)?
+        {
+            return Ok(Some(row));
+        }
+        self.in_quarantine(folder, path.file_name().unwrap_or_default())
+    }
+
+    fn by_name(&self, folders: &[&Folder], name: &OsStr, wanted: &[State]) -> Result<Option<Row>, Refusal> {
+        for folder in folders.iter().filter(|_| wanted.contains(&State::Quarantined)) {
+            if let Some(row) = self.in_quarantine(folder, name)? {
+                return Ok(Some(row));
+            }
+        }
+        let mut rows = self.ledger.by_name(name)?;
+        rows.retain(|row| folders.iter().any(|folder| *folder.name == row.folder));
+        let latest = rows.iter().position(|row| wanted.contains(&row.state)).unwrap_or(0);
+        Ok((latest < rows.len()).then(|| rows.swap_remove(latest)))
+    }
+
+    /// The refused file that the ledger put there under that name.
+    fn in_quarantine(&self, folder: &Folder, name: &OsStr) -> Result<Option<Row>, Refusal> {
+        let place = format!("quarantine/{}", escape(name));
+        Ok(self.ledger.quarantined_at(&folder.name, &place)?)
+    }
+}
+
+/// `#48213` or `48213`.
+fn number(typed: &OsString) -> Option<FileId> {
+    let text = typed.to_str()?;
+    text.strip_prefix('#').unwrap_or(text).parse().ok().map(FileId)
+}
+
+/// Whether the path is within the folder, through whatever links.
+fn holds(folder: &Folder, path: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let parent = path.parent().map(real).unwrap_or_default();
+    [&folder.places.inbox_path, &folder.places.path]
+        .into_iter()
+        .any(|directory| path.starts_with(directory) || parent.starts_with(real(directory)))
+}
