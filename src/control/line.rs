@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit;
 use crate::fault::{Fault, Reason};
+use crate::ledger::Row;
+use crate::log::escape;
 
 /// Something told. The last is `Done` or `Refused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What became of a file of the ledger.
+    pub fn of_file(row: &Row, outcome: &str, ok: bool, text: impl Into<String>) -> Self {
+        let (folder, name) = (Some(row.folder.clone()), Some(escape(&row.name)));
+        Self { id: Some(row.id.0), folder, name, outcome: outcome.to_owned(), ok, text: text.into() }
+    }
+
+    /// Nothing is known of a file, as it was typed.
+    #[must_use]
+    pub fn unknown(typed: &str) -> Self {
+        let text = "nothing is known of it".to_owned();
+        Self { id: None, folder: None, name: Some(typed.to_owned()), outcome: "unknown".to_owned(), ok: false, text }
+    }
+
     /// What became of a folder.
     pub fn of_folder(folder: &str, outcome: &str, text: impl Into<String>) -> Self {
         let (folder, outcome) = (Some(folder.to_owned()), outcome.to_owned());

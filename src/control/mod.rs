@@ -7,15 +7,16 @@
 //! | order | done by | outlives the daemon |
 //! |---|---|---|
 //! | pause, resume | `pause`: the ledger, then the [gate](crate::folder::gate) of the inbox | yes |
+//! | retry | `retry`: the ledger, then the move back into the inbox | yes |
 //! | drain | the daemon, as at SIGTERM | no: it ends |
 
 mod line;
 mod operator;
 mod request;
-#[expect(dead_code, reason = "the orders that choose files come next")]
 mod selection;
 
 mod pause;
+mod retry;
 
 pub use line::{Line, Outcome, Refusal};
 pub use operator::{By, Operator};

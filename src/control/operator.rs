@@ -54,6 +54,7 @@ impl<'a> Operator<'a> {
         match request {
             Request::Pause(folders) => self.pause(folders, tell),
             Request::Resume(folders) => self.resume(folders, tell),
+            Request::Retry { files, dry_run } => self.retry(files, *dry_run, tell),
             Request::Drain => Err(Refusal::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end")),
         }
     }
@@ -77,6 +78,15 @@ impl<'a> Operator<'a> {
     /// An event that tells of an order in a folder.
     pub(super) fn event(&self, kind: Kind, folder: &Folder) -> Event {
         Event::new(kind).folder(std::sync::Arc::clone(&folder.name)).with("by", self.by.to_string())
+    }
+}
+
+impl Operator<'_> {
+    /// Says in the log what the ledger has been told.
+    pub(super) fn tell_entered(&self, events: &[Event]) {
+        for event in events {
+            self.journal.tell_entered(event);
+        }
     }
 }
 

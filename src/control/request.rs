@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Selection;
+
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -10,6 +12,13 @@ pub enum Request {
     Pause(Folders),
     /// These folders go on.
     Resume(Folders),
+    /// Files are tried again: deferred ones now, refused ones from the beginning.
+    Retry {
+        /// Which.
+        files: Selection,
+        /// Nothing is done, only told.
+        dry_run: bool,
+    },
     /// The daemon finishes what it has in hand, and ends.
     Drain,
 }

@@ -91,6 +91,7 @@ kinds! {
     FileQuarantined   "file.quarantined"   Error   "refused; it lies in quarantine/ with a reason file"
     FileDuplicate     "file.duplicate"     Info    "done before, as the named file; archived without being done again"
     FileReturned      "file.returned"      Info    "put back untouched, no attempt charged"
+    FileRetried       "file.retried"       Info    "an operator had it tried again, or now"
     ConfigReloaded    "config.reloaded"    Info    "new settings are in force"
     ConfigRefused     "config.refused"     Error   "the new settings are wrong; the old ones stay in force"
 }

@@ -88,6 +88,7 @@ impl Event {
             | Kind::FileClaimed
             | Kind::FileQuarantined
             | Kind::FileReturned
+            | Kind::FileRetried
             | Kind::ConfigReloaded => reason.unwrap_or_default(),
         }
     }

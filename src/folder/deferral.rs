@@ -53,6 +53,15 @@ impl Deferrals {
         self.map().get(&file.key()).cloned()
     }
 
+    /// The time of a file has come. `false`: it is not known, or it is in hand.
+    pub fn make_due(&self, file: &Identity) -> bool {
+        let mut map = self.map();
+        let Some(deferral) = map.get_mut(&file.key()) else { return false };
+        deferral.until = Instant::now();
+        deferral.told_due = false;
+        true
+    }
+
     /// Forgets a file, and says what was known of it.
     pub fn take(&self, file: &Identity) -> Option<Deferral> {
         self.map().remove(&file.key())
@@ -120,5 +129,8 @@ mod tests {
         let next = deferrals.next_due().unwrap();
         assert!(next > Duration::from_mins(59) && next <= Duration::from_hours(1), "{next:?}");
         assert!(deferrals.get(&FILE).is_some(), "told is not forgotten");
+        assert!(deferrals.make_due(&later) && deferrals.make_due(&FILE));
+        assert_eq!(deferrals.take_due_names().len(), 2, "an operator's word makes it due, and due again");
+        assert!(!deferrals.make_due(&Identity { inode: 9, ..FILE }));
     }
 }

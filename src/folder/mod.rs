@@ -14,6 +14,7 @@ pub mod moves;
 pub mod name;
 pub mod places;
 pub mod quarantine;
+pub mod release;
 #[cfg(test)]
 mod scratch;
 mod settling;

@@ -140,6 +140,14 @@ impl Places {
         open_below(&self.root, OsStr::new("quarantine"), SHARED_MODE, OFlags::empty())
     }
 
+    /// A directory below the folder as it lies there now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn below(&self, directory: &Path) -> rustix::io::Result<OwnedFd> {
+        openat(&self.root, directory, directory_flags(), Mode::empty())
+    }
+
     /// Opens `active/SLOT/`, making it when missing.
     ///
     /// # Errors

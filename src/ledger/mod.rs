@@ -9,6 +9,7 @@ pub mod history;
 mod ids;
 mod pause;
 pub(crate) mod read_only;
+mod release;
 mod row;
 mod schema;
 mod state;

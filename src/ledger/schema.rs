@@ -108,6 +108,19 @@ SELECT * FROM file WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'a
 pub(super) const DONE_WITH_NAME: &str = "
 SELECT * FROM file WHERE folder = ? AND name = ? AND state IN ('committed', 'archived') ORDER BY id LIMIT 1";
 
+/// What an operator had tried again begins anew, as the file that lies there now.
+pub(super) const RELEASE: &str = "
+UPDATE file SET state = 'deferred', attempts = 0, deferrals = 0, device = ?2, inode = ?3, born_ns = ?4, size = ?5,
+  mtime_ns = ?6, changed_at_us = ?7, retry_at_us = ?7 WHERE id = ?1 AND state = 'quarantined'";
+
+pub(super) const RELEASING: &str = "
+SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND place IS NOT NULL ORDER BY id";
+
+pub(super) const RELEASED: &str = "UPDATE file SET place = NULL WHERE id = ? AND state = 'deferred'";
+
+pub(super) const MAKE_DUE: &str = "
+UPDATE file SET retry_at_us = ?2 WHERE id = ?1 AND state = 'deferred' AND place IS NULL";
+
 pub(super) const PAUSE: &str = "INSERT INTO pause (folder, since_us, by) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 
 pub(super) const RESUME: &str = "DELETE FROM pause WHERE folder = ?";

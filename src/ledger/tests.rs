@@ -220,6 +220,7 @@ fn every_question_is_answered_by_an_index_without_sorting() {
         (schema::ARCHIVED, "INTEGER PRIMARY KEY (rowid=?)"),
         (schema::IN_STATE_AFTER, "file_open (folder=? AND state=? AND rowid>?)"),
         (schema::QUARANTINED_AT, "file_refused (folder=? AND place=?)"),
+        (schema::RELEASING, "file_released (folder=?)"),
         (schema::BY_NAME, "file_name (name=?)"),
         ("SELECT * FROM failure WHERE file_id = ? ORDER BY rowid", "failure_file (file_id=?)"),
         ("SELECT * FROM event WHERE file_id = ? ORDER BY id", "event_file (file_id=?)"),

@@ -28,6 +28,8 @@
 //! | archive | the file in `archive/`, the ledger says `committed` | enters the place, found by the file's identity |
 //! | `deferred` in the ledger | the file in its slot, the time not come | puts it back into the inbox until then |
 //! | claim of a deferred file | the file in its slot, its time has come | carries it again; no attempt is charged |
+//! | `deferred` in the ledger, from `quarantine/` (an operator's retry) | the file in `quarantine/` | moves it into the inbox, removes the reason file |
+//! | move into the inbox | the reason file without its file; the ledger says that it is on its way | removes the reason file, enters that it has come |
 //! | `quarantined` in the ledger | the file in its slot, perhaps half a reason file | writes the reason anew, moves it |
 //!
 //! So rows and results are there once or not at all. A command may be started again when the end of its first
@@ -58,9 +60,11 @@ mod journal;
 mod process;
 mod reconcile;
 mod recover;
+mod release;
 mod staging;
 
 pub use carrier::Carrier;
 pub use file::{Claimed, Committed, Processed};
 pub use folder::{Folder, Work, target};
 pub use journal::Journal;
+pub use release::{Back, Released};
