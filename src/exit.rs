@@ -1,5 +1,7 @@
 //! The exit codes, named as in sysexits(3). Scripts depend on them.
 
+use crate::fault::Fault;
+
 /// All went well; after a drain: nothing was left in hand.
 pub const OK: u8 = 0;
 /// `once`, `try`: some file was refused.
@@ -18,3 +20,15 @@ pub const TEMPFAIL: u8 = 75;
 pub const NOPERM: u8 = 77;
 /// The settings are wrong.
 pub const CONFIG: u8 = 78;
+
+/// The exit code for a start, or an order, that came to nothing. What no restart can heal is told apart: systemd
+/// doesn't restart after these codes.
+#[must_use]
+pub fn of(fault: &Fault) -> u8 {
+    match fault.reason().code {
+        "no_permission" => NOPERM,
+        "ledger_corrupt" | "ledger_newer" | "other_filesystem" | "bad_glob" | "bad_table" => CONFIG,
+        _ if matches!(fault, Fault::Fatal(_)) => SOFTWARE,
+        _ => UNAVAILABLE,
+    }
+}

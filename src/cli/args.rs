@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::log::Target;
 
@@ -58,6 +58,14 @@ pub enum Command {
     Explain(Explain),
     /// Print the supervision events
     Events(Events),
+    /// Take nothing new from a folder's inbox; what is in hand finishes
+    Pause(Folders),
+    /// Let a paused folder go on
+    Resume(Folders),
+    /// Try files again: deferred ones now, refused ones from the beginning
+    Retry(Retry),
+    /// Let the daemon finish what it has in hand and end, and wait for that
+    Drain,
     /// Show the settings in force
     Config(Config),
     /// Print a manual page: importerd man | man -l -
@@ -150,6 +158,39 @@ pub struct Events {
     /// Only this event, for instance file.quarantined
     #[arg(long, value_name = "NAME")]
     pub event: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Folders {
+    /// The folder; more may follow
+    #[arg(value_name = "FOLDER", required_unless_present = "all", conflicts_with = "all")]
+    pub folders: Vec<String>,
+    /// Every folder of the settings
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").args(["files", "failed", "deferred"]).required(true).multiple(true)))]
+pub struct Retry {
+    /// A file's number (48213), name or path; more may follow
+    #[arg(value_name = "FILE")]
+    pub files: Vec<OsString>,
+    /// All refused files
+    #[arg(long, conflicts_with = "files")]
+    pub failed: bool,
+    /// All files that wait for another try
+    #[arg(long, conflicts_with = "files")]
+    pub deferred: bool,
+    /// Only in this folder
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only those that are there for this reason, for instance `ragged_row`
+    #[arg(long, value_name = "CODE", conflicts_with = "files")]
+    pub code: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

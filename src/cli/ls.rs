@@ -144,10 +144,17 @@ fn in_inbox(
         None => Vec::new(),
     };
     let deferred: HashMap<_, _> = rows.iter().map(|row| (row.identity.inode, row)).collect();
+    let (reason, hint) = match surroundings.ordered_pause(folder)? {
+        Some((pause, resume)) => (Some(format!("the folder is paused {}", pause.reason())), Some(resume)),
+        None => (None, None),
+    };
     for file in survey::in_inbox(folder, &filter(folder)?)? {
         match deferred.get(&file.identity.inode) {
             Some(row) if chosen.deferred => files.push(Listed { state: "deferred", ..lying(folder, &file, Some(row)) }),
-            None if chosen.waiting => files.push(lying(folder, &file, None)),
+            None if chosen.waiting => {
+                let (reason, hint) = (reason.clone(), hint.clone());
+                files.push(Listed { reason, hint, ..lying(folder, &file, None) });
+            }
             _ => {}
         }
     }

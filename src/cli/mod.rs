@@ -14,6 +14,7 @@ mod events;
 mod explain;
 mod ls;
 mod manual;
+mod order;
 mod serve;
 mod status;
 
@@ -50,6 +51,10 @@ fn answer(arguments: Arguments) -> u8 {
         Command::Ls(ls) => ls::answer(&global, &ls),
         Command::Explain(explain) => explain::answer(&global, &explain),
         Command::Events(events) => events::answer(&global, &events),
+        Command::Pause(folders) => order::answer(&global, &order::pause(folders)),
+        Command::Resume(folders) => order::answer(&global, &order::resume(folders)),
+        Command::Retry(retry) => order::answer(&global, &order::retry(&retry)),
+        Command::Drain => order::drain(&global),
         Command::Config(config) => config::answer(&global, &config),
         Command::Man { page } => told(manual::man(page)),
         Command::Completions { shell } => told(manual::completions(shell)),

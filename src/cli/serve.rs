@@ -14,21 +14,21 @@ use crate::events::Counts;
 use crate::exit;
 use crate::fault::Fault;
 use crate::log;
-use crate::settings::{self, Base, Settings, Sources, Work};
+use crate::settings::{self, Base, Directories, Settings, Sources, Work};
 use crate::stages;
 
 /// `importerd run`
 pub fn run(global: &Global) -> Result<u8, Complaint> {
-    let (settings, state) = settings_and_state(global)?;
-    Ok(daemon::live(life(global, settings, state, Level::Info)).code)
+    let (settings, directories) = settings_and_directories(global)?;
+    Ok(daemon::live(life(global, settings, directories, Level::Info)).code)
 }
 
 /// `importerd once`
 pub fn once(global: &Global) -> Result<u8, Complaint> {
-    let (settings, state) = settings_and_state(global)?;
+    let (settings, directories) = settings_and_directories(global)?;
     // A progress bar and a line for each file don't go together.
     let usual = if io::stderr().is_terminal() { Level::Error } else { Level::Info };
-    let ended = daemon::live(Life { once: true, ..life(global, settings, state, usual) });
+    let ended = daemon::live(Life { once: true, ..life(global, settings, directories, usual) });
     let code = code_of_once(&ended);
     report(global, &ended, code, &typed(global));
     Ok(code)
@@ -47,25 +47,36 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let greeting = Some(greeting(&loaded.settings, &state));
     // `status`, `ls` and the others find the settings there.
     let record = Some((WATCH_FILE, settings::show::text(&loaded.values, false)));
-    let importerd = typed(&Global { state_dir: Some(state.clone()), ..global.clone() });
-    let ended = daemon::live(Life { greeting, record, ..life(global, loaded.settings, state, Level::Info) });
-    report(global, &ended, ended.code, &importerd);
+    let global = Global { state_dir: Some(state), ..global.clone() };
+    let (importerd, directories) = (typed(&global), directories(&global)?);
+    let ended = daemon::live(Life { greeting, record, ..life(&global, loaded.settings, directories, Level::Info) });
+    report(&global, &ended, ended.code, &importerd);
     Ok(ended.code)
 }
 
-fn life(global: &Global, settings: Settings, state_directory: PathBuf, usual: Level) -> Life {
+fn life(global: &Global, settings: Settings, directories: Directories, usual: Level) -> Life {
     let level = if global.verbose { Level::Debug } else { usual };
-    Life { settings, state_directory, logger: log::root(global.log, level), once: false, greeting: None, record: None }
+    let Directories { state, runtime } = directories;
+    let logger = log::root(global.log, level);
+    Life {
+        settings,
+        state_directory: state,
+        runtime_directory: runtime,
+        logger,
+        once: false,
+        greeting: None,
+        record: None,
+    }
 }
 
-fn settings_and_state(global: &Global) -> Result<(Settings, PathBuf), Complaint> {
+pub fn settings_and_directories(global: &Global) -> Result<(Settings, Directories), Complaint> {
     let directories = directories(global)?;
     let loaded = settings::load(&sources(global, &directories))
         .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
     if loaded.settings.folders.is_empty() {
         return Err(Complaint::new(exit::CONFIG, "there is nothing to do", surroundings::how_to_begin()));
     }
-    Ok((loaded.settings, directories.state))
+    Ok((loaded.settings, directories))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Complaint {

@@ -14,8 +14,8 @@ use super::when::{self, Stamp};
 use crate::exit;
 use crate::fault::Reason;
 use crate::folder::survey::{Names, Oldest, Survey, survey};
-use crate::ledger::State;
 use crate::ledger::history::Tally;
+use crate::ledger::{Pause, State};
 use crate::log::{escape, visible};
 use crate::settings::Folder;
 
@@ -41,8 +41,14 @@ struct Status {
 struct FolderStatus {
     folder: String,
     path: String,
-    /// `ok`, `paused`, `stopped` (no daemon runs), or `unreadable` (by this user: the numbers of files are 0 then).
+    /// `ok`, `paused` (by an operator, or for a fault of the world), `stopped` (no daemon runs), or `unreadable` (by
+    /// this user: the numbers of files are 0 then).
     state: &'static str,
+    /// Who paused it, for instance `uid 0`: an operator's pause ends when one says so. Null for a fault of the world,
+    /// which ends by itself.
+    paused_by: Option<String>,
+    /// RFC 3339: since when an operator has paused it.
+    paused_since: Option<Stamp>,
     /// Why it is paused or unreadable; else null.
     reason: Option<String>,
     /// RFC 3339: when the pause is looked at again, where that is known.
@@ -69,6 +75,9 @@ struct FolderStatus {
     subdirectories: u64,
     /// Files in the inbox that `match` doesn't fit: they are left alone.
     unmatched: u64,
+    /// What to type to end an operator's pause.
+    #[serde(skip)]
+    resume: Option<String>,
     #[serde(skip)]
     left_alone: Vec<String>,
 }
@@ -172,13 +181,17 @@ impl FolderStatus {
             Err(reason) => (Survey::default(), Some(reason.to_string())),
         };
         let pause = surroundings.pause(folder)?;
+        let (ordered, resume) = surroundings.ordered_pause(folder)?.unzip();
         let state = match (&unreadable, surroundings.daemon, &pause) {
             (Some(_), ..) => "unreadable",
+            _ if ordered.is_some() => "paused",
             (_, Daemon::Stopped, _) => "stopped",
             (.., Some(_)) => "paused",
             _ => "ok",
         };
-        let reason = |event| detail(event, "reason").unwrap_or("no reason was told").to_owned();
+        let fault = |event| detail(event, "reason").unwrap_or("no reason was told").to_owned();
+        // Both may be.
+        let pauses = ordered.iter().map(Pause::reason).chain(pause.as_ref().map(fault)).collect::<Vec<_>>();
         let sum = |states: &[State], count: fn(&Tally) -> u64| {
             tallies.iter().filter(|tally| states.contains(&tally.state)).map(|tally| count(tally)).sum()
         };
@@ -187,7 +200,9 @@ impl FolderStatus {
             folder: folder.name.clone(),
             path: folder.path.display().to_string(),
             state,
-            reason: unreadable.or_else(|| pause.as_ref().map(reason)),
+            paused_by: ordered.as_ref().map(|pause| pause.by.clone()),
+            paused_since: ordered.as_ref().map(|pause| Stamp(pause.since)),
+            reason: unreadable.or_else(|| (!pauses.is_empty()).then(|| pauses.join("; and "))),
             retry_at: pause.as_ref().and_then(|event| detail(event, "retry_at")).map(str::to_owned),
             waiting: survey.waiting,
             working: survey.active,
@@ -200,6 +215,7 @@ impl FolderStatus {
             oldest_waiting_exact: survey.oldest.is_none_or(|Oldest { exact, .. }| exact),
             subdirectories: survey.directories.count,
             unmatched: survey.unmatched.count,
+            resume,
             left_alone: left_alone(&survey),
         })
     }
@@ -236,6 +252,8 @@ impl FolderStatus {
         let cause = self.reason.as_ref().map(|reason| {
             let due = self.retry_at.as_ref().and_then(|at| at.parse().ok());
             let next = due.map(|at| format!("; next try in {}", when::until(at))).unwrap_or_default();
+            let resume = self.resume.as_ref().map(|resume| format!("; to let it go on, type: {resume}"));
+            let next = next + &resume.unwrap_or_default();
             let state = page.paint(Look::Bad, if self.state == "paused" { "paused" } else { "no answer" });
             format!("{}: {state}: {}{next}", self.folder, visible(reason))
         });

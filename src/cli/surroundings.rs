@@ -14,8 +14,8 @@ use crate::fault::Reason;
 use crate::folder::lock::{self, STATE_LOCK};
 use crate::folder::name::Filter;
 use crate::folder::places::open_directory;
-use crate::ledger::State;
 use crate::ledger::history::History;
+use crate::ledger::{Pause, State};
 use crate::room;
 use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
 use crate::stages;
@@ -130,7 +130,14 @@ impl Surroundings {
         Ok(rows.into_iter().map(|row| row.identity.inode).collect())
     }
 
-    /// That the folder takes nothing now, if the running daemon said so last, or had no room to say so.
+    /// An operator's pause of the folder, and what ends it, to be typed.
+    pub fn ordered_pause(&self, folder: &Folder) -> Result<Option<(Pause, String)>, Reason> {
+        let Some(history) = &self.history else { return Ok(None) };
+        let resume = || format!("{} resume {}", self.importerd, folder.name);
+        Ok(history.pause(&folder.name)?.map(|pause| (pause, resume())))
+    }
+
+    /// That the folder takes nothing now for a fault of the world, if the running daemon said so last, or had no room to say so.
     pub fn pause(&self, folder: &Folder) -> Result<Option<Event>, Reason> {
         if let (Daemon::Running { .. }, Some(reason)) = (self.daemon, self.no_room()) {
             return Ok(Some(Event::new(Kind::FolderPaused).folder(folder.name.as_str()).with("reason", reason)));

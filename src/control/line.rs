@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::ledger::Row;
 use crate::log::escape;
 
@@ -90,13 +90,7 @@ impl Refusal {
 /// The world or the ledger is in the way.
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        let Reason { code, hint, .. } = fault.reason();
-        let exit = match (&fault, *code) {
-            (_, "no_permission") => exit::NOPERM,
-            (Fault::Fatal(_), _) => exit::SOFTWARE,
-            _ => exit::UNAVAILABLE,
-        };
-        let next = hint.clone().unwrap_or_else(|| "mend that, and type it again".to_owned());
-        Self::new(exit, fault.to_string(), next)
+        let next = fault.reason().hint.clone().unwrap_or_else(|| "mend that, and type it again".to_owned());
+        Self::new(exit::of(&fault), fault.to_string(), next)
     }
 }

@@ -18,6 +18,10 @@ mod selection;
 mod pause;
 mod retry;
 
+pub mod client;
+pub mod server;
+pub mod socket;
+
 pub use line::{Line, Outcome, Refusal};
 pub use operator::{By, Operator};
 pub use request::{Folders, Request};

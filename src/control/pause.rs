@@ -16,7 +16,7 @@ impl Operator<'_> {
     pub(super) fn pause(&self, folders: &Folders, tell: Tell<'_>) -> Performed {
         for folder in self.chosen(folders)? {
             let pause = Pause { since: Timestamp::now(), by: self.by.to_string() };
-            let event = self.event(Kind::FolderPaused, folder).with("reason", pause.reason());
+            let event = pause.event(&folder.name);
             let is_news = self.ledger.pause(&folder.name, &pause, &event)?;
             folder.gate.close();
             if is_news {

@@ -163,7 +163,7 @@ fn came(folder: &Folder, row: &Row, back: Back) -> Outcome {
 fn and_then(folder: &Folder, text: &str) -> String {
     match folder.gate.pass() {
         Some(_) => text.to_owned(),
-        None => format!("{text}; the folder is paused, to let it go on type: importerd resume {}", folder.name),
+        None => format!("{text}; the folder is paused; to let it go on, type: importerd resume {}", folder.name),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The daemon's life: open everything, start the tree, serve until told to stop, drain, say how it ended.
 
 mod open;
+mod orders;
+mod outlook;
 mod signals;
 mod tend;
 mod voice;
@@ -11,17 +13,23 @@ use std::sync::Arc;
 use actix::Actor;
 use importerd_actors::Ending;
 use slog::Logger;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 
-use open::Opened;
+pub(crate) use open::Opened;
+
+use orders::Orders;
+use outlook::{Outlook, Prospect};
 use signals::Signals;
 use tend::Gardener;
 use voice::Voice;
 
+use crate::control::server::Server;
 use crate::events::{Counts, Event, Kind, Tally};
 use crate::exit;
 use crate::fault::Fault;
 use crate::settings::Settings;
+use crate::stages::Journal;
 use crate::systemd::Notifier;
 
 /// How the daemon is to live.
@@ -31,6 +39,8 @@ pub struct Life {
     pub settings: Settings,
     /// Where the ledger lies.
     pub state_directory: PathBuf,
+    /// Where it hears orders.
+    pub runtime_directory: PathBuf,
     /// Where it speaks.
     pub logger: Logger,
     /// End when everything that is there now is done.
@@ -66,7 +76,7 @@ pub fn live(life: Life) -> Ended {
     tell_panics(logger.clone());
     actix_rt::System::new().block_on(serve(life)).unwrap_or_else(|fault| {
         refuse(&logger, &fault);
-        Ended::at_once(code_of(&fault))
+        Ended::at_once(exit::of(&fault))
     })
 }
 
@@ -81,16 +91,34 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let life = Arc::new(life);
     let opened = Arc::new(opened);
     let tally = Arc::new(Tally::default());
-    let voice = Voice::new(&life, &opened, &tally, &notifier);
+    let outlook = Arc::new(Outlook::default());
+    let voice = Voice::new(&life, &opened, &tally, &notifier, &outlook);
     let voice = Arc::new(voice.map_err(|error| Fault::io("start a thread", &error))?);
-    let (tree, ending) = tend::plant(&life, &opened, &voice, &tally);
+    let journal = Journal::new(life.logger.clone(), Arc::clone(&tally));
+    let (drain, drains) = unbounded_channel();
+    let orders = Orders { opened: Arc::clone(&opened), journal: journal.clone(), drain, outlook: Arc::clone(&outlook) };
+    tell_pauses(&opened, &voice)?;
+    let server = orders.hear(&life);
+    let (tree, ending) = tend::plant(&life, &opened, &voice, journal);
     let gardener = Gardener { life: &life, tree: tree.start(), tally: &tally, notifier: &notifier };
     // Only the progress bar of `once` wants to know.
     let waiting = if life.once { opened.waiting() } else { 0 };
-    let ending = gardener.tend(ending, &mut signals, waiting).await;
+    let ending = gardener.tend(ending, &mut signals, drains, waiting).await;
     let code = conclude(&opened, &voice, ending).await;
     voice.end();
+    outlook.tell(Prospect::Ended { exit: code });
+    server.into_iter().for_each(Server::end);
     Ok(Ended { code, began: true, counts: tally.counts() })
+}
+
+/// Of a folder that an operator has paused, nothing else would be heard.
+fn tell_pauses(opened: &Opened, voice: &Voice) -> Result<(), Fault> {
+    for folder in opened.folders.iter() {
+        if let Some(pause) = opened.ledger.pause_of(&folder.name)? {
+            voice.say(pause.event(&folder.name));
+        }
+    }
+    Ok(())
 }
 
 /// Whoever reads the record meanwhile sees the old one or the new one, whole. One that says the same is left alone: a
@@ -160,16 +188,5 @@ fn refuse(logger: &Logger, fault: &Fault) {
     match &reason.hint {
         Some(hint) => slog::crit!(logger, "{reason}"; "code" => reason.code, "hint" => hint),
         None => slog::crit!(logger, "{reason}"; "code" => reason.code),
-    }
-}
-
-/// The exit code for a start that came to nothing. What no restart can heal is told apart: systemd
-/// doesn't restart after these codes.
-fn code_of(fault: &Fault) -> u8 {
-    match fault.reason().code {
-        "no_permission" => exit::NOPERM,
-        "ledger_corrupt" | "ledger_newer" | "other_filesystem" | "bad_glob" | "bad_table" => exit::CONFIG,
-        _ if matches!(fault, Fault::Fatal(_)) => exit::SOFTWARE,
-        _ => exit::UNAVAILABLE,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Addr;
 use importerd_actors::{Abandon, Drain, Ending, FolderPlan, Health, Ping, Plan, Start, Supervisor, Threads};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -38,11 +39,10 @@ pub fn plant(
     life: &Arc<Life>,
     opened: &Arc<Opened>,
     voice: &Arc<Voice>,
-    tally: &Arc<Tally>,
+    journal: Journal,
 ) -> (Tree, oneshot::Receiver<Ending>) {
     let plan = plan(&life.settings, life.once);
     let processors = plan.processors;
-    let journal = Journal::new(life.logger.clone(), Arc::clone(tally));
     let (folders, ledger) = (Arc::clone(&opened.folders), Arc::clone(&opened.ledger));
     let make_stages = move |slot, thread_pulse: importerd_actors::Pulse| {
         pulse::belongs_to_this_thread(thread_pulse);
@@ -100,7 +100,13 @@ pub struct Gardener<'a> {
 
 impl Gardener<'_> {
     /// Starts the tree and passes on what it is told, until it ends.
-    pub async fn tend(&self, mut ending: oneshot::Receiver<Ending>, signals: &mut Signals, waiting: u64) -> Ending {
+    pub async fn tend(
+        &self,
+        mut ending: oneshot::Receiver<Ending>,
+        signals: &mut Signals,
+        mut drains: UnboundedReceiver<String>,
+        waiting: u64,
+    ) -> Ending {
         actix_rt::spawn(self.tree.send(Start));
         self.guard();
         let report = actix_rt::spawn(report(
@@ -116,6 +122,11 @@ impl Gardener<'_> {
                 ending = &mut ending => {
                     bar.finish_and_clear();
                     return ending.unwrap_or_else(|_| Ending::Fatal("the Supervisor is gone".to_owned()));
+                }
+                // Not like a signal: a signal after it is the first.
+                Some(cause) = drains.recv() => {
+                    report.abort();
+                    actix_rt::spawn(self.tree.send(Drain { cause }));
                 }
                 heard = signals.next() => match heard {
                     Heard::Stop(_) if told_to_stop => { actix_rt::spawn(self.tree.send(Abandon)); }
@@ -196,6 +207,7 @@ fn status(counts: &Counts, folders: usize) -> String {
         parts.push(format!("{} duplicate{}", counts.duplicates, if counts.duplicates == 1 { "" } else { "s" }));
     }
     parts.extend(counts.paused.iter().map(|(folder, cause)| format!("{folder} PAUSED: {cause}")));
+    parts.extend(counts.paused_by_operator.iter().map(|(folder, by_whom)| format!("{folder} PAUSED {by_whom}")));
     if counts.quarantined > 0 {
         parts.push(format!("{} quarantined (importerd ls --quarantined)", counts.quarantined));
     }
@@ -211,11 +223,12 @@ mod tests {
         let fine = Counts { committed: 12, ..Counts::default() };
         assert_eq!(status(&fine, 1), "watching 1 folder · 12 done");
         let paused = [("orders".to_owned(), "orders.db: database is locked".to_owned())].into();
-        let bad = Counts { committed: 12, quarantined: 3, paused, ..Counts::default() };
+        let paused_by_operator = [("scans".to_owned(), "by an operator (uid 0)".to_owned())].into();
+        let bad = Counts { committed: 12, quarantined: 3, paused, paused_by_operator, ..Counts::default() };
         assert_eq!(
             status(&bad, 2),
             "watching 2 folders · 12 done · orders PAUSED: orders.db: database is locked · \
-             3 quarantined (importerd ls --quarantined)"
+             scans PAUSED by an operator (uid 0) · 3 quarantined (importerd ls --quarantined)"
         );
     }
 }

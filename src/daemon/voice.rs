@@ -12,6 +12,7 @@ use slog::Logger;
 
 use super::Life;
 use super::open::Opened;
+use super::outlook::{Outlook, Prospect};
 use crate::events::{Event, Kind, Subject, Tally};
 use crate::file::FileId;
 use crate::ledger::Durability;
@@ -51,12 +52,14 @@ impl Voice {
         opened: &Arc<Opened>,
         tally: &Arc<Tally>,
         notifier: &Arc<Notifier>,
+        outlook: &Arc<Outlook>,
     ) -> io::Result<Self> {
         let speaker = Speaker {
             life: Arc::clone(life),
             opened: Arc::clone(opened),
             tally: Arc::clone(tally),
             notifier: Arc::clone(notifier),
+            outlook: Arc::clone(outlook),
             drain_told: None,
         };
         let (words, spoken) = mpsc::channel();
@@ -100,6 +103,7 @@ struct Speaker {
     opened: Arc<Opened>,
     tally: Arc<Tally>,
     notifier: Arc<Notifier>,
+    outlook: Arc<Outlook>,
     drain_told: Option<Instant>,
 }
 
@@ -171,6 +175,7 @@ impl Speaker {
     }
 
     fn drain_progress(&mut self, in_hand: usize, oldest: Option<(String, Duration)>) {
+        self.outlook.tell(Prospect::Draining { in_hand, oldest: oldest.clone() });
         let files = if in_hand == 1 { "file" } else { "files" };
         let oldest = oldest.map(|(name, age)| format!(", oldest {} s ({name})", age.as_secs())).unwrap_or_default();
         let status = format!("draining: {in_hand} {files} in hand{oldest}");
@@ -241,6 +246,7 @@ mod tests {
         Life {
             settings,
             state_directory: state_directory.to_owned(),
+            runtime_directory: state_directory.join("run"),
             logger,
             once: false,
             greeting: None,
@@ -255,7 +261,7 @@ mod tests {
         let life = Arc::new(life(state.path()));
         let opened = Arc::new(Opened::open(&life.settings, state.path()).unwrap());
         let notifier = Arc::new(Notifier::to(None).unwrap());
-        let voice = Voice::new(&life, &opened, &Arc::default(), &notifier).unwrap();
+        let voice = Voice::new(&life, &opened, &Arc::default(), &notifier, &Arc::default()).unwrap();
         let other = Connection::open(state.path().join(FILE_NAME)).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let began = Instant::now();

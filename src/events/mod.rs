@@ -77,7 +77,7 @@ kinds! {
     DaemonAbandoned   "daemon.abandoned"   Warning "the drain ended with files in hand; the next start recovers them"
     FolderWatching    "folder.watching"    Info    "the inbox is watched"
     FolderPolling     "folder.polling"     Warning "the inbox can't be watched, for the stated reason; it is read every two seconds instead"
-    FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself, or when the operator says so who paused it (`by`)"
+    FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself. A warning where an operator ordered it (`by`): then it resumes when one says so"
     FolderResumed     "folder.resumed"     Info    "the cause is gone, or an operator says so (`by`): the folder goes on"
     FolderOverflow    "folder.overflow"    Warning "the kernel dropped events; the inbox is read from end to end"
     ProcessorStarted  "processor.started"  Debug   "a Processor is ready for work"
@@ -100,6 +100,7 @@ kinds! {
 pub const FIELDS: &[(&str, &str)] = &[
     ("reason", "why, with the place in the file"),
     ("by", "who ordered it, for instance `uid 1000`"),
+    ("since", "since when, RFC 3339"),
     ("code", "the reason as a stable word, for instance `ragged_row` or `disk_full`"),
     ("line", "the line of the file, counted from 1"),
     ("column", "the name of the column"),
@@ -211,6 +212,15 @@ impl Event {
     #[must_use]
     pub fn is_ordered(&self) -> bool {
         self.value("by").is_some()
+    }
+
+    /// How loud it is in the log: what an operator ordered alarms nobody.
+    #[must_use]
+    pub fn loudness(&self) -> Loudness {
+        match self.kind.loudness() {
+            Loudness::Error if self.is_ordered() => Loudness::Warning,
+            usual => usual,
+        }
     }
 
     fn value(&self, key: &str) -> Option<&Value> {

@@ -16,7 +16,7 @@ impl Event {
     /// field that `log` has too would be there twice.
     pub fn log(&self, log: &Logger) {
         let sentence = self.sentence();
-        match self.kind.loudness() {
+        match self.loudness() {
             Loudness::Debug => slog::debug!(log, #EVENT_TAG, "{sentence}"; self),
             Loudness::Info => slog::info!(log, #EVENT_TAG, "{sentence}"; self),
             Loudness::Warning => slog::warn!(log, #EVENT_TAG, "{sentence}"; self),

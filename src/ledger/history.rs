@@ -250,13 +250,14 @@ impl History {
         self.ask(|connection| connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0)))
     }
 
-    /// The last event about no file that is of one of these kinds, and of this folder where one is named.
+    /// The last event about no file that is of one of these kinds, and of this folder where one is named; what
+    /// operators ordered is left out.
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn last_of(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<Event>> {
         let sql = "SELECT id, json FROM event WHERE file_id IS NULL AND kind = ?1 AND (?2 IS NULL OR folder = ?2)
-            ORDER BY id DESC LIMIT 1";
+            AND json ->> '$.by' IS NULL ORDER BY id DESC LIMIT 1";
         let mut last: Option<Stored> = None;
         for kind in kinds {
             let of_kind = self.events(sql, params![kind.name(), folder])?.pop();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::timestamp;
 use super::{Durability, Ledger, schema, write_event};
-use crate::events::Event;
+use crate::events::{Event, Kind};
 use crate::fault::Fault;
 
 /// An operator's pause of a folder. It outlives the daemon.
@@ -27,6 +27,13 @@ impl Pause {
     #[must_use]
     pub fn reason(&self) -> String {
         format!("by an operator ({})", self.by)
+    }
+
+    /// What is told of it, also when a daemon finds it at its start.
+    #[must_use]
+    pub fn event(&self, folder: &str) -> Event {
+        let event = Event::new(Kind::FolderPaused).folder(folder).with("reason", self.reason());
+        event.with("by", self.by.as_str()).with("since", self.since.to_string())
     }
 }
 

@@ -13,6 +13,9 @@ pub struct Directories {
     pub runtime: PathBuf,
 }
 
+/// Of the service, and of root.
+const SYSTEM_STATE: &str = "/var/lib/importerd";
+
 /// What the choice of the directories depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a, E> {
@@ -49,8 +52,10 @@ impl Directories {
     }
 
     /// The first that is set of: flag, `$IMPORTERD_STATE_DIRECTORY`, systemd's `$STATE_DIRECTORY`,
-    /// and then /var/lib/importerd as root or the XDG directory as a user. The same for the
-    /// runtime directory; a user without `$XDG_RUNTIME_DIR` has it in `run` below the state directory.
+    /// and then /var/lib/importerd as root or the XDG directory as a user. The same for the runtime directory; where
+    /// nobody has named it, it follows from the state directory alone, so that a daemon and a command that have the
+    /// same one meet: /run/importerd for /var/lib/importerd, `$XDG_RUNTIME_DIR/importerd` for the user's own, and `run`
+    /// below any other.
     ///
     /// # Errors
     /// A variable with a relative path, or a user without `$HOME`.
@@ -93,7 +98,7 @@ impl<E: Fn(&str) -> Option<OsString>> Surroundings<'_, E> {
 
     fn usual_state(&self) -> Result<PathBuf, NoDirectory> {
         if self.root {
-            return Ok("/var/lib/importerd".into());
+            return Ok(SYSTEM_STATE.into());
         }
         let xdg = self.xdg("XDG_STATE_HOME").or_else(|| Some(self.xdg("HOME")?.join(".local/state")));
         xdg.map(|base| base.join("importerd")).ok_or_else(|| {
@@ -102,10 +107,12 @@ impl<E: Fn(&str) -> Option<OsString>> Surroundings<'_, E> {
     }
 
     fn usual_runtime(&self, state: &Path) -> PathBuf {
-        if self.root {
+        if state == Path::new(SYSTEM_STATE) {
             return "/run/importerd".into();
         }
-        self.xdg("XDG_RUNTIME_DIR").map_or_else(|| state.join("run"), |base| base.join("importerd"))
+        let own = self.usual_state().is_ok_and(|own| own == state);
+        let base = self.xdg("XDG_RUNTIME_DIR").filter(|_| own);
+        base.map_or_else(|| state.join("run"), |base| base.join("importerd"))
     }
 
     /// The XDG specification ignores relative paths.

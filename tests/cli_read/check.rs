@@ -33,6 +33,7 @@ importerd 0.1.0
     ok 2 folders, no unknown keys
   state /T/state
     ok the state directory is readable and writable
+    ok the control socket will be /T/state/run/control.sock
     ok the ledger will be made
     ok no daemon runs now
   folder orders /T/orders

@@ -102,6 +102,8 @@ fn its_json_is_one_object_with_stable_names() {
         "folder",
         "path",
         "state",
+        "paused_by",
+        "paused_since",
         "reason",
         "retry_at",
         "waiting",

@@ -9,11 +9,13 @@ use std::os::unix::fs::MetadataExt;
 
 use checklist::{Checklist, Section};
 use rights::Usable;
+use rustix::fs::Access;
 
 use super::args::Global;
 use super::complaint::{Complaint, told};
 use super::page::print_json;
 use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, typed};
+use crate::control::socket::NAME;
 use crate::exit;
 use crate::fault::Reason;
 use crate::ledger::history::History;
@@ -71,6 +73,7 @@ fn of_state(global: &Global, directories: &Directories) -> (Section, Daemon) {
         let fix = format!("sudo -u '#{}' {} check", owner(state).unwrap_or_default(), typed(global));
         section.warn(text, Some(fix));
     }
+    of_socket(directories, &mut section);
     match History::open(state) {
         Ok(Some(_)) => section.ok("the ledger can be read"),
         Ok(None) => section.ok("the ledger will be made"),
@@ -83,6 +86,20 @@ fn of_state(global: &Global, directories: &Directories) -> (Section, Daemon) {
         Daemon::Stopped => section.ok("no daemon runs now"),
     }
     (section, daemon)
+}
+
+/// Without it, the daemon works all the same.
+fn of_socket(directories: &Directories, section: &mut Section) {
+    let (at, missing) = rights::nearest(&directories.runtime);
+    let socket = directories.runtime.join(NAME);
+    match rights::may(at, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) if missing => section.ok(format!("the control socket will be {}", socket.display())),
+        Ok(()) => section.ok(format!("the control socket is {}", socket.display())),
+        Err(error) => section.warn(
+            format!("no control socket can be made in {}: {error}", directories.runtime.display()),
+            Some("RuntimeDirectory=importerd in the unit, or $IMPORTERD_RUNTIME_DIRECTORY".to_owned()),
+        ),
+    }
 }
 
 /// What this user may do says little of what the daemon's user may do.

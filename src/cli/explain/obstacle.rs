@@ -49,6 +49,10 @@ pub fn obstacles(surroundings: &Surroundings, folder: &Folder, file: &Lying) -> 
 
 /// What keeps the folder from taking anything at all.
 pub fn of_folder(surroundings: &Surroundings, folder: &Folder) -> Result<Option<Obstacle>, Reason> {
+    if let Some((pause, resume)) = surroundings.ordered_pause(folder)? {
+        let text = format!("the folder is paused {} since {}", pause.reason(), when::clock(pause.since));
+        return Ok(Some(Obstacle::new(text, format!("to let it go on, type: {resume}"))));
+    }
     if surroundings.daemon == Daemon::Stopped {
         let start = format!("start it, for instance: {}", surroundings.start());
         return Ok(Some(Obstacle::new("no daemon runs", start)));

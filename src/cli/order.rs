@@ -1,0 +1,274 @@
+//! The commands that order something: `pause`, `resume`, `retry`, `drain`. A running daemon is told, by its socket; where
+//! none runs, this process takes the daemon's place for as long as that takes.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+
+use super::args::{Folders, Global, Retry};
+use super::complaint::{Complaint, told};
+use super::page::{Page, print, print_json};
+use super::serve::settings_and_directories;
+use super::surroundings::{Daemon, daemon, directories, typed};
+use crate::control::client::Given;
+use crate::control::{self, By, Line, Operator, Outcome, Refusal, Request, Selection, socket};
+use crate::daemon::Opened;
+use crate::exit;
+use crate::ledger::State;
+use crate::ledger::history::History;
+use crate::log::{escape, visible};
+use crate::settings::Directories;
+use crate::stages::Journal;
+
+/// `importerd pause`
+pub fn pause(folders: Folders) -> Request {
+    Request::Pause(chosen(folders))
+}
+
+/// `importerd resume`
+pub fn resume(folders: Folders) -> Request {
+    Request::Resume(chosen(folders))
+}
+
+/// `importerd retry`
+pub fn retry(retry: &Retry) -> Request {
+    let mut states = Vec::new();
+    if retry.failed {
+        states.push(State::Quarantined);
+    }
+    if retry.deferred {
+        states.push(State::Deferred);
+    }
+    let files = retry.files.iter().map(|file| named(file)).collect();
+    let files = Selection { files, states, folder: retry.folder.clone(), code: retry.code.clone() };
+    Request::Retry { files, dry_run: retry.dry_run }
+}
+
+fn chosen(folders: Folders) -> control::Folders {
+    if folders.all { control::Folders::All } else { control::Folders::Named(folders.folders) }
+}
+
+/// A path is meant from here.
+pub fn named(file: &OsStr) -> String {
+    let is_path = file.as_bytes().contains(&b'/');
+    match std::path::absolute(Path::new(file)) {
+        Ok(path) if is_path => escape(path.as_os_str()),
+        _ => escape(file),
+    }
+}
+
+/// Gives an order, and says what came of it.
+pub fn answer(global: &Global, request: &Request) -> u8 {
+    told(give(global, request))
+}
+
+fn give(global: &Global, request: &Request) -> Result<u8, Complaint> {
+    let directories = directories(global)?;
+    let mut paper = Paper { json: global.json, importerd: typed(global), did: false, last: None };
+    match Given::to(&directories, request) {
+        Ok(mut given) => {
+            while let Some(line) = given.hear().map_err(|error| garbled(&error))? {
+                paper.take(line);
+            }
+        }
+        Err(error) if is_nobody(&error) => alone(global, request, &mut paper)?,
+        Err(error) => return Err(unreachable(&directories, &error)),
+    }
+    match paper.last {
+        Some(Line::Done { exit }) => Ok(exit),
+        Some(Line::Refused(ref refusal)) => {
+            let Refusal { exit, text, next } = refusal;
+            Err(Complaint::new(*exit, text, paper.typed(next)))
+        }
+        _ => Err(Complaint::new(
+            exit::TEMPFAIL,
+            "the daemon ended before the order was carried out to its end",
+            "what was begun is finished when it starts again; for the rest, type it again then",
+        )),
+    }
+}
+
+/// Without a daemon: with its locks, so that none starts meanwhile.
+fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
+    let (settings, directories) = settings_and_directories(global)?;
+    let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
+    if is_of_files && History::open(&directories.state)?.is_none() {
+        let next = format!("or name the right state directory: {} --state-dir DIR …", typed(global));
+        return Err(Complaint::new(exit::REFUSED, "nothing is known of any file: no daemon has run here", next));
+    }
+    let opened = Opened::open(&settings, &directories.state).map_err(|fault| {
+        if fault.reason().code != "in_use" {
+            return refused(Refusal::from(fault));
+        }
+        let text = format!("{fault}, which doesn't answer at {}", directories.runtime.join(socket::NAME).display());
+        let next = format!("it may be starting or ending: type it again; to look, type: {} status", typed(global));
+        Complaint::new(exit::UNAVAILABLE, text, next)
+    })?;
+    let by = By { uid: rustix::process::geteuid().as_raw() };
+    let (ledger, folders, journal) = (&*opened.ledger, &*opened.folders, &Journal::unheard());
+    Operator { ledger, folders, journal, by }.obey(request, &mut |line| paper.take(line));
+    if is_of_files && paper.did && !global.json {
+        print("no daemon runs: they are worked on when one does\n")?;
+    }
+    Ok(())
+}
+
+/// What is printed, as it comes.
+struct Paper {
+    json: bool,
+    /// As it must be typed here.
+    importerd: String,
+    /// Whether something was done.
+    did: bool,
+    last: Option<Line>,
+}
+
+impl Paper {
+    fn take(&mut self, line: Line) {
+        if let Line::Outcome(outcome) = &line {
+            self.did |= outcome.ok;
+            // What is ordered is done, whoever reads on.
+            let _ = if self.json { print_json(outcome) } else { print(&(self.typed(&sentence(outcome)) + "\n")) };
+        }
+        self.last = Some(line);
+    }
+
+    /// Who carries an order out doesn't know by which options he is found.
+    fn typed(&self, text: &str) -> String {
+        text.replace("type: importerd ", &format!("type: {} ", self.importerd))
+    }
+}
+
+/// `a.csv  #17  orders: back in the inbox`
+fn sentence(outcome: &Outcome) -> String {
+    let id = outcome.id.map(|id| format!("  #{id}"));
+    let name = outcome.name.as_deref().map(|name| format!("{name}{}  ", id.unwrap_or_default()));
+    let folder = outcome.folder.as_deref().map(|folder| format!("{folder}: "));
+    let line = [name, folder, Some(outcome.text.clone())].into_iter().flatten().collect::<String>();
+    visible(&line).into_owned()
+}
+
+fn refused(refusal: Refusal) -> Complaint {
+    Complaint::new(refusal.exit, refusal.text, refusal.next)
+}
+
+fn garbled(error: &io::Error) -> Complaint {
+    let next = "after an upgrade, restart the daemon: systemctl restart importerd";
+    Complaint::new(exit::UNAVAILABLE, format!("the daemon says what can't be understood: {error}"), next)
+}
+
+/// Nobody listens.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+}
+
+/// Somebody may listen, but not to us.
+fn unreachable(directories: &Directories, error: &io::Error) -> Complaint {
+    let socket = escape(directories.runtime.join(socket::NAME).as_os_str());
+    match error.kind() {
+        ErrorKind::PermissionDenied => Complaint::new(
+            exit::NOPERM,
+            format!("{socket}: {error}"),
+            "type it as root, or as a member of the daemon's group: usermod -aG importerd USER",
+        ),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Complaint::new(
+            exit::UNAVAILABLE,
+            format!("the daemon at {socket} doesn't answer: it hangs, or its disk does"),
+            "see what it waits for: importerd status, and its log: journalctl -u importerd",
+        ),
+        _ => Complaint::new(exit::UNAVAILABLE, format!("{socket}: {error}"), "see whether it runs: importerd status"),
+    }
+}
+
+/// `importerd drain`
+pub fn drain(global: &Global) -> u8 {
+    told(wait_for_drain(global))
+}
+
+fn wait_for_drain(global: &Global) -> Result<u8, Complaint> {
+    let directories = directories(global)?;
+    let mut given = match Given::to(&directories, &Request::Drain) {
+        Err(error) if is_nobody(&error) => return Err(nobody(global, &directories)?),
+        given => given.map_err(|error| unreachable(&directories, &error))?,
+    };
+    let mut last = None;
+    let mut shown = Shown::new(global.json);
+    // It may be killed meanwhile: then nothing is told at the end.
+    while let Ok(Some(line)) = given.hear() {
+        match line {
+            Line::Progress { in_hand, oldest } => shown.progress(in_hand, oldest),
+            Line::Refused(refusal) => return Err(refused(refusal)),
+            Line::Done { exit } => last = Some(exit),
+            Line::Heard | Line::Outcome(_) => {}
+        }
+    }
+    given.wait_for_the_end();
+    Ok(shown.end(last))
+}
+
+/// None runs, or one that doesn't hear.
+fn nobody(global: &Global, directories: &Directories) -> Result<Complaint, Complaint> {
+    let socket = escape(directories.runtime.join(socket::NAME).as_os_str());
+    Ok(match daemon(directories)? {
+        Daemon::Stopped => Complaint::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end"),
+        Daemon::Running { pid, .. } => Complaint::new(
+            exit::UNAVAILABLE,
+            format!("the daemon (pid {pid}) doesn't answer at {socket}"),
+            format!(
+                "it may be starting or ending: look with {} status; or tell it by a signal: kill {pid}",
+                typed(global)
+            ),
+        ),
+    })
+}
+
+/// How far the drain is: on a terminal one line that changes, else a line when something has.
+struct Shown {
+    json: bool,
+    bar: ProgressBar,
+    in_hand: Option<usize>,
+}
+
+impl Shown {
+    fn new(json: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Self { json, bar, in_hand: None }
+    }
+
+    fn progress(&mut self, in_hand: usize, oldest: Option<(String, u64)>) {
+        if self.json {
+            let (name, secs) = oldest.unzip();
+            let _ = print_json(&json!({ "in_hand": in_hand, "oldest": name, "oldest_secs": secs }));
+            return;
+        }
+        let oldest = oldest.map(|(name, secs)| format!(", oldest {secs} s ({})", visible(&name)));
+        let files = if in_hand == 1 { "file" } else { "files" };
+        let line = format!("draining: {in_hand} {files} in hand{}", oldest.unwrap_or_default());
+        if io::stderr().is_terminal() {
+            self.bar.set_message(line);
+        } else if self.in_hand.replace(in_hand) != Some(in_hand) {
+            let _ = print(&format!("{line}\n"));
+        }
+    }
+
+    fn end(self, exit: Option<u8>) -> u8 {
+        self.bar.finish_and_clear();
+        let code = exit.unwrap_or(exit::TEMPFAIL);
+        if self.json {
+            let _ = print_json(&json!({ "drained": code == exit::OK, "exit": code }));
+            return code;
+        }
+        let mut page = Page::new();
+        page.line(match exit {
+            Some(exit::OK) => "drained: nothing was left in hand, and the daemon has ended",
+            Some(_) => "the daemon has ended with work left behind; the next start recovers it",
+            None => "the daemon was killed; the next start recovers what it had in hand",
+        });
+        let _ = page.print();
+        code
+    }
+}
