@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
@@ -37,6 +37,7 @@ pub struct Server {
     socket: Arc<Socket>,
     ending: Arc<AtomicBool>,
     connections: Arc<Connections>,
+    door: JoinHandle<()>,
 }
 
 /// How many clients are being heard.
@@ -52,11 +53,9 @@ impl Server {
     /// # Errors
     /// No thread can be started.
     pub fn start(socket: Socket, hands: Hands) -> io::Result<Self> {
-        let server =
-            Self { socket: Arc::new(socket), ending: Arc::default(), connections: Arc::new(Connections::default()) };
-        let (socket, ending) = (Arc::clone(&server.socket), Arc::clone(&server.ending));
-        let connections = Arc::clone(&server.connections);
-        thread::Builder::new().name("control".to_owned()).spawn(move || {
+        let (socket, ending, connections) = (Arc::new(socket), Arc::<AtomicBool>::default(), Arc::default());
+        let server = (Arc::clone(&socket), Arc::clone(&ending), Arc::<Connections>::clone(&connections));
+        let door = thread::Builder::new().name("control".to_owned()).spawn(move || {
             while !ending.load(Ordering::Acquire) {
                 match socket.listener.accept() {
                     Ok((client, _)) => connections.take(client, &hands),
@@ -65,7 +64,8 @@ impl Server {
                 }
             }
         })?;
-        Ok(server)
+        let (socket, ending, connections) = server;
+        Ok(Self { socket, ending, connections, door })
     }
 
     /// Hears nobody new, and waits for what is being carried out; not for ever. What isn't done by then is as after a
@@ -74,6 +74,7 @@ impl Server {
         self.ending.store(true, Ordering::Release);
         // Wakes the thread that waits for clients.
         let _ = shutdown(&self.socket.listener, Shutdown::Both);
+        let _ = self.door.join();
         self.connections.wait_for_none();
     }
 }
