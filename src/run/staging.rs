@@ -1,7 +1,9 @@
 //! The private directory in which a command works, and what is found there when it has ended.
 //!
 //! Below STAGING, `work` is its working directory, `stdout` what it printed, `input` a symbolic
-//! link that says which file it works on: enough to undo an attempt that nobody saw the end of.
+//! link that says which file it works on: enough to undo an attempt that nobody saw the end of. Where STAGING ends
+//! with `-` and the inode of that file, a power cut may take `input` away: a directory is there for as long as
+//! anything is that was moved into it.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -14,6 +16,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
 use super::results::Produced;
 use super::tree::{self, Node};
 use crate::fault::{Fault, Reason};
+use crate::folder::moves;
 use crate::room;
 
 /// The working directory, in staging.
@@ -43,8 +46,7 @@ impl<'a> Staging<'a> {
         Ok(Self { root, opened })
     }
 
-    /// Writes down which file it is for. A symbolic link is there as a whole or not at all, and no power cut
-    /// takes it away and leaves what the command renamed later.
+    /// Writes down which file it is for. A symbolic link is there as a whole or not at all.
     pub(super) fn note(&self, input: &Input<'_>) -> Result<(), Fault> {
         let path = self.root.join(INPUT);
         symlink(input.note(), &path).map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
@@ -138,11 +140,51 @@ pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
                 Input { path: &active.join(name), inode }.bring_back(root)?;
             }
         }
-        // Without it the command was never started.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Without it the command was never started; or the power failed, and a filesystem that keeps what was
+        // renamed (btrfs) need not keep what was made before.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            inode_of(root).map_or(Ok(()), |inode| rescue(inode, root, active))?;
+        }
         Err(error) => return Err(Fault::io(root.join(INPUT).display(), &error)),
     }
     discard(root)
+}
+
+/// That of the claimed file, by the name of its staging directory.
+fn inode_of(root: &Path) -> Option<u64> {
+    root.file_name()?.to_str()?.split_once('-')?.1.parse().ok()
+}
+
+/// Moves the claimed file back, when it is there, under the name that the command gave it: it is the same most of the
+/// time, and no other is known.
+fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
+    let Some(found) = find(inode, root)? else { return Ok(()) };
+    if fs::symlink_metadata(&found).is_ok_and(|file| file.nlink() > 1) {
+        // It was brought back before.
+        return Ok(());
+    }
+    let name = found.file_name().unwrap_or_default();
+    let moved = found.parent().map_or_else(|| Err(io::ErrorKind::NotFound.into()), File::open).and_then(|from| {
+        let active = File::open(active)?;
+        moves::move_numbered(&from, name, &active, name)
+    });
+    moved.map(drop).map_err(|error| Fault::io(format_args!("bring back {}", found.display()), &error))
+}
+
+/// Where the file lies that the command moved into its working directory.
+fn find(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
+    let work = root.join(WORK);
+    let mut found = None;
+    if work.is_dir() {
+        tree::walk(&work, &mut |node| {
+            // Staging is on the same filesystem: nothing but a rename gets it there.
+            if node.stat.st_ino == inode {
+                found = Some(work.join(node.path));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
 }
 
 fn read_note(note: &Path) -> Option<(u64, &OsStr)> {
@@ -198,19 +240,7 @@ impl<'a> Input<'a> {
         if fs::symlink_metadata(self.path).is_ok() {
             return Ok(true);
         }
-        let work = staging.join(WORK);
-        if !work.is_dir() {
-            return Ok(false);
-        }
-        let mut found = None;
-        tree::walk(&work, &mut |node| {
-            // Staging is on the same filesystem: nothing but a rename gets it there.
-            if node.stat.st_ino == self.inode {
-                found = Some(work.join(node.path));
-            }
-            Ok(())
-        })?;
-        let Some(found) = found else { return Ok(false) };
+        let Some(found) = find(self.inode, staging)? else { return Ok(false) };
         linkat(CWD, &found, CWD, self.path, AtFlags::empty())
             .or_else(|_| rustix::fs::rename(&found, self.path))
             .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error.into()))?;

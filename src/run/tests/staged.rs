@@ -72,6 +72,20 @@ fn a_file_that_the_command_moved_before_it_failed_is_brought_back() {
 }
 
 #[test]
+fn a_file_that_the_command_moved_is_brought_back_though_a_power_cut_took_the_note_of_it() {
+    let place = Place::new();
+    let claimed = place.path("active/1/a.txt");
+    fs::write(&claimed, "what was dropped\n").unwrap();
+    let staging = place.path(format!("staging/7-{}", fs::metadata(&claimed).unwrap().ino()));
+    fs::create_dir_all(staging.join("work/d")).unwrap();
+    fs::write(staging.join("work/report"), "half").unwrap();
+    fs::rename(&claimed, staging.join("work/d/a.txt")).unwrap();
+    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
+    assert!(!staging.exists());
+}
+
+#[test]
 fn a_file_that_the_command_removed_before_it_failed_is_not_tried_again() {
     let place = Place::new();
     let attempt = place.script("rm \"$1\"; exit 1");
