@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, fsync, openat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, fsync, openat, statx, unlinkat};
 use rustix::io::Errno;
 
 use super::lease::{self, Lease};
-use super::moves::move_as;
+use super::moves::{is_same_file, move_as};
 use super::places::{Places, identity, identity_flags};
 use crate::fault::Reason;
 use crate::file::Identity;
@@ -95,8 +95,21 @@ pub fn claim(places: &Places, slot: &OwnedFd, name: &OsStr) -> io::Result<Claim>
 /// # Errors
 /// What the system says; then none of them may be counted on.
 pub fn flush(places: &Places, slot: &OwnedFd) -> io::Result<()> {
-    fsync(slot)?;
-    Ok(fsync(&*places.inbox())?)
+    // The old name first: see moves::is_same_file.
+    fsync(&*places.inbox())?;
+    Ok(fsync(slot)?)
+}
+
+/// Finishes the claim of a file that lies in the slot, and by a power cut in the inbox as well, under the same name.
+///
+/// # Errors
+/// What the system says; the file has both names then.
+pub fn finish(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    let inbox = places.inbox();
+    if is_same_file(slot, name, inbox.as_fd(), name) {
+        unlinkat(&*inbox, name, AtFlags::empty())?;
+    }
+    Ok(())
 }
 
 /// fault 39: one file that can't be moved is no reason to hold the others up.

@@ -35,6 +35,22 @@ fn a_file_is_moved_to_the_slot_and_sealed() {
     }
 }
 
+/// fault 75
+#[test]
+fn a_claim_that_a_power_cut_left_with_both_names_is_finished_and_sealed() {
+    let scratch = Scratch::new();
+    let slot = scratch.slot();
+    scratch.put(NAME, "1");
+    scratch.put("other.csv", "2");
+    fs::hard_link(scratch.path("inbox/a.csv"), scratch.path("active/0/a.csv")).unwrap();
+    fs::hard_link(scratch.path("inbox/other.csv"), scratch.path("active/0/linked.csv")).unwrap();
+    for name in [NAME, "linked.csv"] {
+        finish(&scratch.places, slot.as_fd(), OsStr::new(name)).unwrap();
+    }
+    sealed(seal(&scratch.places, slot.as_fd(), OsStr::new(NAME)).unwrap());
+    assert_eq!(scratch.names("inbox"), ["other.csv"], "what an uploader has linked is left alone");
+}
+
 /// fault 18
 #[test]
 fn a_file_that_is_gone_is_not_taken() {

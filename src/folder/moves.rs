@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, RenameFlags, renameat, renameat_with, statat};
+use rustix::fs::{AtFlags, RenameFlags, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::name::{free, numbered};
@@ -29,17 +29,30 @@ pub fn move_numbered(from: impl AsFd, name: &OsStr, to: impl AsFd, wanted: &OsSt
     }
 }
 
-/// Moves a file under exactly this name. `EEXIST`: it is taken, nothing was moved.
+/// Moves a file under exactly this name. `EEXIST`: it is taken by another, nothing was moved. If it is there already,
+/// since a power cut left the file with both names, the old one goes.
 pub(super) fn move_as(
     from: BorrowedFd<'_>,
     name: &OsStr,
     to: BorrowedFd<'_>,
     target: &OsStr,
 ) -> rustix::io::Result<()> {
-    match renameat_with(from, name, to, target, RenameFlags::NOREPLACE) {
+    let moved = match renameat_with(from, name, to, target, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) => look_and_move(from, name, to, target),
         moved => moved,
+    };
+    match moved {
+        Err(Errno::EXIST) if is_same_file(from, name, to, target) => unlinkat(from, name, AtFlags::empty()),
+        moved => moved,
     }
+}
+
+/// Whether two names are those of one file. A journal makes a rename one step, whichever directory is flushed; btrfs,
+/// asked for the new directory only, may bring up the file with its new name and its old one.
+pub(super) fn is_same_file(one: BorrowedFd<'_>, name: &OsStr, other: BorrowedFd<'_>, other_name: &OsStr) -> bool {
+    let inode = |directory, name| statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    let found = inode(one, name).and_then(|one| Ok((one, inode(other, other_name)?)));
+    found.is_ok_and(|(one, other)| one.st_nlink > 1 && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// For filesystems that can't refuse to replace (NFS, 9P, some of FUSE): none of our threads comes between.
@@ -102,6 +115,18 @@ mod tests {
         fs::write(root.path().join("from/a.csv"), "4").unwrap();
         move_numbered(&from, OsStr::new("a.csv"), &to, OsStr::new("a.csv")).unwrap();
         assert_eq!(count(&root.path().join("to")), 3);
+    }
+
+    /// fault 75
+    #[test]
+    fn a_move_that_a_power_cut_left_with_both_names_is_finished() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (open(&root.path().join("from")), open(&root.path().join("to")));
+        fs::write(root.path().join("from/a.csv"), "1").unwrap();
+        fs::hard_link(root.path().join("from/a.csv"), root.path().join("to/a.csv")).unwrap();
+        let name = OsStr::new("a.csv");
+        assert_eq!(move_numbered(&from, name, &to, name).unwrap(), "a.csv");
+        assert_eq!((count(&root.path().join("from")), count(&root.path().join("to"))), (0, 1));
     }
 
     #[test]

@@ -73,8 +73,9 @@ impl<'a> Cell<'a> {
         file.write_all(reason.as_bytes())?;
         file.sync_all()?;
         move_as(slot.as_fd(), name, self.directory.as_fd(), &self.name)?;
-        fsync(&self.directory)?;
+        // The old name first: see moves::is_same_file.
         fsync(slot)?;
+        fsync(&self.directory)?;
         Ok(())
     }
 }

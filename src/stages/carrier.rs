@@ -121,8 +121,9 @@ impl Carrier {
             put.push((file.id, place));
             Ok(())
         });
-        // Only a move that no power cut can undo is entered as done, and told.
-        day.flush().and_then(|()| flush_slots(files)).map_err(failed)?;
+        // Only a move that no power cut can undo is entered as done, and told. The old names first: btrfs would else
+        // bring up files with both.
+        flush_slots(files).and_then(|()| day.flush()).map_err(failed)?;
         let entered: Vec<_> = put.iter().map(|(id, place)| (*id, place.as_deref())).collect();
         self.ledger.archived(&entered, &events).map_err(|fault| halt(&fault))?;
         for event in &events {

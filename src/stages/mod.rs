@@ -21,7 +21,7 @@
 //! |---|---|---|
 //! | claim | the file in its slot | carries it again |
 //! | process (import) | the same: rows were in memory only | carries it again |
-//! | process (run) | and `.staging/ID/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
+//! | process (run) | and `.staging/ID-INODE/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
 //! | commit in the target (import) | rows and load marker | learns from the marker, archives |
 //! | `committed` in the ledger (run) | results sealed in staging, their names in the ledger | publishes what is not published, archives |
 //! | publish | some or all results in `results/` | publishes the rest: what is gone from staging is published |
@@ -50,6 +50,10 @@
 //! the archive (the ledger's entry is found with the file in its slot, and it is archived), the claim of a
 //! committed file (it is taken from the inbox to the archive without being carried again). The claim of a refused
 //! file is flushed before the ledger is entered, and an entry that nothing else could tell, a duplicate's, as well.
+//!
+//! btrfs keeps of what was not flushed what it has to log with something else. A file may have its old and its new name
+//! then: the move is finished. A file that its command had moved may be there without the note of it: it is known by
+//! the name of the staging directory.
 
 mod aside;
 mod carrier;

@@ -89,6 +89,7 @@ impl Carrier {
         blame: Option<&Blame>,
     ) -> Result<Found, Halt> {
         let fault = |error| halt(&Fault::io(slot.path.join(name).display(), &error));
+        claim::finish(&self.folders[folder].places, slot.descriptor.as_fd(), name).map_err(fault)?;
         let (identity, body) =
             match claim::seal(&self.folders[folder].places, slot.descriptor.as_fd(), name).map_err(fault)? {
                 // Sealing moves nothing.
