@@ -35,6 +35,7 @@ echo "$payload" >report.txt
 pub struct Site {
     root: PathBuf,
     state: PathBuf,
+    settings: PathBuf,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -48,12 +49,20 @@ impl Site {
 
     /// Two empty folders in this directory, which is the caller's to remove, with this state directory.
     pub fn at(root: PathBuf, state: PathBuf) -> Self {
-        let site = Self { root, state, _temporary: None };
+        let site = Self { settings: root.join("importerd.toml"), root, state, _temporary: None };
+        site.write_settings();
         site.furnish();
         site
     }
 
-    fn furnish(&self) {
+    /// One that may have been made in another directory, and is in this one now; it gets settings that say so.
+    pub fn found(root: PathBuf, state: PathBuf, settings: PathBuf) -> Self {
+        let site = Self { root, state, settings, _temporary: None };
+        site.write_settings();
+        site
+    }
+
+    fn write_settings(&self) {
         let root = self.root().display();
         let settings = format!(
             r#"
@@ -67,7 +76,10 @@ impl Site {
             run = {{ command = ["/usr/bin/env", "SITE={root}", "{root}/command", "{{path}}"] }}
             "#
         );
-        fs::write(self.root().join("importerd.toml"), settings).expect("write settings");
+        fs::write(&self.settings, settings).expect("write settings");
+    }
+
+    fn furnish(&self) {
         fs::write(self.root().join("command"), SCRIPT).expect("write the command");
         fs::set_permissions(self.root().join("command"), fs::Permissions::from_mode(0o755)).expect("chmod");
         fs::create_dir(self.root().join("seen")).expect("make a directory");
@@ -88,7 +100,7 @@ impl Site {
     /// The command line of `run` or `once`, with so many Processors.
     pub fn command(&self, verb: &str, processors: usize) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
-        command.args([verb, "--log", "json", "-v"]).arg("--config").arg(self.root().join("importerd.toml"));
+        command.args([verb, "--log", "json", "-v"]).arg("--config").arg(&self.settings);
         command.arg("--state-dir").arg(&self.state).arg("--set").arg(format!("processors={processors}"));
         command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         command
@@ -102,6 +114,11 @@ impl Site {
     /// The rows' database, or the ledger.
     pub fn database(&self, name: &str) -> Connection {
         Connection::open(self.state.join(name)).expect("open a database")
+    }
+
+    /// Where they lie.
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// Commands of this site that are alive: process identifiers.

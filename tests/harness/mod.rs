@@ -166,7 +166,7 @@ impl Drop {
 }
 
 /// A line of the log; one that is no JSON object has the field `stray`.
-fn record(line: &[u8]) -> Value {
+pub fn record(line: &[u8]) -> Value {
     let parsed = serde_json::from_slice(line).ok().filter(Value::is_object);
     parsed.unwrap_or_else(|| serde_json::json!({ "msg": String::from_utf8_lossy(line), "stray": true }))
 }
