@@ -143,8 +143,22 @@ impl Surroundings {
             return Ok(Some(Event::new(Kind::FolderPaused).folder(folder.name.as_str()).with("reason", reason)));
         }
         let (Some(history), Daemon::Running { begun, .. }) = (&self.history, self.daemon) else { return Ok(None) };
-        let last = history.last_of(&[Kind::FolderPaused, Kind::FolderResumed], Some(&folder.name))?;
-        Ok(last.filter(|event| event.kind == Kind::FolderPaused && event.at >= begun))
+        let last = history.last_numbered(&[Kind::FolderPaused, Kind::FolderResumed], Some(&folder.name))?;
+        let Some((number, event)) = last.filter(|(_, event)| event.kind == Kind::FolderPaused) else { return Ok(None) };
+        let is_of_this_life = match self.started(history)? {
+            // fault 85: by their order, since the clock may have jumped.
+            Some((started, _)) if number > started => true,
+            Some((_, started)) => (begun..=started.at).contains(&event.at),
+            None => event.at >= begun,
+        };
+        Ok(is_of_this_life.then_some(event))
+    }
+
+    /// That the daemon that runs now was ready.
+    fn started(&self, history: &History) -> Result<Option<(i64, Event)>, Reason> {
+        let Daemon::Running { pid, .. } = self.daemon else { return Ok(None) };
+        let is_its = |event: &Event| event.detail.iter().any(|(name, value)| *name == "pid" && *value == pid);
+        Ok(history.last_numbered(&[Kind::DaemonStarted], None)?.filter(|(_, event)| is_its(event)))
     }
 
     /// fault 68: on a full disk the ledger takes no event, not even that the disk is full.

@@ -256,6 +256,14 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_of(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<Event>> {
+        Ok(self.last_numbered(kinds, folder)?.map(|(_, event)| event))
+    }
+
+    /// The same, with its place in the order of events.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_numbered(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<(i64, Event)>> {
         let sql = "SELECT id, json FROM event WHERE file_id IS NULL AND kind = ?1 AND (?2 IS NULL OR folder = ?2)
             AND json ->> '$.by' IS NULL ORDER BY id DESC LIMIT 1";
         let mut last: Option<Stored> = None;
@@ -263,7 +271,7 @@ impl History {
             let of_kind = self.events(sql, params![kind.name(), folder])?.pop();
             last = last.into_iter().chain(of_kind).max_by_key(|event| event.number);
         }
-        Ok(last.and_then(|event| Event::from_json(&event.json).ok()))
+        Ok(last.and_then(|stored| Some((stored.number, Event::from_json(&stored.json).ok()?))))
     }
 
     fn events(&self, sql: &str, params: impl Params) -> Answer<Vec<Stored>> {
