@@ -55,6 +55,17 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// `database is locked; end that program's transaction`
+    #[must_use]
+    pub fn with_hint_text(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     /// `line 7, column amount: "12,x" is not a real number`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

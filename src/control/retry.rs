@@ -182,7 +182,8 @@ fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<HashSet<u64>, Refusal> {
     let wanted: HashSet<u64> = rows.iter().map(|row| row.identity.inode).collect();
     let unreadable = |error: rustix::io::Errno| Fault::io(folder.places.inbox_path.display(), &error.into());
     let mut found = HashSet::new();
-    for entry in Dir::read_from(&*folder.places.inbox()).map_err(unreadable)? {
+    let open = folder.places.now().map_err(unreadable)?;
+    for entry in Dir::read_from(&open.inbox).map_err(unreadable)? {
         let inode = entry.map_err(unreadable)?.ino();
         if wanted.contains(&inode) {
             found.insert(inode);

@@ -53,7 +53,8 @@ impl Opened {
     /// How many files wait in the inboxes.
     pub fn waiting(&self) -> u64 {
         let waiting = |folder: &Folder| {
-            let names = Dir::read_from(&*folder.places.inbox()).into_iter().flatten().flatten();
+            let opened = folder.places.now().and_then(|open| Dir::read_from(&open.inbox));
+            let names = opened.into_iter().flatten().flatten();
             // Counted as they are read: a backlog of a million names is no reason for memory.
             names.filter(|name| folder.rules.filter.takes(OsStr::from_bytes(name.file_name().to_bytes()))).count()
         };

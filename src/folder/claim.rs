@@ -76,9 +76,10 @@ pub enum Claim {
 /// # Errors
 /// What the system says; the file is in the inbox or in the slot then.
 pub fn claim(places: &Places, slot: &OwnedFd, name: &OsStr) -> io::Result<Claim> {
-    let inbox = places.inbox();
-    match move_as(inbox.as_fd(), name, slot.as_fd(), name) {
+    let open = places.now()?;
+    match move_as(open.inbox.as_fd(), name, slot.as_fd(), name) {
         Ok(()) => {}
+        Err(Errno::NOENT) if is_removed(slot)? => return Err(Errno::NOENT.into()),
         Err(Errno::NOENT | Errno::EXIST) => return Ok(Claim::NotTaken),
         // EACCES would be the directory's fault, and every file's.
         Err(error @ (Errno::PERM | Errno::BUSY)) => return not_movable(places, name, error),
@@ -90,13 +91,18 @@ pub fn claim(places: &Places, slot: &OwnedFd, name: &OsStr) -> io::Result<Claim>
     }
 }
 
+/// Somebody tidied up, and what we have open has no name any more.
+fn is_removed(slot: &OwnedFd) -> io::Result<bool> {
+    Ok(rustix::fs::fstat(slot)?.st_nlink == 0)
+}
+
 /// Makes the claims of a slot durable: no power cut puts a file that lies there now back into the inbox.
 ///
 /// # Errors
 /// What the system says; then none of them may be counted on.
 pub fn flush(places: &Places, slot: &OwnedFd) -> io::Result<()> {
     // The old name first: see moves::is_same_file.
-    fsync(&*places.inbox())?;
+    fsync(&places.now()?.inbox)?;
     Ok(fsync(slot)?)
 }
 
@@ -105,16 +111,16 @@ pub fn flush(places: &Places, slot: &OwnedFd) -> io::Result<()> {
 /// # Errors
 /// What the system says; the file has both names then.
 pub fn finish(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
-    let inbox = places.inbox();
-    if is_same_file(slot, name, inbox.as_fd(), name) {
-        unlinkat(&*inbox, name, AtFlags::empty())?;
+    let open = places.now()?;
+    if is_same_file(slot, name, open.inbox.as_fd(), name) {
+        unlinkat(&open.inbox, name, AtFlags::empty())?;
     }
     Ok(())
 }
 
 /// fault 39: one file that can't be moved is no reason to hold the others up.
 fn not_movable(places: &Places, name: &OsStr, error: Errno) -> io::Result<Claim> {
-    match statx(&*places.inbox(), name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+    match statx(&places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
         Ok(stat) => {
             let text = format!("it can't be moved out of the inbox: {}", io::Error::from(error));
             let reason = Reason::new("not_movable", text).hint(
@@ -150,7 +156,7 @@ pub fn seal(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<C
         Err(error) if is_of_the_world(error) => return Err(error.into()),
         Err(error) => return Ok(Claim::Unreadable { identity: identity_now, error: error.into() }),
     };
-    let lease = if places.leases { lease::take(file.as_fd())? } else { Lease::Unavailable };
+    let lease = if places.leases() { lease::take(file.as_fd())? } else { Lease::Unavailable };
     if lease == Lease::Writer {
         return Ok(Claim::GivenBack(name.to_owned()));
     }

@@ -194,9 +194,9 @@ impl Inbox {
 
     /// Watch first, then read: what arrives between is seen twice rather than never. fault 8
     fn begin_walk(&mut self) -> Result<(), Halt> {
-        self.places.reopen_inbox().map_err(|fault| Halt::Hold(fault.to_string()))?;
-        let inbox = self.places.inbox();
-        let notice = match self.watch.arm(&*inbox) {
+        self.places.refresh().map_err(|fault| Halt::Hold(fault.reason().with_hint_text()))?;
+        let open = self.places.now().map_err(|error| self.hold(error))?;
+        let notice = match self.watch.arm(&open.inbox) {
             Armed::Anew => Some(Notice::Watching),
             Armed::Still => self.notice.clone(),
             Armed::Not(reason) => Some(Notice::Polling(reason)),
@@ -207,7 +207,7 @@ impl Inbox {
             }
             self.notice = notice;
         }
-        self.walk = Some(Dir::read_from(&*inbox).map_err(|error| self.hold(error))?);
+        self.walk = Some(Dir::read_from(&open.inbox).map_err(|error| self.hold(error))?);
         let rescan = match self.notice {
             Some(Notice::Watching) => self.rules.rescan,
             _ => self.rules.rescan.min(RESCAN_UNWATCHED),
@@ -297,13 +297,13 @@ impl Inbox {
         if self.under_way.contains(name) || (!taken && self.deferrals.is_empty()) {
             return Ok(Judged::Passed);
         }
-        let Ok(stat) = statx(&*self.places.inbox(), name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) else {
+        let Ok(stat) = statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) else {
             return Ok(Judged::Passed);
         };
         let kind = FileType::from_raw_mode(stat.stx_mode.into());
         let due = match self.deferrals.get(&identity(&stat)) {
             Some(deferral) => deferral.until <= Instant::now(),
-            None => taken && self.is_marked_ready(name),
+            None => taken && self.is_marked_ready(name)?,
         };
         if kind == FileType::Directory || !due {
             return Ok(Judged::Passed);
@@ -320,18 +320,17 @@ impl Inbox {
         })
     }
 
-    fn is_marked_ready(&self, name: &OsStr) -> bool {
-        self.rules.ready_marker.as_deref().is_none_or(|ending| {
-            statat(&*self.places.inbox(), marker_of(name, ending), AtFlags::SYMLINK_NOFOLLOW).is_ok()
-        })
+    fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Errno> {
+        let Some(ending) = self.rules.ready_marker.as_deref() else { return Ok(true) };
+        Ok(statat(&self.places.now()?.inbox, marker_of(name, ending), AtFlags::SYMLINK_NOFOLLOW).is_ok())
     }
 
     /// A file that can't be opened is taken like one of which the kernel can't say anything: the claim finds out why.
     fn ask_lease(&self, name: &OsStr) -> Result<Lease, Errno> {
-        if !self.places.leases {
+        if !self.places.leases() {
             return Ok(Lease::Unavailable);
         }
-        match openat(&*self.places.inbox(), name, open_flags(), Mode::empty()) {
+        match openat(&self.places.now()?.inbox, name, open_flags(), Mode::empty()) {
             Ok(file) => Ok(lease::take(file.as_fd()).unwrap_or(Lease::Unavailable)),
             Err(error) if is_of_the_world(error) => Err(error),
             Err(Errno::AGAIN) => Ok(Lease::Writer),

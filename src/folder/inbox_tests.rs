@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn identity(&self, name: &str) -> Identity {
-        let stat = statx(&*self.scratch.places.inbox(), name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+        let stat = statx(&self.scratch.places.now().unwrap().inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
         identity(&stat.unwrap())
     }
 

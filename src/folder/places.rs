@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags, mkdirat, openat, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, mkdirat, openat, statx};
 use rustix::io::Errno;
 
 use super::lock::{self, Lock};
@@ -25,103 +25,115 @@ const ACTIVE_MODE: u32 = 0o750;
 /// The others may be shared with a group: uploaders, operators, those who take the results.
 const SHARED_MODE: u32 = 0o775;
 
-/// A folder's directories, opened, on one filesystem, and locked against a second daemon.
+/// A folder's directories, on one filesystem, and locked against a second daemon.
+///
+/// They are used by what was opened, never by their names, so they are opened anew when others lie in their place: a
+/// filesystem was mounted, a folder moved, removed, made again.
 #[derive(Debug)]
 pub struct Places {
-    /// Where uploads land; another directory when that was removed and made again.
-    inbox: RwLock<Arc<OwnedFd>>,
-    /// Claimed files, a directory for each slot.
-    pub active: OwnedFd,
-    /// What commands produced.
-    pub results: OwnedFd,
-    /// Whether the kernel's word on writers can be trusted here: it doesn't know those on other machines.
-    pub leases: bool,
+    /// `None`: the folder was not there when the daemon started.
+    open: RwLock<Option<Arc<Open>>>,
+    /// Taken for as long as they are opened anew.
+    opening: Mutex<()>,
+    /// Whether leases are asked for where they can be had; only tests say no.
+    pub(super) wants_leases: bool,
     /// Taken for as long as a name in `quarantine/` is chosen and not used yet.
     pub(super) choosing: Mutex<()>,
-    root: OwnedFd,
     /// `PATH/inbox`, or where the settings put it.
     pub inbox_path: PathBuf,
     /// `PATH`.
     pub path: PathBuf,
-    _lock: Lock,
 }
 
+/// The directories as they lay there when they were opened.
+#[derive(Debug)]
+pub struct Open {
+    /// Where uploads land.
+    pub inbox: OwnedFd,
+    /// Claimed files, a directory for each slot.
+    pub active: OwnedFd,
+    /// What commands produced.
+    pub results: OwnedFd,
+    root: OwnedFd,
+    /// Whether the kernel's word on writers can be trusted here: it doesn't know those on other machines.
+    leases: bool,
+    /// By which they are known again.
+    are: Three<Place>,
+    lock: Arc<Lock>,
+}
+
+/// Of inbox, active and results.
+type Three<T> = [T; 3];
+
 impl Places {
-    /// Opens the folder, making what is missing, and locks it.
+    /// Opens the folder, making what is missing, and locks it. One that was in use before (`known`) and isn't there now is
+    /// not made: its filesystem may not be mounted yet. fault 13
     ///
     /// # Errors
     /// A directory that can't be made or opened, one on another filesystem, or a second daemon.
-    pub fn open(folder: &settings::Folder) -> Result<Self, Fault> {
-        let open = |path: &Path, mode| {
-            make_directory(path, mode).and_then(|()| open_directory(path)).map_err(|error| unusable(path, &error))
-        };
-        let root = open(&folder.path, SHARED_MODE)?;
-        let active = open(&folder.path.join("active"), ACTIVE_MODE)?;
-        let lock = lock::take(&active, LOCK).map_err(|refused| locked(&folder.path, refused))?;
+    pub fn open(folder: &settings::Folder, known: bool) -> Result<Self, Fault> {
         let places = Self {
-            inbox: RwLock::new(Arc::new(open(&folder.inbox, SHARED_MODE)?)),
-            results: open(&folder.path.join("results"), SHARED_MODE)?,
+            open: RwLock::default(),
+            opening: Mutex::default(),
+            wants_leases: true,
+            choosing: Mutex::default(),
             inbox_path: folder.inbox.clone(),
             path: folder.path.clone(),
-            leases: silent_filesystem(&active).is_none(),
-            choosing: Mutex::default(),
-            root,
-            active,
-            _lock: lock,
         };
-        places.check_filesystem()?;
+        if !known {
+            make_directory(&places.inbox_path, SHARED_MODE).map_err(|error| unusable(&places.inbox_path, &error))?;
+        }
+        if !known || places.inbox_path.exists() {
+            places.refresh()?;
+        }
         Ok(places)
     }
 
-    /// fault 78: every move must be a rename.
-    fn check_filesystem(&self) -> Result<(), Fault> {
-        let opened = |name: &str, directory: io::Result<OwnedFd>| {
-            directory.map_err(|error| unusable(&self.path.join(name), &error))
-        };
-        self.check_beside_active(&self.inbox(), "inbox")?;
-        self.check_beside_active(&self.results, "results")?;
-        self.check_beside_active(&opened("archive", self.archive())?, "archive")?;
-        self.check_beside_active(&opened("quarantine", self.quarantine())?, "quarantine")
-    }
-
-    fn check_beside_active(&self, directory: &OwnedFd, name: &str) -> Result<(), Fault> {
-        let mount = |directory: &OwnedFd| {
-            statx(directory, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::BASIC_STATS)
-                .map(|stat| (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id))
-                .map_err(|error| Fault::io(self.path.display(), &error.into()))
-        };
-        if mount(directory)? == mount(&self.active)? {
-            return Ok(());
-        }
-        let text = format!("{}: {name}/ is on another filesystem than active/", self.path.display());
-        Err(Fault::World(
-            Reason::new("other_filesystem", text)
-                .hint("put all five directories of a folder on one filesystem, so that every move is atomic"),
-        ))
-    }
-
-    /// The directory where uploads land.
-    #[must_use]
-    pub fn inbox(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.inbox.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Opens the inbox again if another directory lies at its path than before. fault 12
+    /// Opens all anew if other directories lie there than before. faults 12, 13
     ///
     /// # Errors
-    /// None lies there, or one on another filesystem.
-    pub fn reopen_inbox(&self) -> Result<(), Fault> {
-        let open = || -> io::Result<_> {
-            let found = open_directory(&self.inbox_path)?;
-            let same = inode(&found)? == inode(&self.inbox())?;
-            Ok((found, same))
-        };
-        let (found, same) = open().map_err(|error| unusable(&self.inbox_path, &error))?;
-        if !same {
-            self.check_beside_active(&found, "inbox")?;
-            *self.inbox.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
+    /// No inbox lies there; or see [`open`](Self::open).
+    pub fn refresh(&self) -> Result<(), Fault> {
+        let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.now().ok();
+        if before.as_ref().is_some_and(|open| self.are_there(open)) {
+            return Ok(());
         }
+        let open = Open::at(&self.path, &self.inbox_path, before.as_deref())?;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
         Ok(())
+    }
+
+    /// Whether what was opened is what lies there.
+    fn are_there(&self, open: &Open) -> bool {
+        let paths = [&self.inbox_path, &self.path.join("active"), &self.path.join("results")];
+        paths.iter().zip(open.are).all(|(path, was)| place_at(path).is_ok_and(|is| is == was))
+    }
+
+    /// Who worked by names and met something strange asks whether they were those of this folder all the while.
+    ///
+    /// # Errors
+    /// They were not: what was met says nothing of any file.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.now().is_ok_and(|open| self.are_there(&open)) {
+            return Ok(());
+        }
+        let text = format!("{}: the folder was moved or taken away", self.path.display());
+        Err(Fault::world("missing", text).with_hint("put it back, or mount its filesystem"))
+    }
+
+    /// The directories as they were opened last.
+    ///
+    /// # Errors
+    /// The folder was never there.
+    pub fn now(&self) -> Result<Arc<Open>, Errno> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Errno::NOENT)
+    }
+
+    /// Whether the kernel may be asked for leases.
+    #[must_use]
+    pub fn leases(&self) -> bool {
+        self.wants_leases && self.now().is_ok_and(|open| open.leases)
     }
 
     /// `archive/` as it lies there now, made when missing: an operator may have moved the old one away.
@@ -129,7 +141,7 @@ impl Places {
     /// # Errors
     /// What the system says.
     pub fn archive(&self) -> io::Result<OwnedFd> {
-        open_below(&self.root, OsStr::new("archive"), SHARED_MODE, OFlags::empty())
+        open_below(&self.now()?.root, OsStr::new("archive"), SHARED_MODE, OFlags::empty())
     }
 
     /// `quarantine/` as it lies there now, made when missing.
@@ -137,7 +149,75 @@ impl Places {
     /// # Errors
     /// What the system says.
     pub fn quarantine(&self) -> io::Result<OwnedFd> {
-        open_below(&self.root, OsStr::new("quarantine"), SHARED_MODE, OFlags::empty())
+        open_below(&self.now()?.root, OsStr::new("quarantine"), SHARED_MODE, OFlags::empty())
+    }
+
+    /// Opens `active/SLOT/`, making it when missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn slot(&self, slot: usize) -> io::Result<OwnedFd> {
+        self.now()?.slot(slot)
+    }
+
+    /// The numbers of the slots below `active/`, whoever made them.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn slots(&self) -> io::Result<Vec<usize>> {
+        let slots = names(&self.now()?.active)?;
+        Ok(slots.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+    }
+
+    /// Puts a file of a slot back into the inbox, under its name or the next free one.
+    ///
+    /// # Errors
+    /// What the system says; the file is where it was then.
+    pub fn give_back(&self, slot: impl AsFd, name: &OsStr) -> io::Result<OsString> {
+        move_numbered(slot, name, &self.now()?.inbox, name)
+    }
+}
+
+impl Open {
+    /// Opens what lies there, making what is missing, but for the inbox: without one it is no folder, but perhaps the
+    /// place where one is to be mounted.
+    fn at(path: &Path, inbox: &Path, before: Option<&Self>) -> Result<Self, Fault> {
+        let make = |path: &Path, mode| {
+            make_directory(path, mode).and_then(|()| open_directory(path)).map_err(|error| unusable(path, &error))
+        };
+        let inbox = open_directory(inbox).map_err(|error| unusable(inbox, &error))?;
+        let root = make(path, SHARED_MODE)?;
+        let active = make(&path.join("active"), ACTIVE_MODE)?;
+        let results = make(&path.join("results"), SHARED_MODE)?;
+        let known = |directory: &OwnedFd| place(directory).map_err(|error| Fault::io(path.display(), &error.into()));
+        let are = [known(&inbox)?, known(&active)?, known(&results)?];
+        let lock = match before.filter(|before| before.are[1].is_same_directory(&are[1])) {
+            // By another mount, perhaps; the lock is that of the directory.
+            Some(before) => Arc::clone(&before.lock),
+            None => Arc::new(lock::take(&active, LOCK).map_err(|refused| locked(path, refused))?),
+        };
+        let open = Self { leases: silent_filesystem(&active).is_none(), inbox, active, results, root, are, lock };
+        open.check_filesystem(path)?;
+        Ok(open)
+    }
+
+    /// fault 78: every move must be a rename.
+    fn check_filesystem(&self, path: &Path) -> Result<(), Fault> {
+        let below = |name: &str| {
+            let opened = open_below(&self.root, OsStr::new(name), SHARED_MODE, OFlags::empty());
+            opened.and_then(|directory| Ok(place(directory)?)).map_err(|error| unusable(&path.join(name), &error))
+        };
+        let [inbox, active, results] = self.are;
+        let others = [
+            ("inbox", inbox),
+            ("results", results),
+            ("archive", below("archive")?),
+            ("quarantine", below("quarantine")?),
+        ];
+        let Some((name, _)) = others.iter().find(|(_, place)| !place.is_beside(&active)) else { return Ok(()) };
+        let text = format!("{}: {name}/ is on another filesystem than active/", path.display());
+        Err(Fault::world("other_filesystem", text)
+            .with_hint("put all five directories of a folder on one filesystem, so that every move is atomic"))
     }
 
     /// A directory below the folder as it lies there now.
@@ -155,24 +235,40 @@ impl Places {
     pub fn slot(&self, slot: usize) -> io::Result<OwnedFd> {
         subdirectory(&self.active, OsStr::new(&slot.to_string()))
     }
+}
 
-    /// The numbers of the slots below `active/`, whoever made them.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn slots(&self) -> io::Result<Vec<usize>> {
-        let slots = names(&self.active)?;
-        Ok(slots.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+/// Which directory lies at a path: it may be renamed, remade, mounted over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    device: u64,
+    inode: u64,
+    mount: u64,
+}
+
+impl Place {
+    fn of(stat: &Statx) -> Self {
+        let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        Self { device, inode: stat.stx_ino, mount: stat.stx_mnt_id }
     }
 
-    /// Puts a file of a slot back into the inbox, under its name or the next free one.
-    ///
-    /// # Errors
-    /// What the system says; the file is where it was then.
-    pub fn give_back(&self, slot: impl AsFd, name: &OsStr) -> io::Result<OsString> {
-        move_numbered(slot, name, &*self.inbox(), name)
+    fn is_same_directory(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    fn is_beside(&self, other: &Self) -> bool {
+        (self.device, self.mount) == (other.device, other.mount)
     }
 }
+
+pub(super) fn place(directory: impl AsFd) -> rustix::io::Result<Place> {
+    statx(directory, "", AtFlags::EMPTY_PATH, PLACE_FLAGS).map(|stat| Place::of(&stat))
+}
+
+fn place_at(path: &Path) -> rustix::io::Result<Place> {
+    statx(CWD, path, AtFlags::empty(), PLACE_FLAGS).map(|stat| Place::of(&stat))
+}
+
+const PLACE_FLAGS: StatxFlags = StatxFlags::INO.union(StatxFlags::MNT_ID);
 
 /// A directory of our own below one of a folder's, made when missing. A symbolic link is refused.
 ///
@@ -195,11 +291,6 @@ fn open_below(parent: impl AsFd, name: &OsStr, mode: u32, flags: OFlags) -> io::
         Err(error) => return Err(error.into()),
     }
     Ok(open()?)
-}
-
-fn inode(directory: &OwnedFd) -> io::Result<(u64, u64)> {
-    let stat = rustix::fs::fstat(directory)?;
-    Ok((stat.st_dev, stat.st_ino))
 }
 
 fn directory_flags() -> OFlags {
@@ -256,11 +347,11 @@ pub(crate) fn identity(stat: &Statx) -> Identity {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Fault {
-    let mut fault = Fault::io(path.display(), error);
-    if let Fault::World(reason) = &mut fault {
-        reason.hint = Some("make the directory, or give the daemon's user the right to".to_owned());
-    }
-    fault
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "mount its filesystem, or make the directory if it is to be a new one",
+        _ => "make the directory, or give the daemon's user the right to",
+    };
+    Fault::io(path.display(), error).with_hint(hint)
 }
 
 fn locked(path: &Path, refused: lock::Refused) -> Fault {
@@ -300,7 +391,7 @@ mod tests {
     #[test]
     fn a_second_daemon_is_refused_and_told_of_the_first() {
         let scratch = Scratch::new();
-        let refused = Places::open(&settings(&scratch.path(""))).unwrap_err().to_string();
+        let refused = Places::open(&settings(&scratch.path("")), false).unwrap_err().to_string();
         assert!(refused.contains(&format!("in use by another importerd (pid {})", std::process::id())), "{refused}");
     }
 
@@ -310,12 +401,10 @@ mod tests {
         let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
         let mut folder = settings(root.path());
         folder.inbox = elsewhere.path().to_owned();
-        if inode(&open_directory(root.path()).unwrap()).unwrap().0
-            == inode(&open_directory(elsewhere.path()).unwrap()).unwrap().0
-        {
+        if place_at(root.path()).unwrap().is_beside(&place_at(elsewhere.path()).unwrap()) {
             folder.inbox = "/proc".into();
         }
-        let refused = Places::open(&folder).unwrap_err().to_string();
+        let refused = Places::open(&folder, false).unwrap_err().to_string();
         assert!(refused.contains("inbox/ is on another filesystem than active/"), "{refused}");
     }
 
@@ -329,7 +418,7 @@ mod tests {
         if !as_root("mount", &[OsStr::new("--bind"), elsewhere.as_ref(), archive.as_ref()]) {
             return;
         }
-        let refused = Places::open(&settings(root.path()));
+        let refused = Places::open(&settings(root.path()), false);
         assert!(as_root("umount", &[archive.as_ref()]));
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("archive/ is on another filesystem than active/"), "{refused}");
@@ -340,12 +429,12 @@ mod tests {
     fn an_inbox_removed_and_made_again_is_opened_again() {
         let scratch = Scratch::new();
         fs::remove_dir(scratch.path("inbox")).unwrap();
-        let refused = scratch.places.reopen_inbox().unwrap_err().to_string();
+        let refused = scratch.places.refresh().unwrap_err().to_string();
         assert!(refused.contains("inbox: No such file"), "{refused}");
         fs::create_dir(scratch.path("inbox")).unwrap();
         scratch.put("a.csv", "1");
-        scratch.places.reopen_inbox().unwrap();
-        assert_eq!(names(&*scratch.places.inbox()).unwrap(), ["a.csv"]);
+        scratch.places.refresh().unwrap();
+        assert_eq!(names(&scratch.places.now().unwrap().inbox).unwrap(), ["a.csv"]);
     }
 
     /// fault 14

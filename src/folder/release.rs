@@ -53,7 +53,7 @@ impl<'a> Way<'a> {
     /// What the system says; the file is where it was then.
     pub fn move_back(&mut self, place: &OsStr, wanted: &OsStr) -> io::Result<OsString> {
         let (directory, name) = self.locate(place)?.ok_or(Errno::NOENT)?;
-        let back = move_numbered(&directory, name, &*self.places.inbox(), wanted)?;
+        let back = move_numbered(&directory, name, &self.places.now()?.inbox, wanted)?;
         self.left.push(directory);
         Ok(back)
     }
@@ -64,7 +64,7 @@ impl<'a> Way<'a> {
     /// What the system says; then none of them may be counted on.
     pub fn flush(&mut self) -> io::Result<()> {
         if !self.left.is_empty() {
-            fsync(&*self.places.inbox())?;
+            fsync(&self.places.now()?.inbox)?;
         }
         let mut flushed = None;
         for directory in self.left.drain(..) {
@@ -100,7 +100,7 @@ impl<'a> Way<'a> {
         let (Some(directory), Some(name)) = (Path::new(place).parent(), Path::new(place).file_name()) else {
             return Ok(None);
         };
-        match self.places.below(directory) {
+        match self.places.now()?.below(directory) {
             Ok(directory) => Ok(Some((directory, name))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),

@@ -32,8 +32,8 @@ impl Scratch {
     }
 
     fn made(root: tempfile::TempDir, leases: bool) -> Self {
-        let mut places = Places::open(&settings(root.path())).unwrap();
-        places.leases &= leases;
+        let mut places = Places::open(&settings(root.path()), false).unwrap();
+        places.wants_leases = leases;
         Self { root, places: Arc::new(places) }
     }
 

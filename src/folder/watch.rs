@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use importerd_actors::Nudge;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use rustix::fs::{AtFlags, StatxFlags, statx};
+
+use super::places::{Place, place};
 
 /// More names than this are not remembered: then the inbox is read from end to end.
 const NAMES_MAX: usize = 65_536;
@@ -37,9 +38,6 @@ pub struct Watch {
     /// The watcher, and which directory it watches. `None`: there is none, and the rescan finds all.
     armed: Option<(RecommendedWatcher, Place)>,
 }
-
-/// Which directory lies at a path: it may be renamed, remade, mounted over.
-type Place = (u64, u64, u64);
 
 /// What became of asking for a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +81,10 @@ impl Watch {
     }
 
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
-        let (hints, nudge, path) = (Arc::clone(&self.hints), self.nudge.clone(), self.path.clone());
-        let mut watcher = notify::recommended_watcher(move |event| hear(event, &path, &hints, &nudge))?;
+        let (hints, nudge) = (Arc::clone(&self.hints), self.nudge.clone());
+        let (path, home) = (self.path.clone(), self.home.clone());
+        let mut watcher =
+            notify::recommended_watcher(move |event| hear(event, &path, home.as_deref(), &hints, &nudge))?;
         watcher.watch(&self.path, RecursiveMode::NonRecursive)?;
         if let Some(home) = &self.home {
             // Without it the rescan finds out, later.
@@ -109,11 +109,6 @@ fn why_not(error: &notify::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-fn place(directory: impl AsFd) -> rustix::io::Result<Place> {
-    let stat = statx(directory, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::MNT_ID)?;
-    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino, stat.stx_mnt_id))
 }
 
 /// Filesystems whose files change without the kernel here hearing of it: it gives no events, and its word on
@@ -143,7 +138,13 @@ fn lock(hints: &Mutex<Hints>) -> MutexGuard<'_, Hints> {
 }
 
 /// Called on the watcher's thread: must neither block nor panic.
-fn hear(event: notify::Result<notify::Event>, watched: &Path, hints: &Mutex<Hints>, nudge: &Nudge) {
+fn hear(
+    event: notify::Result<notify::Event>,
+    watched: &Path,
+    home: Option<&Path>,
+    hints: &Mutex<Hints>,
+    nudge: &Nudge,
+) {
     let Ok(event) = event else {
         lock(hints).overflow = true;
         return nudge.wake();
@@ -161,7 +162,7 @@ fn hear(event: notify::Result<notify::Event>, watched: &Path, hints: &Mutex<Hint
     );
     let moved =
         matches!(event.kind, EventKind::Remove(_) | EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)))
-            && event.paths.iter().any(|path| path == watched);
+            && event.paths.iter().any(|path| path == watched || Some(path.as_path()) == home);
     if !arrived && !moved {
         return;
     }
@@ -253,13 +254,13 @@ mod tests {
     fn an_overflow_of_the_kernel_and_more_names_than_are_remembered_ask_for_a_rescan() {
         let (hints, nudge, watched) = (Mutex::default(), Nudge::default(), Path::new("/inbox"));
         let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        hear(Ok(overflow), watched, &hints, &nudge);
+        hear(Ok(overflow), watched, None, &hints, &nudge);
         assert!(std::mem::take(&mut *lock(&hints)).overflow);
         for number in 0..=NAMES_MAX {
             let arrived = EventKind::Create(CreateKind::File);
             let event = notify::Event::new(arrived).add_path(watched.join(number.to_string()));
             assert!(!lock(&hints).overflow, "{number}");
-            hear(Ok(event), watched, &hints, &nudge);
+            hear(Ok(event), watched, None, &hints, &nudge);
         }
         let hints = lock(&hints);
         assert!(hints.overflow);

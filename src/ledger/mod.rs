@@ -298,6 +298,16 @@ impl Ledger {
         })
     }
 
+    /// Whether this folder has ever been watched, or read, with its inbox at this path.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_watched(&self, folder: &str, inbox: &Path) -> Result<bool, Fault> {
+        self.read(|connection| {
+            connection.prepare(schema::HAS_WATCHED)?.exists(params![folder, inbox.display().to_string()])
+        })
+    }
+
     /// Makes sure that this number is never given out: a target has it already.
     ///
     /// # Errors

@@ -149,6 +149,10 @@ pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE fo
 pub(super) const IDS_ENDED_FROM: &str = "
 SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
 
+pub(super) const HAS_WATCHED: &str = "
+SELECT 1 FROM event
+WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ? AND json ->> 'path' = ?";
+
 /// Makes the tables in a fresh file, adds to an older one what it lacks, and refuses a file that is not ours or newer
 /// than we are.
 pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -12,11 +12,12 @@ use super::file::{Body, Claimed, Committed, Processed, SlotDirectory};
 use super::folder::Folder;
 use super::journal::Journal;
 use crate::events::Kind;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::{FileId, Identity};
 use crate::folder::archive::Day;
 use crate::folder::claim::{self, Claim};
 use crate::folder::inbox::Settled;
+use crate::folder::places::Open;
 use crate::ledger::Ledger;
 use crate::log::escape;
 
@@ -28,8 +29,8 @@ pub struct Carrier {
     pub(super) folders: Arc<[Folder]>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) journal: Journal,
-    /// By folder and slot.
-    slots: HashMap<(usize, usize), Arc<SlotDirectory>>,
+    /// By folder and slot, with the folder that they were opened in.
+    slots: HashMap<(usize, usize), (Arc<Open>, Arc<SlotDirectory>)>,
 }
 
 impl Carrier {
@@ -41,15 +42,24 @@ impl Carrier {
 
     /// `active/SLOT/` of a folder.
     pub(super) fn slot_directory(&mut self, folder: usize, slot: usize) -> Result<Arc<SlotDirectory>, Halt> {
-        if let Some(opened) = self.slots.get(&(folder, slot)) {
+        let places = &self.folders[folder].places;
+        let open = places.now().map_err(|error| halt(&Fault::io(places.path.display(), &error.into())))?;
+        if let Some((of, opened)) = self.slots.get(&(folder, slot))
+            && Arc::ptr_eq(of, &open)
+        {
             return Ok(Arc::clone(opened));
         }
-        let places = &self.folders[folder].places;
         let path = places.path.join("active").join(slot.to_string());
-        let descriptor = places.slot(slot).map_err(|error| halt(&Fault::io(path.display(), &error)))?;
+        let descriptor = open.slot(slot).map_err(|error| halt(&Fault::io(path.display(), &error)))?;
         let opened = Arc::new(SlotDirectory { descriptor, path });
-        self.slots.insert((folder, slot), Arc::clone(&opened));
+        self.slots.insert((folder, slot), (open, Arc::clone(&opened)));
         Ok(opened)
+    }
+
+    /// After a fault, whatever lies there now counts: another folder, or a slot made again.
+    pub(super) fn refresh(&mut self, folder: usize) -> Result<(), Halt> {
+        self.slots.retain(|(of, _), _| *of != folder);
+        self.folders[folder].places.refresh().map_err(|fault| halt(&fault))
     }
 
     /// A file in a slot, with the number it has or gets.
@@ -86,7 +96,7 @@ impl Carrier {
     fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<(), Halt> {
         let Folder { rules, places, .. } = &self.folders[folder];
         let Some(marker) = rules.marker_of(name) else { return Ok(()) };
-        match Day::open(places).and_then(|day| day.put(&*places.inbox(), &marker)) {
+        match Day::open(places).and_then(|day| day.put(&places.now()?.inbox, &marker)) {
             Ok(_) => Ok(()),
             // A file that is tried again has none any more; one that can't be moved does no harm.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
@@ -197,16 +207,9 @@ impl Stages for Carrier {
 /// What a fault that is not one file's own means for the batch.
 pub(super) fn halt(fault: &Fault) -> Halt {
     match fault {
-        Fault::Fatal(reason) => Halt::Fatal(with_hint(reason)),
+        Fault::Fatal(reason) => Halt::Fatal(reason.with_hint_text()),
         Fault::World(reason) | Fault::Permanent(reason) | Fault::Deferred { reason, .. } => {
-            Halt::Hold(with_hint(reason))
+            Halt::Hold(reason.with_hint_text())
         }
-    }
-}
-
-fn with_hint(reason: &Reason) -> String {
-    match &reason.hint {
-        Some(hint) => format!("{reason}; {hint}"),
-        None => reason.to_string(),
     }
 }

@@ -110,7 +110,11 @@ impl Carrier {
 
     fn commit_results(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
         let folders = Arc::clone(&self.folders);
-        let results = folders[folder].places.results.as_fd();
+        let open = folders[folder]
+            .places
+            .now()
+            .map_err(|error| halt(&Fault::io(folders[folder].places.path.display(), &error.into())))?;
+        let results = open.results.as_fd();
         let mut planned = folders[folder].planned.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut done, mut made) = (Vec::new(), Vec::<Made>::new());
         for Processed { claimed, outcome } in files {
@@ -178,7 +182,11 @@ impl Carrier {
         let folder = &self.folders[folder];
         let (ids, mut batch): (Vec<_>, Vec<_>) = publications.into_iter().unzip();
         let planned: Vec<_> = batch.iter().map(|publication| publication.plan.clone()).collect();
-        results::publish(folder.places.results.as_fd(), &mut batch).map_err(|fault| halt(&fault))?;
+        let open =
+            folder.places.now().map_err(|error| halt(&Fault::io(folder.places.path.display(), &error.into())))?;
+        results::publish(open.results.as_fd(), &mut batch).map_err(|fault| halt(&fault))?;
+        // What is not in staging any more was published before, unless staging itself was out of reach.
+        folder.places.check().map_err(|fault| halt(&fault))?;
         for (id, (planned, publication)) in ids.into_iter().zip(planned.iter().zip(&batch)) {
             // Somebody else had taken a name meanwhile.
             if *planned != publication.plan {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ impl Folder {
         };
         let opened = Self {
             name: folder.name.as_str().into(),
-            places: Arc::new(Places::open(folder)?),
+            places: Arc::new(Places::open(folder, ledger.has_watched(&folder.name, &folder.inbox)?)?),
             rules: Arc::new(Rules { filter, settle: folder.settle, rescan: folder.rescan, ready_marker: marker }),
             deferrals: Arc::default(),
             gate: Arc::new(Gate::new(ledger.pause_of(&folder.name)?.is_some())),
@@ -91,7 +92,11 @@ impl Folder {
         if let Work::Run(_) = opened.work {
             let active = folder.path.join("active");
             // Of a daemon that was killed. Nothing of this one runs yet.
-            let slots = opened.places.slots().map_err(|error| Fault::io(active.display(), &error))?;
+            let slots = match opened.places.slots() {
+                // Not mounted yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                slots => slots.map_err(|error| Fault::io(active.display(), &error))?,
+            };
             let stagings: Vec<_> = slots.iter().map(|slot| active.join(slot.to_string()).join(STAGING)).collect();
             run::end_orphans(&active, &stagings)?;
         }

@@ -141,12 +141,13 @@ impl Carrier {
     fn take_from_inbox(&mut self, folder: usize, row: &Row) -> Result<Option<Claimed>, Halt> {
         let slot = self.slot_directory(folder, self.slot)?;
         let places = &self.folders[folder].places;
-        let inbox = places.inbox();
-        if !is_there(inbox.as_fd(), &row.name, &row.identity) {
+        let open = places.now().map_err(|error| halt(&Fault::io(places.path.display(), &error.into())))?;
+        let inbox = open.inbox.as_fd();
+        if !is_there(inbox, &row.name, &row.identity) {
             return Ok(None);
         }
         // A power cut may have brought another file of that name back to this slot.
-        let name = match move_numbered(&*inbox, &row.name, &slot.descriptor, &row.name) {
+        let name = match move_numbered(inbox, &row.name, &slot.descriptor, &row.name) {
             Ok(name) => name,
             // Another slot took it, to the same end.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -34,6 +34,7 @@ use crate::run;
 impl Carrier {
     /// See [`importerd_actors::Stages::recover`].
     pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
+        self.refresh(folder)?;
         self.reconcile(folder)?;
         let (mut done, mut again) = (Vec::new(), Vec::new());
         for slot in self.own_slots(folder)? {

@@ -96,7 +96,7 @@ impl Folder {
     }
 
     fn finish(&self, way: &mut Way<'_>, ledger: &Ledger) -> Result<Vec<(FileId, Back)>, Fault> {
-        self.places.reopen_inbox()?;
+        self.places.refresh()?;
         let rows = ledger.releasing(&self.name)?;
         let (mut outcomes, mut come) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {

@@ -59,6 +59,7 @@ impl Carrier {
                 return Ok(Some(staging));
             }
         }
+        self.folders[folder].places.check().map_err(|fault| halt(&fault))?;
         Ok(None)
     }
 }
