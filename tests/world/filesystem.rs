@@ -80,10 +80,15 @@ impl Filesystem {
         fs::write(Path::new("/sys/fs/ext4").join(name).join("trigger_fs_error"), "1").expect("tell the kernel so");
     }
 
-    /// As an operator repairs it when nobody has it open any more: on another disk. The kernel may know the broken one for
-    /// longer, where a container that starts just now has a copy of all mounts.
+    /// As an operator repairs it when nobody has it open any more.
     pub fn repair(&mut self) {
         succeeds(Command::new("umount").arg(&self.path));
+        self.replace();
+    }
+
+    /// Mounts what is on it from another disk, repaired. The kernel knows a broken one for as long as anybody has it open,
+    /// and be it a container that started meanwhile with a copy of all mounts.
+    pub fn replace(&mut self) {
         let copy = self.source.with_extension("copy");
         fs::copy(&self.source, &copy).expect("copy the image");
         self.source = copy;

@@ -10,8 +10,11 @@ mod harness;
 mod filesystem;
 mod hold;
 
+mod clock;
+mod cost;
 mod full;
 mod hung;
+mod inbox;
 mod limits;
 mod read_only;
 mod stopped;
