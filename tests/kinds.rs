@@ -310,3 +310,18 @@ fn mode(path: &Path) -> u32 {
 fn skipped(reason: &str) {
     println!("skipped: {reason}");
 }
+
+#[test]
+fn a_sparse_file_of_a_terabyte_is_refused_by_what_is_read_of_it() {
+    // fault 40: nobody reads it to its end
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    let elsewhere = drop.root().join("huge.csv");
+    fs::write(&elsewhere, "id,name\n1,a\n").unwrap();
+    fs::File::options().write(true).open(&elsewhere).unwrap().set_len(1 << 40).unwrap();
+    fs::rename(elsewhere, drop.inbox().join("huge.csv")).unwrap();
+    let refused = daemon.wait_for_file("file.quarantined", "huge.csv");
+    assert_eq!(refused["line"], 3, "{refused}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.row_count(), 0);
+}

@@ -270,3 +270,31 @@ memory.close()
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(drop.row_count(), others + 3);
 }
+
+/// A writer that is killed in the middle of a row.
+fn upload_cut_short(drop: &Drop, name: &str) {
+    let script = "printf 'id,name\\n1,a\\n2' >\"$1\" && kill -KILL $$";
+    let killed = Command::new("sh").args(["-c", script, "sh"]).arg(drop.inbox().join(name)).status().unwrap();
+    assert!(!killed.success());
+}
+
+#[test]
+fn an_upload_cut_short_in_the_middle_of_a_row_is_refused_and_with_a_marker_rule_waited_for() {
+    // fault 3
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    upload_cut_short(&drop, "cut.csv");
+    let refused = daemon.wait_for_file("file.quarantined", "cut.csv");
+    assert_eq!(refused["line"], 3, "{refused}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.row_count(), 0);
+
+    let drop = Drop::with("ready = { marker = \".done\" }");
+    let mut daemon = drop.start();
+    upload_cut_short(&drop, "cut.csv");
+    drop.put("whole.csv", "id,name\n3,c\n");
+    drop.put("whole.csv.done", "");
+    daemon.wait_for_file("file.archived", "whole.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!((drop.names("inbox"), drop.row_count()), (vec!["cut.csv".into()], 1));
+}

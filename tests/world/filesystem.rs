@@ -18,6 +18,8 @@ pub enum Kind {
     Memory(&'static str),
     /// ext4 on a file of so many megabytes, with these options for mkfs.
     Ext4(u64, &'static [&'static str]),
+    /// FUSE over the directory beside it that is called `.behind`.
+    Fuse,
 }
 
 /// A mounted filesystem; unmounted when dropped, whatever state it is in.
@@ -49,7 +51,12 @@ impl Filesystem {
             Kind::Ext4(megabytes, options) => {
                 (image(&path.with_extension("img"), *megabytes, options)?, "-oloop,errors=remount-ro".into())
             }
+            Kind::Fuse if !has("bindfs") => return None,
+            Kind::Fuse => (path.with_extension("behind"), "-tfuse.bindfs".into()),
         };
+        if let Kind::Fuse = kind {
+            fs::create_dir(&source).expect("make a directory");
+        }
         let filesystem = Self { path: path.to_owned(), source, options };
         filesystem.mount_again();
         Some(filesystem)

@@ -92,7 +92,7 @@ fn a_folder_made_in_place_of_one_that_was_renamed_or_removed_is_the_folder_from_
     }
 }
 
-/// fault 12: by somebody who tidies up.
+/// faults 12, 78: by somebody who tidies up.
 #[test]
 fn directories_removed_from_a_folder_are_made_again() {
     let drop = Drop::with_daemon(BACK_OFF, EVENTS_ONLY);

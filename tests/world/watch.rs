@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Pid;
 
-use crate::filesystem::succeeds;
+use crate::filesystem::{Kind, drop_with, succeeds};
 use crate::harness::{Daemon, Drop, has};
 use crate::hold::{all_done, put_row};
 
@@ -52,6 +52,22 @@ fn polls_until_raised(limit: &str, advice: &str) {
     daemon.wait_for_file("file.archived", "3.csv");
     assert!(!daemon.has_heard("folder.polling"), "it is told once");
     all_done(daemon, &drop, 0..4);
+}
+
+/// fault 11
+#[test]
+fn a_folder_on_fuse_is_read_instead_and_its_files_are_taken_when_they_stay_as_they_are() {
+    let Some((drop, _fuse)) = drop_with(&Kind::Fuse, "drop", "", "settle = \"100ms\"") else { return };
+    let mut daemon = drop.launch();
+    let told = daemon.wait_for("folder.polling");
+    assert_eq!(told["reason"], "FUSE gives no events");
+    for number in 0..3 {
+        // As another machine writes it: nobody here hears of it.
+        let behind = drop.root().join("drop.behind/inbox").join(format!("{number}.csv"));
+        std::fs::write(behind, format!("id\n{number}\n")).expect("write behind it");
+        daemon.wait_for_file("file.archived", &format!("{number}.csv"));
+    }
+    all_done(daemon, &drop, 0..3);
 }
 
 /// fault 10
