@@ -20,6 +20,7 @@ use rusqlite::Connection;
 /// A folder and a ledger in a directory of their own, and one Processor's stages.
 struct Site {
     root: tempfile::TempDir,
+    folders: Arc<[Folder]>,
     carrier: Carrier,
 }
 
@@ -30,8 +31,8 @@ impl Site {
 
     /// After a kill: everything is opened anew.
     fn again(self, work: Work) -> Self {
-        let Self { root, carrier } = self;
-        drop(carrier);
+        let Self { root, folders, carrier } = self;
+        drop((folders, carrier));
         Self::opened(root, work)
     }
 
@@ -41,10 +42,10 @@ impl Site {
         let running = Arc::new(Running::new().expect("an event descriptor"));
         let folder = &settings.folders["drop"];
         let folder = Folder::open(&settings, folder, root.path(), &ledger, &Databases::default(), &running);
-        let folders = [folder.expect("open the folder")].into();
+        let folders = Arc::<[Folder]>::from([folder.expect("open the folder")]);
         let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
-        let carrier = Carrier::new(0, 1, folders, ledger, journal);
-        Self { root, carrier }
+        let carrier = Carrier::new(0, 1, Arc::clone(&folders), ledger, journal);
+        Self { root, folders, carrier }
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -163,8 +164,8 @@ fn what_recovery_finds_in_the_archive_is_flushed_there_before_it_is_entered() {
     let day = site.path("archive").join(jiff::Zoned::now().strftime("%Y-%m-%d").to_string());
     fs::create_dir_all(&day).expect("make the day");
     fs::rename(site.path("active/0/a.csv"), day.join("a.csv")).expect("move");
-    let Site { root, carrier } = site;
-    drop(carrier);
+    let Site { root, folders, carrier } = site;
+    drop((folders, carrier));
     let (trace, settings) = (root.path().join("trace"), root.path().join("importerd.toml"));
     let path = root.path().join("drop");
     fs::write(&settings, format!("[folder.drop]\npath = {path:?}\nimport = {{ table = \"rows\" }}\n"))
@@ -200,6 +201,18 @@ fn a_name_that_was_planned_in_vain_is_free_again() {
     let committed = site.carrier.commit(0, vec![processed]).expect("commit");
     site.carrier.archive(0, committed).expect("archive");
     assert_eq!(names(&site.path("results")), ["report.txt"]);
+}
+
+#[test]
+fn what_was_offered_before_a_pause_is_not_claimed_after_it() {
+    let mut site = Site::new(Work::Import(Import { into: None, table: "rows".to_owned(), format: None }));
+    fs::write(site.path("inbox/a.csv"), "id\n1\n").expect("drop a file");
+    let offered = Settled { name: "a.csv".into() };
+    site.folders[0].gate.close();
+    assert!(site.carrier.claim(0, offered.clone()).expect("claim").is_none());
+    assert!(site.path("inbox/a.csv").is_file());
+    site.folders[0].gate.open();
+    assert!(site.carrier.claim(0, offered).expect("claim").is_some(), "the control: it could be claimed");
 }
 
 /// fault 75: the ledger's last entries are lost, and what it says of the file is from before its last attempt.

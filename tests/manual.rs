@@ -15,7 +15,10 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn the_page_names_every_command_and_every_event() {
     let page = printed(&["man"]);
-    for command in ["watch", "run", "once", "check", "status", "ls", "explain", "events", "config", "man"] {
+    for command in [
+        "watch", "run", "once", "check", "status", "ls", "explain", "events", "pause", "resume", "retry", "drain",
+        "config", "man",
+    ] {
         assert!(page.contains(&format!("importerd {command}")), "{command}");
     }
     for kind in Kind::ALL {

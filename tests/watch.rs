@@ -64,7 +64,7 @@ fn what_it_says_to_type_finds_the_folder_and_begins_it_again() {
 
     let reason = fs::read_to_string(drop.join("quarantine/a.txt.reason.txt")).unwrap();
     let inbox = drop.join("inbox");
-    assert!(reason.contains(&format!("\nThen move it back into {}\n", inbox.display())), "{reason}");
+    assert!(reason.contains(&format!(" (or move it back into {})\n", inbox.display())), "{reason}");
     fs::rename(drop.join("quarantine/a.txt"), inbox.join("a.txt")).unwrap();
 
     let output = importerd(here.path(), &["status", "--state-dir", "drop/.importerd"]).output().unwrap();

@@ -16,11 +16,20 @@ use crate::settings::keys::KEYS;
 /// What every exit code means, as in [`crate::exit`].
 const EXIT_CODES: &[(u8, &str)] = &[
     (exit::OK, "All went well; after a drain, nothing was left in hand."),
-    (exit::REFUSED, "once: some file was refused. explain: nothing is known of the file."),
+    (
+        exit::REFUSED,
+        "once: some file was refused. explain: nothing is known of the file. retry: some file can't be tried again.",
+    ),
     (exit::USAGE, "The command line can't be understood."),
-    (exit::UNAVAILABLE, "The target can't be reached, or the folder is in use by another daemon."),
+    (
+        exit::UNAVAILABLE,
+        "The target or the daemon can't be reached, or the folder is in use by another daemon. drain: none runs.",
+    ),
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
-    (exit::TEMPFAIL, "Work was left behind; the next start recovers it."),
+    (
+        exit::TEMPFAIL,
+        "Work was left behind; the next start recovers it. once: a folder is held or paused, or a file deferred.",
+    ),
     (exit::NOPERM, "Permission is missing."),
     (exit::CONFIG, "The settings are wrong."),
 ];
@@ -94,6 +103,13 @@ fn description() -> Roff {
         ("PATH/quarantine", "Files refused, each with NAME.reason.txt."),
         ("PATH/results", "What commands produced."),
         ("/var/lib/importerd/ledger.db", "The record of every file and attempt."),
+        (
+            "/run/importerd/control.sock",
+            "Where a running daemon takes orders (pause, resume, retry, drain); its user and its group may give them. It \
+             lies in $IMPORTERD_RUNTIME_DIRECTORY or systemd's $RUNTIME_DIRECTORY; else in /run/importerd where the state \
+             directory is /var/lib/importerd, in $XDG_RUNTIME_DIR/importerd where it is the user's own, and in run/ below \
+             any other. A link to it lies in the state directory, so whoever may read that needs to name nothing else.",
+        ),
         ("/etc/importerd/importerd.toml", "The settings: importerd.toml(5)."),
     ] {
         entry(&mut page, place, holds);

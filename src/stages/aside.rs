@@ -234,10 +234,10 @@ impl Refusal<'_> {
         // No full stop behind it: a hint may be a command, to be copied.
         let advice = reason.hint.as_deref().unwrap_or("correct the file");
         let inbox = folder.places.inbox_path.display();
-        let (folder, id) = (&folder.name, file.id);
+        let (folder, id, number) = (&folder.name, file.id, file.id.0);
         format!(
             "{name} was refused on {now}\n\n  {reason}\n\nNothing of it was taken over.\nWhat to do: {advice}\n\
-             Then move it back into {inbox}\n\n\
+             Then type: importerd retry {number}   (or move it back into {inbox})\n\n\
              folder {folder}, file {id}, attempt {attempt}, code {code}\n{}",
             last_words(stderr_tail)
         )

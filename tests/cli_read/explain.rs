@@ -41,15 +41,15 @@ scan.pdf #7 quarantined folder scans 8 bytes
             | page 3:
             | \\x1b[31mno text
   now at /T/scans/quarantine/scan.pdf (why: scan.pdf.reason.txt beside it)
-  do see what the command printed; then move it back into INBOX
+  do see what the command printed; then type: IMPORTERD retry 7
 ";
     for typed in
         ["scan.pdf", "7", "#7", "scans/quarantine/scan.pdf", desk.path("scans/inbox/scan.pdf").to_str().unwrap()]
     {
         let answer = desk.ask(&["explain", typed]);
         assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""), "{typed}");
-        // The shell's quoting of the desk's own path is of no interest.
-        let said = plain(&answer.out).replace("/T/scans/inbox", "INBOX");
+        let importerd = "importerd --config /T/importerd.toml --state-dir /T/state";
+        let said = plain(&answer.out).replace(importerd, "IMPORTERD");
         assert_eq!(said, expected, "{typed}");
     }
     let story: serde_json::Value = serde_json::from_str(&desk.ask(&["explain", "7", "--json"]).out).unwrap();
@@ -130,7 +130,8 @@ late.csv #9 deferred folder orders 8 bytes
   TIME deferred: exit status 1; attempt 1 of 5
   now at /T/orders/inbox/late.csv
   target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
-  do nothing: it is tried again in N s (TIME)
+  do nothing: it is tried again in N s (TIME); to have it tried now, type: importerd --config /T/importerd.toml \
+--state-dir /T/state retry 9
 ";
     assert_eq!(out, expected);
     drop(daemon);

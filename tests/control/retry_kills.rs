@@ -13,7 +13,7 @@ use importerd::ledger::Ledger;
 use crate::harness::{Drop, files};
 use crate::{order, told};
 
-const FILES: usize = 40;
+const FILES: usize = 24;
 const KILLS: usize = 60;
 
 /// Refused files, each of which fits when its second line is completed.

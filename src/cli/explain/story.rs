@@ -203,7 +203,8 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> 
         State::Deferred => match row.retry_at {
             Some(at) => {
                 let first = row.hint.as_ref().map_or("nothing: ".to_owned(), |hint| format!("{hint}; "));
-                format!("{first}it is tried again in {} ({})", when::until(at), when::clock(at))
+                let now = format!("to have it tried now, type: {importerd} retry {}", row.id.0);
+                format!("{first}it is tried again in {} ({}); {now}", when::until(at), when::clock(at))
             }
             None => "nothing: it is tried again".to_owned(),
         },
@@ -215,9 +216,12 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> 
         },
         State::Quarantined => {
             let hint = row.hint.as_deref().unwrap_or("correct the file");
-            let again = if is_there { "move it back" } else { "drop it again" };
             let then = if hint.ends_with('?') { " Then" } else { "; then" };
-            format!("{hint}{then} {again} into {inbox}")
+            if is_there {
+                format!("{hint}{then} type: {importerd} retry {}", row.id.0)
+            } else {
+                format!("{hint}{then} drop it again into {inbox}")
+            }
         }
     }
 }
