@@ -30,6 +30,14 @@ impl Operator<'_> {
             }
         }
         retrial.by_name = false;
+        if files.states.contains(&State::Quarantined) {
+            // Those of an order that was cut short are no longer refused, and not yet back.
+            for folder in self.folders_of(files)? {
+                let mut rows = self.ledger.releasing(&folder.name)?;
+                rows.retain(|row| files.means(row));
+                retrial.again(folder, rows)?;
+            }
+        }
         self.each_batch(files, |folder, rows| retrial.again(folder, rows))?;
         match retrial {
             Retrial { held: 1.., .. } => Ok(exit::TEMPFAIL),

@@ -31,6 +31,13 @@ pub struct Selection {
     pub code: Option<String>,
 }
 
+impl Selection {
+    /// Whether a row of these states and folders is meant.
+    pub(super) fn means(&self, row: &Row) -> bool {
+        self.code.is_none() || row.reason_code == self.code
+    }
+}
+
 /// A file of the ledger, and the folder that it belongs to.
 #[derive(Debug)]
 pub(super) struct Selected<'a> {
@@ -61,7 +68,7 @@ impl<'a> Operator<'a> {
                     let mut rows = self.ledger.in_state_after(&folder.name, *state, last, BATCH_ROWS_MAX)?;
                     let Some(highest) = rows.last() else { break };
                     last = highest.id;
-                    rows.retain(|row| selection.code.is_none() || row.reason_code == selection.code);
+                    rows.retain(|row| selection.means(row));
                     if !rows.is_empty() {
                         visit(folder, rows)?;
                     }
@@ -71,7 +78,7 @@ impl<'a> Operator<'a> {
         Ok(())
     }
 
-    /// The file that was typed. Where several had the name, that which lies under it in quarantine/; else the latest
+    /// The file that was typed. A path means what lies there, or was put there. Where several had the name, that which lies under it in quarantine/; else the latest
     /// in one of the `wanted` states; else the latest.
     pub(super) fn selected(
         &self,
@@ -81,14 +88,11 @@ impl<'a> Operator<'a> {
     ) -> Result<Option<Selected<'a>>, Refusal> {
         let folders = self.folders_of(selection)?;
         let typed = unescape(typed).unwrap_or_else(|| typed.into());
-        let row = match number(&typed) {
-            Some(id) => self.ledger.by_id(id)?,
-            None if typed.as_bytes().contains(&b'/') => self.by_path(&folders, Path::new(&typed))?,
-            None => None,
-        };
-        let row = match row {
+        let numbered = number(&typed).map(|id| self.ledger.by_id(id)).transpose()?.flatten();
+        let row = match numbered {
             Some(row) => Some(row),
-            None => self.by_name(&folders, Path::new(&typed).file_name().unwrap_or(&typed), wanted)?,
+            None if typed.as_bytes().contains(&b'/') => self.by_path(&folders, Path::new(&typed))?,
+            None => self.by_name(&folders, &typed, wanted)?,
         };
         Ok(row.and_then(|row| {
             let folder = folders.into_iter().find(|folder| *folder.name == row.folder)?;
@@ -96,15 +100,22 @@ impl<'a> Operator<'a> {
         }))
     }
 
-    /// What lies there, or what the ledger put there and somebody has rewritten since.
     fn by_path(&self, folders: &[&Folder], path: &Path) -> Result<Option<Row>, Refusal> {
         let Some(folder) = folders.iter().find(|folder| holds(folder, path)) else { return Ok(None) };
-        if let Some(lying) = survey::at(path)
-            && let Some(row) = self.ledger.by_identity(&folder.name, &lying.identity)?
-        {
-            return Ok(Some(row));
+        let name = path.file_name().unwrap_or_default();
+        if let Some(lying) = survey::at(path) {
+            let same = |row: &Row| row.folder == *folder.name && row.identity.key() == lying.identity.key();
+            let found = match self.ledger.by_identity(&folder.name, &lying.identity)? {
+                Some(row) => Some(row),
+                // Somebody has written to it since.
+                None => self.ledger.by_name(name)?.into_iter().find(same),
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
         }
-        self.in_quarantine(folder, path.file_name().unwrap_or_default())
+        // An editor may have put another file in its place.
+        if is_in(path, &folder.places.path.join("quarantine")) { self.in_quarantine(folder, name) } else { Ok(None) }
     }
 
     fn by_name(&self, folders: &[&Folder], name: &OsStr, wanted: &[State]) -> Result<Option<Row>, Refusal> {
@@ -134,9 +145,10 @@ fn number(typed: &OsString) -> Option<FileId> {
 
 /// Whether the path is within the folder, through whatever links.
 fn holds(folder: &Folder, path: &Path) -> bool {
+    is_in(path, &folder.places.inbox_path) || is_in(path, &folder.places.path)
+}
+
+fn is_in(path: &Path, directory: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let parent = path.parent().map(real).unwrap_or_default();
-    [&folder.places.inbox_path, &folder.places.path]
-        .into_iter()
-        .any(|directory| path.starts_with(directory) || parent.starts_with(real(directory)))
+    path.starts_with(directory) || path.parent().map(real).unwrap_or_default().starts_with(real(directory))
 }

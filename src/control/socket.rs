@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
@@ -111,18 +111,21 @@ fn make(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))
 }
 
-/// Makes room, unless somebody listens there.
+/// Makes room, unless somebody listens there, or something else is there.
 fn clear(directory: &OwnedFd) -> io::Result<()> {
-    match connect(stream()?, &address(directory)?) {
+    match statat(directory, NAME, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::CONNREFUSED) => {}
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Socket => return Err(Errno::NOTSOCK.into()),
+        stat => drop(stat?),
+    }
+    match connect(stream()?, &address(directory)?) {
+        Err(Errno::NOENT | Errno::CONNREFUSED) => {}
         Ok(()) | Err(Errno::AGAIN) => {
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
                 "the daemon of another state directory listens there",
             ));
         }
-        // Not a socket; it is somebody's.
         Err(error) => return Err(error.into()),
     }
     match unlinkat(directory, NAME, AtFlags::empty()) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slog::Logger;
 
 use crate::events::{Counts, Event, Tally};
+use crate::fault::Fault;
 
 /// The voice of the stages.
 #[derive(Debug, Clone)]
@@ -38,6 +39,11 @@ impl Journal {
         event.log(&self.logger);
         self.tally.count(&event);
         event
+    }
+
+    /// Says in the log what holds nobody up, and what the ledger says anyway.
+    pub fn warn(&self, fault: &Fault) {
+        slog::warn!(self.logger, "{fault}"; "code" => fault.reason().code);
     }
 
     /// Says in the log what the ledger has already: for what is true only some time after that.

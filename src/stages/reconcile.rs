@@ -35,7 +35,10 @@ impl Carrier {
     /// See the module. Repeatable at any time, by several slots at once and while others work: what they enter
     /// meanwhile is left as it is.
     pub(super) fn reconcile(&mut self, folder: usize) -> Result<(), Halt> {
-        self.folders[folder].finish_releases(&self.ledger).map_err(|fault| halt(&fault))?;
+        let held = self.folders[folder].finish_releases(&self.ledger).map_err(|fault| halt(&fault))?;
+        for fault in &held {
+            self.journal.warn(fault);
+        }
         self.learn_markers(folder)?;
         self.finish_unplaced(folder, State::Committed)?;
         self.finish_unplaced(folder, State::Duplicate)

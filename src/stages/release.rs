@@ -79,20 +79,18 @@ impl Folder {
         Ok(lying.map_err(|error| self.lost(row, &error))?.flatten())
     }
 
-    /// Finishes every way back that the ledger speaks of.
+    /// Finishes every way back that the ledger speaks of. Returns why some files are where they were; they hold nobody
+    /// else up.
     ///
     /// # Errors
     /// A fault of the world, or the ledger can't be written.
-    pub fn finish_releases(&self, ledger: &Ledger) -> Result<(), Fault> {
+    pub fn finish_releases(&self, ledger: &Ledger) -> Result<Vec<Fault>, Fault> {
         // Asked without the lock first: it is nearly always nothing.
         if ledger.releasing(&self.name)?.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let held = self.finish(&mut Way::open(&self.places), ledger)?.into_iter().find_map(|(_, back)| match back {
-            Back::Held(fault) => Some(fault),
-            _ => None,
-        });
-        held.map_or(Ok(()), Err)
+        let backs = self.finish(&mut Way::open(&self.places), ledger)?.into_iter();
+        Ok(backs.filter_map(|(_, back)| if let Back::Held(fault) = back { Some(fault) } else { None }).collect())
     }
 
     fn finish(&self, way: &mut Way<'_>, ledger: &Ledger) -> Result<Vec<(FileId, Back)>, Fault> {
@@ -112,8 +110,8 @@ impl Folder {
         let flushed = way.flush();
         flushed.map_err(|error| Fault::io(format_args!("{}: flush the inbox", self.places.path.display()), &error))?;
         for row in &come {
-            let removed = row.place().map_or(Ok(()), |place| way.remove_reason(&place));
-            removed.map_err(|error| self.lost(row, &error))?;
+            // One that can't be removed does no harm: its name stays taken.
+            let _ = row.place().map(|place| way.remove_reason(&place));
         }
         ledger.released(&come.iter().map(|row| row.id).collect::<Vec<_>>())?;
         for row in come {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 
-use crate::harness::{Drop, open_gate};
+use crate::harness::{Drop, has, open_gate};
 use crate::{done, order, told};
 
 const GOOD: &str = "id,name\n1,a\n2,b\n";
@@ -298,4 +298,54 @@ fn orders_given_at_the_same_time_while_files_come_in_put_every_file_back_once() 
     let retried =
         "SELECT CAST(count(*) AS TEXT) || ' ' || count(DISTINCT file_id) FROM event WHERE kind = 'file.retried'";
     assert_eq!(told(&drop, retried), "300 300");
+}
+
+/// fault 39
+#[test]
+fn a_file_that_cant_be_moved_holds_nobody_up_and_goes_back_when_it_can() {
+    if !rustix::process::geteuid().is_root() || !has("chattr") {
+        return;
+    }
+    let drop = Drop::new();
+    drop.put("stuck.csv", BAD);
+    drop.put("free.csv", "id,name\n4\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let stuck = drop.path().join("quarantine/stuck.csv");
+    let attribute = |sign: &str| std::process::Command::new("chattr").arg(sign).arg(&stuck).status().unwrap();
+    if !attribute("+i").success() {
+        return;
+    }
+    let said = order(&drop, &["retry", "--failed"]);
+    let mut daemon = drop.start();
+    drop.put("good.csv", GOOD);
+    daemon.wait_for_file("file.archived", "good.csv");
+    daemon.wait_for_file("file.quarantined", "free.csv");
+    daemon.wait_until("a warning", |record| record["level"] == "WARNING");
+    let explained = order(&drop, &["explain", "stuck.csv"]);
+    assert!(attribute("-i").success());
+    assert_eq!(said.code, Some(75), "{said:?}");
+    assert!(said.out.contains("put stuck.csv back into the inbox: Operation not permitted"), "{said:?}");
+    assert!(explained.out.contains("its way back into the inbox was cut short; to go on, type: "), "{explained:?}");
+    let id = told(&drop, "SELECT CAST(id AS TEXT) FROM file WHERE name = 'stuck.csv'");
+    assert_eq!(order(&drop, &["retry", "--failed"]).code, Some(0));
+    let event = daemon.wait_for_file("file.quarantined", "stuck.csv");
+    assert_eq!(event["file_id"].to_string(), id);
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn a_path_means_what_lies_there_and_no_other_file_of_its_name() {
+    let drop = Drop::new();
+    drop.put("a.csv", BAD);
+    assert_eq!(drop.once().code(), Some(1));
+    drop.put("a.csv", GOOD);
+    for unknown in [drop.inbox().join("a.csv"), drop.root().join("a.csv")] {
+        let said = order(&drop, &["retry", unknown.to_str().unwrap()]);
+        assert!(said.code == Some(1) && said.out.ends_with("nothing is known of it\n"), "{said:?}");
+    }
+    assert_eq!(drop.names("quarantine"), ["a.csv", "a.csv.reason.txt"]);
+    let mut command = drop.command(&["retry", "./a.csv"]);
+    command.current_dir(drop.path().join("quarantine"));
+    assert_eq!(crate::Said::by(command).code, Some(0));
+    assert_eq!(drop.names("inbox"), ["a.csv", "a~2.csv"]);
 }

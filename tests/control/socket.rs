@@ -114,6 +114,18 @@ fn the_socket_of_another_daemon_is_left_to_it_and_files_are_worked_on_without_on
 }
 
 #[test]
+fn a_file_of_somebody_elses_in_its_place_is_left_alone() {
+    let drop = Drop::new();
+    fs::create_dir_all(drop.state().join("run")).unwrap();
+    fs::write(socket(&drop), "mine").unwrap();
+    let mut daemon = drop.start();
+    let warned = daemon.wait_until("a warning", |record| record["level"] == "WARNING");
+    assert!(warned["msg"].as_str().unwrap().contains("no control socket"), "{warned}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(fs::read_to_string(socket(&drop)).unwrap(), "mine");
+}
+
+#[test]
 fn a_daemon_that_holds_the_state_and_does_not_listen_is_told_of_with_its_pid() {
     let drop = Drop::new();
     fs::create_dir(drop.state()).unwrap();

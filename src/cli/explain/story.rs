@@ -199,6 +199,9 @@ pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
 fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> String {
     let inbox = folder.map_or("its folder".to_owned(), |folder| quoted(&folder.inbox));
     match row.state {
+        State::Deferred if row.place.is_some() => {
+            format!("its way back into the inbox was cut short; to go on, type: {importerd} retry {}", row.id.0)
+        }
         State::Deferred if !is_there => format!("it is gone; to have it done, drop it again into {inbox}"),
         State::Deferred => match row.retry_at {
             Some(at) => {
