@@ -7,6 +7,7 @@ mod signals;
 mod tend;
 mod voice;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,10 +75,20 @@ impl Ended {
 pub fn live(life: Life) -> Ended {
     let logger = life.logger.clone();
     tell_panics(logger.clone());
-    actix_rt::System::new().block_on(serve(life)).unwrap_or_else(|fault| {
+    let whole = || runtime().and_then(|runtime| actix_rt::System::with_tokio_rt(|| runtime).block_on(serve(life)));
+    // The runtime panics where it lacks a descriptor for its signals; what the panic said is in the log. fault 84
+    let lived = panic::catch_unwind(AssertUnwindSafe(whole));
+    let lived = lived.unwrap_or_else(|_| Err(Fault::fatal("panic", "a panic ended the daemon")));
+    lived.unwrap_or_else(|fault| {
         refuse(&logger, &fault);
         Ended::at_once(exit::of(&fault))
     })
+}
+
+/// Made here because actix would panic where it can't be made. fault 84
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    made.map_err(|error| Fault::io("start the runtime", &error))
 }
 
 /// From opening to ending.
@@ -176,7 +187,7 @@ async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending) -> u8 {
 
 /// A panic of any thread is in the log, whoever else hears of it.
 fn tell_panics(logger: Logger) {
-    std::panic::set_hook(Box::new(move |panic| {
+    panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let words = panic.payload_as_str().unwrap_or("a panic without words");
         slog::error!(logger, "panic: {words}"; "place" => place);
