@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, fsync, openat, statx, unlinkat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::lease::{self, Lease};
 use super::moves::{is_same_file, move_as};
@@ -149,7 +149,7 @@ pub fn seal(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<C
         return Ok(Claim::Unfit { identity: identity_now, reason });
     }
     // Not a FIFO, as it seemed; if it has become one since, the open doesn't hang.
-    let file = match openat(slot, name, open_flags(), Mode::empty()) {
+    let file = match retry_on_intr(|| openat(slot, name, open_flags(), Mode::empty())) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Ok(Claim::NotTaken),
         Err(Errno::AGAIN) => return Ok(Claim::GivenBack(name.to_owned())),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use importerd_actors::{Halt, Look, Nudge};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, Statx, openat, statat, statx};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::claim::{is_of_the_world, open_flags};
 use super::deferral::Deferrals;
@@ -330,7 +330,8 @@ impl Inbox {
         if !self.places.leases() {
             return Ok(Lease::Unavailable);
         }
-        match openat(&self.places.now()?.inbox, name, open_flags(), Mode::empty()) {
+        let open = self.places.now()?;
+        match retry_on_intr(|| openat(&open.inbox, name, open_flags(), Mode::empty())) {
             Ok(file) => Ok(lease::take(file.as_fd()).unwrap_or(Lease::Unavailable)),
             Err(error) if is_of_the_world(error) => Err(error),
             Err(Errno::AGAIN) => Ok(Lease::Writer),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// The lock of the state directory: who has it is the daemon.
@@ -46,7 +46,7 @@ pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
     // Held by a reader, so that the filesystem can be made read-only meanwhile.
     let mut file = open(&directory, name, OFlags::RDONLY | OFlags::CREATE).map_err(Refused::Io)?;
     let began = Instant::now();
-    while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    while let Err(error) = retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
         if error != Errno::WOULDBLOCK {
             return Err(Refused::Io(error.into()));
         }
@@ -68,15 +68,15 @@ pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
 #[must_use]
 pub fn holder(directory: impl AsFd, name: &str) -> Option<u32> {
     let mut file = open(directory, name, OFlags::RDONLY).ok()?;
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
+    match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockShared)) {
         Ok(()) => None,
         Err(_) => Some(read_pid(&mut file).unwrap_or(0)),
     }
 }
 
 fn open(directory: impl AsFd, name: &str, flags: OFlags) -> io::Result<File> {
-    let file: OwnedFd =
-        openat(directory, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o644))?;
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file: OwnedFd = retry_on_intr(|| openat(&directory, name, flags, Mode::from_raw_mode(0o644)))?;
     Ok(File::from(file))
 }
 

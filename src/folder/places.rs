@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, mkdirat, openat, statx};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::lock::{self, Lock};
 use super::moves::move_numbered;
@@ -279,7 +279,7 @@ pub fn subdirectory(parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
 }
 
 fn open_below(parent: impl AsFd, name: &OsStr, mode: u32, flags: OFlags) -> io::Result<OwnedFd> {
-    let open = || openat(parent.as_fd(), name, directory_flags() | flags, Mode::empty());
+    let open = || retry_on_intr(|| openat(parent.as_fd(), name, directory_flags() | flags, Mode::empty()));
     match open() {
         Err(Errno::NOENT) => {}
         opened => return Ok(opened?),
@@ -302,7 +302,7 @@ fn directory_flags() -> OFlags {
 /// # Errors
 /// What the system says.
 pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, directory_flags(), Mode::empty())?)
+    Ok(retry_on_intr(|| rustix::fs::open(path, directory_flags(), Mode::empty()))?)
 }
 
 fn make_directory(path: &Path, mode: u32) -> io::Result<()> {

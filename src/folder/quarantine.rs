@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, fsync, openat};
+use rustix::io::retry_on_intr;
 
 use super::moves::{free_name, is_taken, move_as};
 use super::name::suffixed;
@@ -69,7 +70,8 @@ impl<'a> Cell<'a> {
     pub fn put(self, slot: impl AsFd, name: &OsStr, reason: &str) -> io::Result<()> {
         let explanation = suffixed(&self.name, REASON_SUFFIX);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.directory, &explanation, flags, Mode::from_raw_mode(0o640))?);
+        let open = || openat(&self.directory, &explanation, flags, Mode::from_raw_mode(0o640));
+        let mut file = File::from(retry_on_intr(open)?);
         file.write_all(reason.as_bytes())?;
         file.sync_all()?;
         move_as(slot.as_fd(), name, self.directory.as_fd(), &self.name)?;

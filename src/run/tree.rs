@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::fault::{Fault, Reason};
 
@@ -36,7 +36,7 @@ impl Node<'_> {
 
     /// Opens a regular file or a directory for reading, and nothing else.
     pub(super) fn open(&self) -> io::Result<OwnedFd> {
-        Ok(openat(self.parent, self.name, READ | OFlags::NONBLOCK, Mode::empty())?)
+        Ok(retry_on_intr(|| openat(self.parent, self.name, READ | OFlags::NONBLOCK, Mode::empty()))?)
     }
 
     /// Changes the permission bits.
@@ -54,7 +54,8 @@ impl Node<'_> {
 
     /// Acts on this very node by a path that no rename can divert, whatever its permission bits are.
     fn through_proc(&self, act: impl FnOnce(&str) -> io::Result<()>) -> io::Result<()> {
-        let node = openat(self.parent, self.name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let node = retry_on_intr(|| openat(self.parent, self.name, flags, Mode::empty()))?;
         act(&format!("/proc/self/fd/{}", node.as_raw_fd()))
     }
 }
@@ -63,7 +64,7 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXE
 
 /// Opens a directory that may be a symbolic link only before its last component.
 pub(super) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?)
+    Ok(retry_on_intr(|| rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty()))?)
 }
 
 /// Visits everything below `top`, a directory before what is in it, names in order.
