@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+
 /// Why a file, a folder or the daemon can't go on, in words an operator can act on.
 ///
 /// The text names the place, the value and the limit (`3 fields where the header has 4`): lower
@@ -139,6 +141,17 @@ impl Fault {
         self
     }
 
+    /// Classes an error of reading a dropped file: a disk that can't read this file may read it later, and may
+    /// read other files now. fault 70
+    #[must_use]
+    pub fn unreadable(error: &std::io::Error) -> Self {
+        let text = format!("read the file: {error}");
+        if Errno::from_io_error(error).is_some_and(is_of_the_world) {
+            return Self::world("io", text);
+        }
+        Self::Deferred { reason: Reason::new("unreadable", text), charged: true }
+    }
+
     /// The reason, whatever the class.
     #[must_use]
     pub fn reason(&self) -> &Reason {
@@ -150,6 +163,11 @@ impl Fault {
     }
 }
 
+/// Whether a file could not be opened or read for a reason that is not its own. fault 84
+pub(crate) fn is_of_the_world(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason().fmt(f)
@@ -157,3 +175,22 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// faults 70, 84
+    #[test]
+    fn a_file_that_cannot_be_read_is_charged_unless_the_world_is_at_fault() {
+        let fault = |error: Errno| Fault::unreadable(&io::Error::from(error));
+        for of_the_file in [Errno::IO, Errno::ACCESS] {
+            assert!(matches!(fault(of_the_file), Fault::Deferred { charged: true, .. }), "{of_the_file}");
+        }
+        for of_the_world in [Errno::NOMEM, Errno::MFILE, Errno::NFILE] {
+            assert!(matches!(fault(of_the_world), Fault::World(_)), "{of_the_world}");
+        }
+    }
+}

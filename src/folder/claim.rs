@@ -11,7 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::lease::{self, Lease};
 use super::moves::{is_same_file, move_as};
 use super::places::{Places, identity, identity_flags};
-use crate::fault::Reason;
+use crate::fault::{Reason, is_of_the_world};
 use crate::file::Identity;
 
 /// A file in `active/SLOT/` that nobody else can change: its name is ours, and a lease says that no
@@ -167,11 +167,6 @@ pub fn seal(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<C
         Some(reason) => Ok(Claim::Unfit { identity, reason }),
         None => Ok(Claim::Sealed(Sealed { file, identity, leased: lease == Lease::Held })),
     }
-}
-
-/// Whether a file could not be opened for a reason that is not its own. fault 84
-pub(super) fn is_of_the_world(error: Errno) -> bool {
-    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
 
 /// How a file that may be anything is opened. `EAGAIN`: another program has a lease on it for writing (Samba does), is

@@ -15,7 +15,7 @@ use importerd_actors::{Halt, Look, Nudge};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, Statx, openat, statat, statx};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::claim::{is_of_the_world, open_flags};
+use super::claim::open_flags;
 use super::deferral::Deferrals;
 use super::gate::Gate;
 use super::lease::{self, Lease};
@@ -23,6 +23,7 @@ use super::name::{Filter, marked_by, marker_of};
 use super::places::{Places, identity, identity_flags};
 use super::settling::Settling;
 use super::watch::{Armed, Watch};
+use crate::fault::is_of_the_world;
 
 /// An offer ends with the file that makes it as large as this.
 const OFFER_BYTES_MAX: u64 = 8 << 20;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::Digest;
 
 /// The longest record (a CSV row, a line of NDJSON) in bytes. It bounds the memory of a file
@@ -28,7 +28,7 @@ pub struct Source<'f> {
 impl<'f> Source<'f> {
     /// Starts at the first byte, whatever the descriptor's own position is, and leaves that alone.
     pub fn open(file: &'f File) -> Result<Self, Fault> {
-        let size = file.metadata().map_err(|error| unreadable(&error))?.len();
+        let size = file.metadata().map_err(|error| Fault::unreadable(&error))?.len();
         let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1).min(WINDOW_BYTES);
         let mut source = Self {
             file,
@@ -79,7 +79,7 @@ impl<'f> Source<'f> {
             let room = (self.window.len() * 2).min(RECORD_BYTES_MAX + WINDOW_BYTES);
             self.window.resize(room, 0);
         }
-        let read = self.read_once().map_err(|error| unreadable(&error))?;
+        let read = self.read_once().map_err(|error| Fault::unreadable(&error))?;
         self.hasher.update(&self.window[self.end..self.end + read]);
         self.end += read;
         self.offset += read as u64;
@@ -100,11 +100,6 @@ impl<'f> Source<'f> {
     pub fn digest(&self) -> Digest {
         Digest(*self.hasher.finalize().as_bytes())
     }
-}
-
-/// A disk that can't read this file may read it later, and may read other files now.
-fn unreadable(error: &io::Error) -> Fault {
-    Fault::Deferred { reason: Reason::new("unreadable", format!("read the file: {error}")), charged: true }
 }
 
 #[cfg(test)]

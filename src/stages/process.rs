@@ -47,7 +47,7 @@ impl Carrier {
         sealed: &Sealed,
         stderr_tail: &mut Vec<u8>,
     ) -> Result<Outcome, Fault> {
-        let digest = hash(&sealed.file).map_err(|error| unread(&error))?;
+        let digest = hash(&sealed.file).map_err(|error| Fault::unreadable(&error))?;
         let folder = &self.folders[folder];
         if let Some(row) = folder.done_before(&self.ledger, file, digest)? {
             return Ok(Outcome::Duplicate { of: row.id, name: row.name, digest });
@@ -105,11 +105,6 @@ fn unreadable(error: &io::Error) -> Fault {
     Fault::Deferred { reason, charged: true }
 }
 
-/// fault 70: a disk that can't read this file may read it later, and may read other files now.
-fn unread(error: &io::Error) -> Fault {
-    Fault::Deferred { reason: Reason::new("unreadable", format!("read the file: {error}")), charged: true }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +114,7 @@ mod tests {
     fn a_file_that_the_disk_can_not_read_is_charged_and_holds_nobody_up() {
         // Nothing is mapped at its first byte: EIO.
         let file = File::open("/proc/self/mem").unwrap();
-        let fault = unread(&hash(&file).unwrap_err());
+        let fault = Fault::unreadable(&hash(&file).unwrap_err());
         assert!(matches!(fault, Fault::Deferred { charged: true, .. }), "{fault:?}");
         assert!(fault.to_string().contains("Input/output error"), "{fault}");
     }
