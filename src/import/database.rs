@@ -63,6 +63,12 @@ pub struct Database {
     tables: Mutex<HashMap<String, Seen>>,
 }
 
+/// The code of a fault that says that nothing can be written.
+const READ_ONLY: &str = "read_only";
+
+/// That of no file.
+const NO_FILE: (u64, u64) = (0, 0);
+
 /// A connection, and the file (device, inode) that it holds open.
 struct Held {
     connection: Connection,
@@ -86,7 +92,14 @@ impl Database {
 
     /// Runs with the writing connection, alone.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Fault>) -> Result<T, Fault> {
-        work(&mut self.checked(&self.writer)?.connection)
+        let mut held = self.checked(&self.writer)?;
+        let written = work(&mut held.connection);
+        if matches!(&written, Err(Fault::World(reason)) if reason.code == READ_ONLY) {
+            // What SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that. The
+            // next to write opens it anew.
+            held.file = NO_FILE;
+        }
+        written
     }
 
     /// Runs with the reading connection; what it sees is committed.
@@ -228,7 +241,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             Fault::world("target_locked", text).with_hint("end that program's transaction")
         }
         ErrorCode::DiskFull => world("disk_full", "free some space"),
-        ErrorCode::ReadOnly => world("read_only", "make the file, its directory and its filesystem writable"),
+        ErrorCode::ReadOnly => world(READ_ONLY, "make the file, its directory and its filesystem writable"),
         ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => {
             world("no_permission", "give the daemon's user the right to write it")
         }

@@ -18,7 +18,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Params, Transaction, ffi, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, ffi, params};
 
 pub use entry::{Entry, Failure};
 pub use pause::Pause;
@@ -61,17 +61,7 @@ impl Ledger {
     /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
     pub fn open(state_directory: &Path) -> Result<Self, Fault> {
         let path = state_directory.join(FILE_NAME);
-        let open = || -> rusqlite::Result<Connection> {
-            let mut connection = Connection::open(&path)?;
-            connection.busy_timeout(std::time::Duration::from_secs(5))?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            connection.pragma_update(None, "synchronous", "full")?;
-            // A reader that stays long lets the log grow; afterwards it is cut to this again.
-            connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-            schema::check(&mut connection)?;
-            Ok(connection)
-        };
-        let connection = open().map_err(|error| unusable(&path, &error))?;
+        let connection = connect(&path, OpenFlags::default()).map_err(|error| unusable(&path, &error))?;
         Ok(Self { path, connection: Mutex::new(connection), ids: Ids::default() })
     }
 
@@ -86,8 +76,9 @@ impl Ledger {
     pub fn next_id(&self) -> Result<FileId, Fault> {
         self.ids
             .next(|| {
-                let connection = self.connection();
-                set(&connection, Durability::Flushed).and_then(|()| ids::reserve(&connection))
+                let mut connection = self.connection();
+                let reserved = set(&connection, Durability::Flushed).and_then(|()| ids::reserve(&connection));
+                reserved.inspect_err(|error| self.renew(&mut connection, error))
             })
             .map_err(|error| self.fault(&error))
     }
@@ -186,7 +177,21 @@ impl Ledger {
             transaction.commit()?;
             Ok(told)
         };
-        write().map_err(|error| self.fault(&error))
+        let written = write();
+        written.inspect_err(|error| self.renew(&mut connection, error)).map_err(|error| self.fault(&error))
+    }
+
+    /// fault 84: what SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that.
+    /// Only another connection can write again. A ledger that was moved away is not made anew.
+    fn renew(&self, connection: &mut Connection, error: &rusqlite::Error) {
+        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+        let is_read_only = error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly);
+        if is_read_only
+            && code != ffi::SQLITE_READONLY_DBMOVED
+            && let Ok(fresh) = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
+        {
+            *connection = fresh;
+        }
     }
 
     fn rows(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, Fault> {
@@ -315,8 +320,9 @@ impl Ledger {
     pub fn never_again(&self, id: FileId) -> Result<(), Fault> {
         // The connection is free again before the numbers are locked: who asks for one locks them the other way round.
         let skipped = {
-            let connection = self.connection();
-            set(&connection, Durability::Flushed).and_then(|()| ids::skip_past(&connection, id))
+            let mut connection = self.connection();
+            let skipped = set(&connection, Durability::Flushed).and_then(|()| ids::skip_past(&connection, id));
+            skipped.inspect_err(|error| self.renew(&mut connection, error))
         };
         skipped.map_err(|error| self.fault(&error))?;
         self.ids.forget_up_to(id);
@@ -345,6 +351,17 @@ impl Ledger {
             _ => Fault::Fatal(Reason::new("ledger", text)),
         }
     }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // A reader that stays long lets the log grow; afterwards it is cut to this again.
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+    schema::check(&mut connection)?;
+    Ok(connection)
 }
 
 /// faults 68, 69, 72: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full, or the
