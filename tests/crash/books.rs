@@ -2,40 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::load::{Dropped, Fate, List};
+pub use super::problem::{Kind, Problem};
 use super::site::{ROWS, Site, WORK};
-
-/// What a problem comes to for who dropped the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A file, a row, a result or a reason is missing.
-    Lost,
-    /// A file, a row or a result is there too often, or a command ran beside itself.
-    Doubled,
-    /// A row set, a file, a result, a reason or a move is there in part.
-    Half,
-    /// Nothing of these, but disk, target and ledger say different things.
-    Disagrees,
-}
-
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub kind: Kind,
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.text)
-    }
-}
 
 /// What the ledger says of a file.
 #[derive(Debug, Clone)]
@@ -251,7 +225,7 @@ impl<'a> Books<'a> {
         let Ok(reason) = fs::read_to_string(PathBuf::from(reason)) else {
             return self.says(Kind::Lost, format!("{place}: it has no reason file"));
         };
-        let of_it = format!("file #{}, attempt 1, code ", entry.id);
+        let of_it = format!("file #{}, attempt {}, code ", entry.id, entry.attempts);
         let kind = match (reason.contains(&of_it), reason.contains(why)) {
             (true, true) if reason.ends_with('\n') => return,
             (false, true) => Kind::Disagrees,

@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod load;
+pub mod problem;
 pub mod site;
 
 use std::time::{Duration, Instant};

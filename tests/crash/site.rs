@@ -50,6 +50,7 @@ impl Site {
     /// Two empty folders in this directory, which is the caller's to remove, with this state directory.
     pub fn at(root: PathBuf, state: PathBuf) -> Self {
         let site = Self { settings: root.join("importerd.toml"), root, state, _temporary: None };
+        fs::create_dir_all(site.root()).expect("make a directory");
         site.write_settings();
         site.furnish();
         site
@@ -92,6 +93,11 @@ impl Site {
         &self.root
     }
 
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// One of a folder's directories.
     pub fn directory(&self, folder: &str, directory: &str) -> PathBuf {
         self.root().join(folder).join(directory)
@@ -114,11 +120,6 @@ impl Site {
     /// The rows' database, or the ledger.
     pub fn database(&self, name: &str) -> Connection {
         Connection::open(self.state.join(name)).expect("open a database")
-    }
-
-    /// Where they lie.
-    pub fn state(&self) -> &Path {
-        &self.state
     }
 
     /// Commands of this site that are alive: process identifiers.

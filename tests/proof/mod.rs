@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::sync::OnceLock;
 
 /// A row of the table.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +54,9 @@ pub fn is_full() -> bool {
     std::env::var("IMPORTERD_PROOF").is_ok_and(|proof| proof == "full")
 }
 
-/// `IMPORTERD_SEED` repeats the choices of a run; otherwise they are made by chance.
+/// `IMPORTERD_SEED` repeats the choices of a run; otherwise they are made by chance, once a process.
 pub fn seed() -> u64 {
-    std::env::var("IMPORTERD_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a number"))
+    static SEED: OnceLock<u64> = OnceLock::new();
+    let chosen = || std::env::var("IMPORTERD_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    *SEED.get_or_init(|| chosen().unwrap_or_else(|| fastrand::u64(..)))
 }

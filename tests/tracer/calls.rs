@@ -1,6 +1,6 @@
 //! The system calls that can be made to count, and which of them change what others see.
 
-use nix::libc;
+use nix::libc::{self, user_regs_struct};
 
 /// A system call that the tracer stops at.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,29 @@ pub enum About {
     Path,
     /// Its first arguments are a directory's descriptor and a path.
     PathAt,
+    /// Its first argument is a descriptor, its third says what is locked and how.
+    Lock,
+}
+
+impl Call {
+    /// Whether this is the call that a task is at.
+    pub fn is(&self, registers: &user_regs_struct) -> bool {
+        let argument = |number: u32| {
+            let value = [registers.rdi, registers.rsi, registers.rdx][number as usize];
+            u32::try_from(value & u64::from(u32::MAX)).unwrap_or_default()
+        };
+        registers.orig_rax == self.number.cast_unsigned()
+            && match self.only {
+                Only::All => true,
+                Only::AnyOf { argument: number, bits } => argument(number) & bits != 0,
+                Only::Equal { argument: number, value } => argument(number) == value,
+            }
+    }
+
+    /// What it returns when all is well and nothing needs to be made up: a write has written everything.
+    pub fn result_of_success(&self, registers: &user_regs_struct) -> i64 {
+        if [libc::SYS_write, libc::SYS_pwrite64].contains(&self.number) { registers.rdx.cast_signed() } else { 0 }
+    }
 }
 
 const fn call(name: &'static str, number: i64, about: About) -> Call {
@@ -73,14 +96,22 @@ calls! {
         FCHMODAT = SYS_fchmodat, UTIMENSAT = SYS_utimensat, STATX = SYS_statx, NEWFSTATAT = SYS_newfstatat,
         READLINKAT = SYS_readlinkat;
     Nothing: CLONE = SYS_clone, CLONE3 = SYS_clone3, FORK = SYS_fork, VFORK = SYS_vfork, KILL = SYS_kill,
-        WAIT4 = SYS_wait4, WAITID = SYS_waitid, EXIT_GROUP = SYS_exit_group, MMAP = SYS_mmap, PIPE2 = SYS_pipe2,
+        WAIT4 = SYS_wait4, WAITID = SYS_waitid, EXIT_GROUP = SYS_exit_group, PIPE2 = SYS_pipe2,
         EVENTFD2 = SYS_eventfd2, INOTIFY_INIT1 = SYS_inotify_init1, EPOLL_CREATE1 = SYS_epoll_create1,
         POLL = SYS_poll, PPOLL = SYS_ppoll, SOCKETPAIR = SYS_socketpair, PIDFD_OPEN = SYS_pidfd_open,
         GETRANDOM = SYS_getrandom, DUP = SYS_dup, DUP3 = SYS_dup3;
 }
 
+const fn control(name: &'static str, command: i32) -> Call {
+    Call { name, only: Only::Equal { argument: 1, value: command.cast_unsigned() }, ..FCNTL }
+}
+
 /// Taking or giving up a lease: what an uploader meets.
-const LEASE: Call = Call { only: Only::Equal { argument: 1, value: libc::F_SETLEASE.cast_unsigned() }, ..FCNTL };
+const LEASE: Call = control("fcntl F_SETLEASE", libc::F_SETLEASE);
+const LOCK: Call = Call { about: About::Lock, ..control("fcntl F_SETLK", libc::F_SETLK) };
+const DUPLICATE: Call = control("fcntl F_DUPFD_CLOEXEC", libc::F_DUPFD_CLOEXEC);
+/// An open that makes its file, where it is not there.
+const MAKING: Call = Call { name: "openat O_CREAT", ..making(OPENAT, 2) };
 
 /// What changes something on disk, or what other processes see: between two of these nothing happens that a
 /// death could leave half done.
@@ -147,6 +178,7 @@ pub const FALLIBLE: &[Call] = &[
     FTRUNCATE,
     FALLOCATE,
     OPEN,
+    MAKING,
     OPENAT,
     OPENAT2,
     RENAME,
@@ -169,7 +201,9 @@ pub const FALLIBLE: &[Call] = &[
     COPY_FILE_RANGE,
     SENDFILE,
     FLOCK,
-    FCNTL,
+    LEASE,
+    LOCK,
+    DUPLICATE,
     CLONE,
     CLONE3,
     FORK,
@@ -200,7 +234,6 @@ pub const FALLIBLE: &[Call] = &[
     SENDTO,
     SENDMSG,
     PIDFD_OPEN,
-    MMAP,
     DUP,
     DUP3,
 ];
@@ -211,5 +244,8 @@ pub const FLUSHES: &[Call] = &[FSYNC, FDATASYNC, SYNCFS, SYNC_FILE_RANGE];
 /// Every rename.
 pub const RENAMES: &[Call] = &[RENAME, RENAMEAT, RENAMEAT2];
 
-/// Writes at a place: those of databases.
-pub const WRITES_AT: &[Call] = &[PWRITE, PWRITEV];
+/// Every write but those of databases.
+pub const WRITES: &[Call] = &[WRITE, WRITEV];
+
+/// Every read.
+pub const READS: &[Call] = &[READ, PREAD];

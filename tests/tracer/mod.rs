@@ -8,26 +8,27 @@
 pub mod calls;
 mod child;
 mod filter;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use nix::errno::Errno;
-use nix::libc::{self, user_regs_struct};
+use nix::libc::user_regs_struct;
 use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use calls::{About, Call};
+use calls::Call;
 
 /// What happens at which of the calls that count; they are numbered from 1, over all threads and children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Plan {
     /// Nothing.
     Count,
@@ -35,6 +36,8 @@ pub enum Plan {
     KillAt(u64),
     /// This call comes to another end.
     ChangeAt(u64, Change),
+    /// This call comes to one of the ends that it may come to; which, is told by a number.
+    ChooseAt(u64, fn(&Hit, u64) -> Option<Change>, u64),
     /// All of them come to another end.
     ChangeAll(Change),
 }
@@ -86,6 +89,10 @@ pub struct Report {
     pub hit: Option<Hit>,
     /// How many calls came to another end.
     pub changed: u64,
+    /// The other end that the first of them came to.
+    pub change: Option<Change>,
+    /// All calls that counted, where the tracer was told to tell them.
+    pub story: Vec<Hit>,
     /// Of the program itself. `None`: a signal killed it.
     pub code: Option<i32>,
 }
@@ -93,9 +100,13 @@ pub struct Report {
 /// A program that was started and waits to be traced.
 pub struct Tracer {
     child: Child,
+    program: PathBuf,
     calls: &'static [Call],
     plan: Plan,
     only: Option<fn(&Hit) -> bool>,
+    tells: bool,
+    /// Whether a task is the program itself, where only its own calls count.
+    own: Option<BTreeMap<Pid, bool>>,
     tasks: BTreeSet<Pid>,
     /// What the third argument was before it was halved.
     halved: BTreeMap<Pid, u64>,
@@ -109,13 +120,17 @@ impl Tracer {
     /// # Errors
     /// It can't be started.
     pub fn start(command: Command, calls: &'static [Call], plan: Plan) -> io::Result<Self> {
+        let program = fs::canonicalize(command.get_program())?;
         let child = child::spawn(command, calls)?;
         Ok(Self {
             tasks: BTreeSet::from([pid_of(&child)]),
             child,
+            program,
             calls,
             plan,
             only: None,
+            tells: false,
+            own: None,
             halved: BTreeMap::new(),
             report: Report::default(),
             _of_this_thread: PhantomData,
@@ -126,6 +141,20 @@ impl Tracer {
     #[must_use]
     pub fn only(mut self, is_it: fn(&Hit) -> bool) -> Self {
         self.only = Some(is_it);
+        self
+    }
+
+    /// Of the calls only the program's own count, not those of other programs that it starts.
+    #[must_use]
+    pub fn own(mut self) -> Self {
+        self.own = Some(BTreeMap::new());
+        self
+    }
+
+    /// All calls that count are told in the report.
+    #[must_use]
+    pub fn telling(mut self) -> Self {
+        self.tells = true;
         self
     }
 
@@ -170,6 +199,11 @@ impl Tracer {
             }
             WaitStatus::PtraceEvent(pid, _, event) => {
                 self.tasks.insert(pid);
+                if event == Event::PTRACE_EVENT_EXEC as i32
+                    && let Some(own) = &mut self.own
+                {
+                    own.remove(&pid);
+                }
                 let at_call = event == Event::PTRACE_EVENT_SECCOMP as i32;
                 if at_call { self.at_call(pid) } else { self.go_on(pid, None) }
             }
@@ -200,27 +234,63 @@ impl Tracer {
         if self.is_killed() {
             return kill(pid, Signal::SIGKILL);
         }
-        let registers = ptrace::getregs(pid)?;
-        if let Some(only) = self.only
-            && !only(&self.hit(pid, &registers))
-        {
+        if !self.counts(pid)? {
             return ptrace::cont(pid, None);
         }
         self.report.calls += 1;
-        let change = match self.plan {
-            Plan::KillAt(at) if at == self.report.calls => {
-                self.report.hit = Some(self.hit(pid, &registers));
-                return self.kill_all();
-            }
-            Plan::ChangeAt(at, change) if at == self.report.calls => change,
-            Plan::ChangeAll(change) => change,
-            _ => return ptrace::cont(pid, None),
-        };
-        if self.report.hit.is_none() {
-            self.report.hit = Some(self.hit(pid, &registers));
+        if self.tells {
+            let hit = self.hit(pid, &ptrace::getregs(pid)?);
+            self.report.story.push(hit);
         }
-        self.report.changed += 1;
-        self.change(pid, registers, change)
+        let is_meant = match self.plan {
+            Plan::Count => false,
+            Plan::KillAt(at) | Plan::ChangeAt(at, _) | Plan::ChooseAt(at, ..) => at == self.report.calls,
+            Plan::ChangeAll(_) => true,
+        };
+        if is_meant { self.strike(pid) } else { ptrace::cont(pid, None) }
+    }
+
+    /// Whether the plan counts this call.
+    fn counts(&mut self, pid: Pid) -> nix::Result<bool> {
+        if let Some(own) = &mut self.own {
+            let program = &self.program;
+            let is_it = || fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executable| executable == *program);
+            if !*own.entry(pid).or_insert_with(is_it) {
+                return Ok(false);
+            }
+        }
+        match self.only {
+            Some(only) => Ok(only(&self.hit(pid, &ptrace::getregs(pid)?))),
+            None => Ok(true),
+        }
+    }
+
+    /// What the plan has for this call.
+    fn strike(&mut self, pid: Pid) -> nix::Result<()> {
+        let registers = ptrace::getregs(pid)?;
+        let hit = self.hit(pid, &registers);
+        let change = match self.plan {
+            Plan::ChangeAt(_, change) | Plan::ChangeAll(change) => Some(change),
+            Plan::ChooseAt(_, choose, which) => choose(&hit, which),
+            Plan::Count | Plan::KillAt(_) => None,
+        };
+        let is_death = matches!(self.plan, Plan::KillAt(_));
+        if (is_death || change.is_some()) && self.report.hit.is_none() {
+            self.report.hit = Some(hit);
+            self.report.change = change;
+        }
+        match change {
+            Some(change) => {
+                self.report.changed += 1;
+                self.change(pid, registers, change)
+            }
+            None if is_death => self.kill_all(),
+            None => ptrace::cont(pid, None),
+        }
+    }
+
+    fn call(&self, registers: &user_regs_struct) -> Option<&'static Call> {
+        self.calls.iter().find(|call| call.is(registers))
     }
 
     fn kill_all(&self) -> nix::Result<()> {
@@ -233,7 +303,7 @@ impl Tracer {
     fn change(&mut self, pid: Pid, mut registers: user_regs_struct, change: Change) -> nix::Result<()> {
         let result = match change {
             Change::Fail(error) => -(error as i64),
-            Change::Skip => 0,
+            Change::Skip => self.call(&registers).map_or(0, |call| call.result_of_success(&registers)),
             Change::Halve => return self.halve(pid, registers),
         };
         registers.orig_rax = u64::MAX;
@@ -258,14 +328,8 @@ impl Tracer {
     }
 
     fn hit(&self, pid: Pid, registers: &user_regs_struct) -> Hit {
-        let call = self.calls.iter().find(|call| call.number.cast_unsigned() == registers.orig_rax);
-        let target = match call.map_or(About::Nothing, |call| call.about) {
-            About::Nothing => String::new(),
-            About::Descriptor => descriptor(pid, registers.rdi),
-            About::Path => text(pid, registers.rdi),
-            About::PathAt => format!("{}/{}", descriptor(pid, registers.rdi), text(pid, registers.rsi)),
-        };
-        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+        let call = self.call(registers);
+        let (target, program) = (seen::target(pid, call, registers), seen::name(pid));
         Hit { call: call.map_or("unknown", |call| call.name), target, program }
     }
 }
@@ -296,22 +360,4 @@ fn pid_of(child: &Child) -> Pid {
 /// A task may be killed between any two looks at it.
 fn unless_gone(error: Errno) -> nix::Result<()> {
     if error == Errno::ESRCH { Ok(()) } else { Err(error) }
-}
-
-fn descriptor(pid: Pid, number: u64) -> String {
-    // Its low half: so the kernel takes it.
-    let number = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default().cast_signed();
-    if number == libc::AT_FDCWD {
-        return ".".to_owned();
-    }
-    let link = fs::read_link(format!("/proc/{pid}/fd/{number}"));
-    link.map_or_else(|_| format!("descriptor {number}"), |path| path.display().to_string())
-}
-
-fn text(pid: Pid, address: u64) -> String {
-    let mut bytes = [0; 256];
-    let read = File::open(format!("/proc/{pid}/mem")).and_then(|memory| memory.read_at(&mut bytes, address));
-    let bytes = &bytes[..read.unwrap_or(0)];
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
