@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use importerd_actors::Nudge;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::places::{Place, place};
 
@@ -85,6 +85,12 @@ impl Watch {
         let (path, home) = (self.path.clone(), self.home.clone());
         let mut watcher =
             notify::recommended_watcher(move |event| hear(event, &path, home.as_deref(), &hints, &nudge))?;
+        // Where it can't have a thread, notify says nothing, panics at the next call, and once more when it is dropped.
+        // This call only returns an error then. fault 84
+        if watcher.configure(Config::default()).is_err() {
+            std::mem::forget(watcher);
+            return Err(notify::Error::generic("no thread can be started for its events"));
+        }
         watcher.watch(&self.path, RecursiveMode::NonRecursive)?;
         if let Some(home) = &self.home {
             // Without it the rescan finds out, later.

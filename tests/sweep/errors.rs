@@ -134,7 +134,7 @@ fn an_error_at_any_call_brings_nothing_wrong_and_is_told() {
     let at = |nth: u64| calls[usize::try_from(nth - 1).expect("a small number")].0;
     let ats: Vec<_> = match points::one_point() {
         Some(at) => vec![at],
-        None => spread(calls.len() as u64, 450, seed).into_iter().map(at).collect(),
+        None => spread(calls.len() as u64, 400, seed).into_iter().map(at).collect(),
     };
     let trial = |at: u64| Trial { death: None, at, end: points::one_end(at.wrapping_add(seed)) };
     points::sweep("error at a call", ats.into_iter().map(trial).collect(), Trial::outcome);
@@ -162,6 +162,19 @@ fn an_error_inside_the_recovery_from_a_kill_brings_nothing_wrong_and_is_told() {
         Trial { death, at, end: random.u64(..) }
     };
     points::sweep("error inside recovery", (0..lives).map(trial).collect(), Trial::outcome);
+}
+
+/// fault 84: an inbox without a watch is read every two seconds instead.
+#[test]
+fn a_watch_that_can_have_no_thread_keeps_nobody_from_going_on() {
+    let scene = Scene::set(WORKLOAD, &in_memory(), None);
+    // The first that an actor starts: those before are the main thread's.
+    let is_it = |hit: &Hit| hit.call == "clone3" && hit.program.starts_with("actix-rt");
+    let plan = Plan::ChangeAt(1, Change::Fail(Errno::EAGAIN));
+    let life = scene.live_traced(WORKLOAD.verb, FALLIBLE, plan, |tracer| tracer.own().only(is_it));
+    assert!(life.log.contains("can't be watched (no thread"), "{}", life.log);
+    assert_eq!((life.code, scene.problems()), (Some(0), vec![]), "{}", life.log);
+    assert!(!life.log.contains("panic"), "{}", life.log);
 }
 
 /// fault 84: SQLite opens for reading what it can't open for writing at that moment.
