@@ -65,20 +65,20 @@ const fn daemon(processors: usize) -> Workload {
 /// fault 80
 #[test]
 fn a_kill_at_any_call_of_an_import_loses_nothing_and_doubles_nothing() {
-    kills("kill at a call: import", 350, IMPORT, None);
+    kills("kill at a call: import", 300, IMPORT, None);
 }
 
 /// fault 80
 #[test]
 fn a_kill_at_any_call_of_a_command_loses_nothing_and_doubles_nothing() {
-    kills("kill at a call: command", 350, COMMAND, None);
+    kills("kill at a call: command", 300, COMMAND, None);
 }
 
 /// fault 80
 #[test]
 fn a_kill_at_any_call_of_a_life_with_a_drain_loses_nothing_and_doubles_nothing() {
     for processors in 1..=3 {
-        kills(&format!("kill at a call: run and drain, processors {processors}"), 220, daemon(processors), None);
+        kills(&format!("kill at a call: run and drain, processors {processors}"), 200, daemon(processors), None);
     }
 }
 
@@ -97,7 +97,7 @@ fn a_kill_with_the_ledger_on_another_filesystem_loses_nothing_and_doubles_nothin
 fn a_kill_inside_the_recovery_from_a_kill_loses_nothing_and_doubles_nothing() {
     let (workload, mut random) = (daemon(2), fastrand::Rng::with_seed(proof::seed()));
     let whole = calls(workload, None);
-    let lives = if proof::is_full() { 2_000 } else { 280 };
+    let lives = if proof::is_full() { 2_000 } else { 260 };
     let deaths = |_| {
         // A recovery begins when all is opened, and is shorter than a whole life.
         let first = random.u64(whole / 4..=whole);
