@@ -111,7 +111,8 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
     let by = By { uid: rustix::process::geteuid().as_raw() };
     let (ledger, folders, journal) = (&*opened.ledger, &*opened.folders, &Journal::unheard());
     Operator { ledger, folders, journal, by }.obey(request, &mut |line| paper.take(line));
-    if is_of_files && paper.did && !global.json {
+    let is_done = is_of_files && paper.did && !matches!(request, Request::Retry { dry_run: true, .. });
+    if is_done && !global.json {
         print("no daemon runs: they are worked on when one does\n")?;
     }
     Ok(())
