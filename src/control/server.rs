@@ -125,14 +125,14 @@ impl Drop for Seat {
 fn hear(mut client: UnixStream, hands: &Hands) {
     let order = read(&mut client).and_then(|line| Ok((By { uid: socket_peercred(&client)?.uid.as_raw() }, line)));
     let Ok((by, line)) = order else { return };
-    // An order that has been heard is carried out, whoever listens.
-    let mut listens = true;
+    // Who has given up before that believes that nothing was done; from here on it is, whoever listens.
+    let mut listens = say(&mut client, &Line::Heard).is_ok();
+    if !listens {
+        return;
+    }
     let mut tell = |line: Line| listens = listens && say(&mut client, &line).is_ok();
     match serde_json::from_slice(&line) {
-        Ok(request) => {
-            tell(Line::Heard);
-            hands(by, &request, &mut tell);
-        }
+        Ok(request) => hands(by, &request, &mut tell),
         Err(_) => tell(Line::Refused(Refusal::new(
             exit::USAGE,
             format!("the daemon is importerd {}, and doesn't know this order", env!("CARGO_PKG_VERSION")),

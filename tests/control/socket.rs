@@ -10,7 +10,7 @@ use std::process::Command;
 
 use importerd::folder::lock::{self, STATE_LOCK};
 use importerd::folder::places;
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid};
 
 use crate::harness::{Daemon, Drop, eventually};
 use crate::{Said, done, order};
@@ -140,6 +140,23 @@ fn a_daemon_that_holds_the_state_and_does_not_listen_is_told_of_with_its_pid() {
     assert!(said.err.contains(&format!("(pid {pid}) doesn't answer")), "{said:?}");
 }
 
+/// fault 87
+#[test]
+fn a_daemon_that_hangs_is_told_of_and_does_not_carry_out_later_what_was_given_up() {
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    daemon.signal(Signal::STOP);
+    let said = order(&drop, &["pause", "drop"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(69), ""));
+    assert!(said.err.contains("doesn't answer: it hangs, or its disk does\n"), "{said:?}");
+    daemon.signal(Signal::CONT);
+    drop.put("a.csv", "id\n1\n");
+    daemon.wait_for_file("file.archived", "a.csv");
+    // Clients are heard in turn: this one came later.
+    assert_eq!(done(&drop, &["resume", "drop"]), "drop: was not paused by an operator\n");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 #[test]
 fn who_hangs_floods_or_talks_nonsense_disturbs_neither_files_nor_orders() {
     let drop = Drop::new();
@@ -165,8 +182,11 @@ fn who_hangs_floods_or_talks_nonsense_disturbs_neither_files_nor_orders() {
         client.read_to_string(&mut answer).unwrap();
         assert!(answer.contains("doesn't know this order"), "{nonsense:?}: {answer}");
     }
-    // Gone before the answer: what was ordered is done all the same.
-    connect().write_all(b"{\"resume\":\"all\"}\n").unwrap();
+    // Gone before the answer: what was heard is done all the same.
+    let mut impatient = connect();
+    impatient.write_all(b"{\"resume\":\"all\"}\n").unwrap();
+    impatient.read_exact(&mut [0]).unwrap();
+    std::mem::drop(impatient);
     daemon.wait_for("folder.resumed");
     assert_eq!(daemon.stop().code(), Some(0));
 }
