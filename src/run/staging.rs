@@ -1,8 +1,8 @@
 //! The private directory in which a command works, and what is found there when it has ended.
 //!
 //! Below STAGING, `work` is its working directory, `stdout` what it printed, `input` a symbolic
-//! link that says which file it works on: enough to undo an attempt that nobody saw the end of. Where STAGING ends
-//! with `-` and the inode of that file, a power cut may take `input` away: a directory is there for as long as
+//! link that says which file it works on: enough to undo an attempt that nobody saw the end of. Where STAGING is
+//! called `…-INODE-…` after that file, a power cut may take `input` away: a directory is there for as long as
 //! anything is that was moved into it.
 
 use std::ffi::OsStr;
@@ -152,7 +152,7 @@ pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
 
 /// That of the claimed file, by the name of its staging directory.
 fn inode_of(root: &Path) -> Option<u64> {
-    root.file_name()?.to_str()?.split_once('-')?.1.parse().ok()
+    root.file_name()?.to_str()?.split('-').nth(1)?.parse().ok()
 }
 
 /// Moves the claimed file back, when it is there, under the name that the command gave it: it is the same most of the

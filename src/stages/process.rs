@@ -52,7 +52,7 @@ impl Carrier {
         if let Some(row) = folder.done_before(&self.ledger, file, digest)? {
             return Ok(Outcome::Duplicate { of: row.id, name: row.name, digest });
         }
-        let staging = file.slot.staging(file.id, &file.identity)?;
+        let staging = file.slot.staging(file)?;
         let path = file.path();
         let job = Job {
             id: file.id,

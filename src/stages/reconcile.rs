@@ -200,7 +200,7 @@ impl Carrier {
     /// Publishes the results of a committed file, as far as that is not done.
     pub(super) fn publish_again(&mut self, folder: usize, row: &Row) -> Result<(), Halt> {
         let Some(results) = &row.results else { return Ok(()) };
-        let Some(staging) = self.find_staging(folder, row.id)? else { return Ok(()) };
+        let Some(staging) = self.find_staging(folder, row)? else { return Ok(()) };
         let plan: Vec<Planned> = serde_json::from_str(results)
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
         self.publish(folder, vec![(row.id, Publication { staging, plan })])

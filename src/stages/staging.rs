@@ -1,5 +1,6 @@
-//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE/`, and what earlier ones left there.
-//! The inode is that of the claimed file: see [`run::undo`].
+//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE-DEFERRALS/`, and what earlier ones left
+//! there. The inode is that of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
+//! attempt from one in another slot, which a power cut may bring back (btrfs).
 
 use std::path::PathBuf;
 
@@ -7,23 +8,38 @@ use importerd_actors::Halt;
 use rustix::fs::{AtFlags, statat};
 
 use super::carrier::{Carrier, halt};
-use super::file::SlotDirectory;
+use super::file::{Claimed, SlotDirectory};
 use crate::fault::Fault;
-use crate::file::{FileId, Identity};
+use crate::file::FileId;
 use crate::folder::places::{self, STAGING, subdirectory};
-use crate::ledger::State;
+use crate::ledger::{Row, State};
 use crate::run;
+
+/// A staging directory.
+struct Staged {
+    id: FileId,
+    deferrals: u32,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Whether the results of this committed file are in it.
+    fn is_of(&self, row: &Row) -> bool {
+        (self.id, self.deferrals) == (row.id, row.deferrals)
+    }
+}
 
 impl SlotDirectory {
     /// Where the command of a file of this slot works; its parent is made when missing.
-    pub(super) fn staging(&self, id: FileId, file: &Identity) -> Result<PathBuf, Fault> {
+    pub(super) fn staging(&self, file: &Claimed) -> Result<PathBuf, Fault> {
         subdirectory(&self.descriptor, STAGING.as_ref())
             .map_err(|error| Fault::io(format_args!("make {}", self.path.join(STAGING).display()), &error))?;
-        Ok(self.path.join(STAGING).join(format!("{}-{}", id.0, file.inode)))
+        let name = format!("{}-{}-{}", file.id.0, file.identity.inode, file.deferrals);
+        Ok(self.path.join(STAGING).join(name))
     }
 
     /// What is in staging, whoever made it.
-    fn staged(&self) -> Result<Vec<(FileId, PathBuf)>, Fault> {
+    fn staged(&self) -> Result<Vec<Staged>, Fault> {
         let of_staging = |error| Fault::io(self.path.join(STAGING).display(), &error);
         if statat(&self.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW).is_err() {
             return Ok(Vec::new());
@@ -31,8 +47,10 @@ impl SlotDirectory {
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;
         let names = places::names(directory).map_err(of_staging)?;
         let staged = names.iter().filter_map(|name| {
-            let id = name.to_str()?.split('-').next()?.parse().ok()?;
-            Some((FileId(id), self.path.join(STAGING).join(name)))
+            let mut numbers = name.to_str()?.split('-');
+            let id = FileId(numbers.next()?.parse().ok()?);
+            let deferrals = numbers.nth(1)?.parse().ok()?;
+            Some(Staged { id, deferrals, path: self.path.join(STAGING).join(name) })
         });
         Ok(staged.collect())
     }
@@ -42,21 +60,21 @@ impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
     /// where it was claimed again. Results that are committed stay to be published.
     pub(super) fn undo_attempts(&self, slot: &SlotDirectory) -> Result<(), Halt> {
-        for (id, staging) in slot.staged().map_err(|fault| halt(&fault))? {
-            let row = self.ledger.by_id(id).map_err(|fault| halt(&fault))?;
-            if row.is_none_or(|row| row.state != State::Committed) {
-                run::undo(&staging, &slot.path).map_err(|fault| halt(&fault))?;
+        for staged in slot.staged().map_err(|fault| halt(&fault))? {
+            let row = self.ledger.by_id(staged.id).map_err(|fault| halt(&fault))?;
+            if row.is_none_or(|row| row.state != State::Committed || !staged.is_of(&row)) {
+                run::undo(&staged.path, &slot.path).map_err(|fault| halt(&fault))?;
             }
         }
         Ok(())
     }
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.
-    pub(super) fn find_staging(&mut self, folder: usize, id: FileId) -> Result<Option<PathBuf>, Halt> {
+    pub(super) fn find_staging(&mut self, folder: usize, row: &Row) -> Result<Option<PathBuf>, Halt> {
         for slot in self.slots(folder)? {
             let staged = self.slot_directory(folder, slot)?.staged().map_err(|fault| halt(&fault))?;
-            if let Some((_, staging)) = staged.into_iter().find(|(staged, _)| *staged == id) {
-                return Ok(Some(staging));
+            if let Some(staged) = staged.into_iter().find(|staged| staged.is_of(row)) {
+                return Ok(Some(staged.path));
             }
         }
         self.folders[folder].places.check().map_err(|fault| halt(&fault))?;
