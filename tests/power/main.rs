@@ -1,9 +1,10 @@
-//! Power cuts: the real daemon on filesystems whose disks are in memory and write down, in order, all that is written and
-//! flushed. From that log come the states in which a power cut could leave the disks: what was flushed, and of
+//! Power cuts: the real daemon on filesystems whose disks are in memory and write down, in order, all that is written
+//! and flushed. From that log come the states in which a power cut could leave the disks: what was flushed, and of
 //! the rest all, some, or sectors. In each the filesystem mends itself, the daemon is started, and the books must be
 //! in order; and what the daemon had said before the cut must be so even before it is started.
 //!
-//! `IMPORTERD_PROOF=full` tries many more states, and more filesystems. `IMPORTERD_SEED` repeats a run's choices.
+//! `IMPORTERD_PROOF=full` tries many more states. `IMPORTERD_SEED` repeats a run's choices; how the uploads and the
+//! daemon's threads meet, it can't repeat.
 
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::print_stderr, reason = "a proof says what it has shown, and a skipped one why")]
@@ -84,6 +85,7 @@ fn can_be_done(filesystem: Filesystem) -> bool {
     let why = match missing {
         _ if !rustix::process::geteuid().is_root() => "only root may mount".to_owned(),
         Some(missing) => format!("there is no {missing}"),
+        None if !filesystem.is_in_kernel() => format!("the kernel has no {}", filesystem.name()),
         None => return harness::has(filesystem.mkfs()),
     };
     eprintln!("SKIPPED: no power is cut: {why}");

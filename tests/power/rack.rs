@@ -1,6 +1,7 @@
 //! The rack: disks, and the filesystems on them, mounted where only this thread and its children see them. So
 //! nothing stays mounted when the test ends, however it ends.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,12 +24,19 @@ pub enum Filesystem {
 }
 
 impl Filesystem {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ext4 => "ext4",
             Self::Btrfs => "btrfs",
             Self::Xfs => "xfs",
         }
+    }
+
+    /// Built in, or as a module.
+    pub fn is_in_kernel(self) -> bool {
+        let _ = Command::new("modprobe").arg(self.name()).output();
+        fs::read_to_string("/proc/filesystems")
+            .is_ok_and(|known| known.split_whitespace().any(|name| name == self.name()))
     }
 
     /// As small as it can be.

@@ -39,7 +39,7 @@ impl Told {
 
     /// Before anybody mends anything: what was said to be committed, archived, quarantined or deferred is so.
     pub fn problems_before_recovery(&self, site: &Site) -> Vec<Problem> {
-        let copies = tempfile::tempdir_in("/dev/shm").expect("a temporary directory");
+        let copies = tempfile::tempdir().expect("a temporary directory");
         let ledger = copy(site, "ledger.db", copies.path());
         let target = copy(site, "rows.db", copies.path());
         let mut problems = Vec::new();
