@@ -15,6 +15,7 @@ use super::database::{Seen, lock};
 use super::insert::Insert;
 use super::marker::{self, Marker};
 use super::reader::Reader;
+use super::replace::Gone;
 use super::{Import, Load, Outcome};
 use crate::fault::{Fault, Reason};
 use crate::settings::Duplicates;
@@ -36,7 +37,7 @@ impl Import {
             result => result,
         })?;
         for (load, outcome) in loads.iter().zip(&outcomes) {
-            if matches!(outcome, Outcome::Loaded { .. }) {
+            if matches!(outcome, Outcome::Loaded { .. } | Outcome::Replaced { .. }) {
                 self.remember(&load.checked);
             }
         }
@@ -61,6 +62,10 @@ impl Import {
     fn commit_together(&self, connection: &mut Connection, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
         let fault = |error: rusqlite::Error| self.database.fault(&error);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        if loads.iter().any(|load| load.replaces.is_some()) {
+            // What refers to rows that go may refer to those that come.
+            transaction.pragma_update(None, "defer_foreign_keys", true).map_err(fault)?;
+        }
         let committed_at = now();
         let mut seen = None;
         let mut outcomes = Vec::with_capacity(loads.len());
@@ -85,7 +90,7 @@ impl Import {
         };
         execute("SAVEPOINT load")?;
         let outcome = match self.insert(transaction, load, committed_at, seen) {
-            Ok(outcome @ Outcome::Loaded { .. }) => outcome,
+            Ok(outcome @ (Outcome::Loaded { .. } | Outcome::Replaced { .. })) => outcome,
             // Set aside, unless the whole transaction is gone.
             Ok(outcome) => {
                 execute("ROLLBACK TO load")?;
@@ -117,10 +122,14 @@ impl Import {
             blake3: load.checked.digest,
             committed_at: committed_at.to_owned(),
             identity: load.identity,
+            table: self.table.clone(),
+            replaces: load.replaces,
+            forgotten_at: None,
         };
-        if !marker::insert(transaction, &self.folder, &self.table, &marker).map_err(fault)? {
+        if !marker::insert(transaction, &self.folder, &marker).map_err(fault)? {
             return self.repeated(transaction, load);
         }
+        let gone = load.replaces.map(|earlier| self.make_way(transaction, earlier, seen)).transpose()?;
         let first = match load.duplicates {
             Duplicates::ByContent => marker::by_content(transaction, &self.folder, marker.blake3, load.id),
             Duplicates::ByName => marker::by_name(transaction, &self.folder, &load.name, load.id),
@@ -132,7 +141,12 @@ impl Import {
         if let Content::Rows { .. } = load.checked.content {
             self.insert_rows(transaction, load, seen)?;
         }
-        Ok(Outcome::Loaded { rows: marker.rows })
+        Ok(match gone {
+            Some(Gone { rows, blake3 }) => {
+                Outcome::Replaced { rows: marker.rows, rows_before: rows, changed: blake3 != marker.blake3 }
+            }
+            None => Outcome::Loaded { rows: marker.rows },
+        })
     }
 
     /// A marker with this number is there: this very load's, or the target and the ledger don't belong together.
@@ -197,6 +211,6 @@ fn changed() -> Fault {
 }
 
 /// To the millisecond, always with three digits, in UTC.
-fn now() -> String {
+pub(super) fn now() -> String {
     format!("{:.3}", Timestamp::now())
 }

@@ -7,6 +7,9 @@
 //!        └───────────── process: in memory ──────────────────┘└─ commit: one transaction ─┘
 //! ```
 //!
+//! **Replayed, a file replaces itself**: the rows and the marker of its earlier number go in the transaction in which
+//! the new ones come (`replace`).
+//!
 //! **The table is the contract.** A file is matched with its columns by name and checked against their types
 //! before SQLite sees a value; where the table isn't there, the first file that has rows makes it. A
 //! file of zero bytes, or with no row below its header, is a success with 0 rows that touches no table.
@@ -41,6 +44,7 @@ mod commit;
 mod database;
 mod insert;
 mod marker;
+mod replace;
 
 #[cfg(test)]
 mod tests;
@@ -93,6 +97,8 @@ pub struct Load {
     pub checked: Checked,
     /// Which files count as already imported.
     pub duplicates: settings::Duplicates,
+    /// The file whose rows are to give way to these, in the same transaction.
+    pub replaces: Option<FileId>,
 }
 
 /// What became of a load.
@@ -102,6 +108,15 @@ pub enum Outcome {
     Loaded {
         /// How many rows.
         rows: u64,
+    },
+    /// The same, and those of an earlier number are gone with its marker.
+    Replaced {
+        /// How many rows.
+        rows: u64,
+        /// How many there were before.
+        rows_before: u64,
+        /// Whether the file's bytes are others than then.
+        changed: bool,
     },
     /// Nothing was done: by the folder's policy it is in already.
     Duplicate {
@@ -177,6 +192,15 @@ impl Import {
     /// The world is at fault.
     pub fn marker(&self, identity: &Identity) -> Result<Option<Marker>, Fault> {
         self.database.read(|connection| marker::by_identity(connection, &self.folder, identity))
+    }
+
+    /// The marker with this number, forgotten or not.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    pub fn marker_of(&self, id: FileId) -> Result<Option<Marker>, Fault> {
+        self.database.read(|connection| marker::by_id(connection, id))
     }
 
     /// The markers of this folder from a number on: what a ledger that lost its last entries has to learn.

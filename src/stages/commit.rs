@@ -79,6 +79,7 @@ impl Carrier {
                 file,
                 checked,
                 duplicates: self.folders[folder].duplicates,
+                replaces: None,
             });
             owners.push(claimed);
         }
@@ -86,7 +87,7 @@ impl Carrier {
         let mut done = Vec::with_capacity(owners.len());
         for ((claimed, load), outcome) in owners.into_iter().zip(&loads).zip(outcomes) {
             let account = match outcome {
-                import::Outcome::Loaded { rows } => Account::Rows(rows),
+                import::Outcome::Loaded { rows } | import::Outcome::Replaced { rows, .. } => Account::Rows(rows),
                 import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
                 import::Outcome::Refused(fault) => {
                     self.set_aside(folder, claimed, fault, b"")?;

@@ -74,6 +74,7 @@ fn an_imported_file_has_its_load_marker_and_a_lost_one_has_none() {
         file: File::open(&path).unwrap(),
         checked,
         duplicates: settings::Duplicates::Allow,
+        replaces: None,
     };
     import.commit(&[load]).unwrap();
     let other = desk.put("elsewhere");

@@ -3,6 +3,7 @@
 mod batches;
 mod contract;
 mod locks;
+mod replays;
 mod round_trip;
 
 use std::ffi::OsStr;
@@ -63,7 +64,8 @@ impl Orders {
         let file = fs::File::open(&path).unwrap();
         let checked = self.import.process(&file, name)?;
         let identity = identity(&file);
-        Ok(Load { id: FileId(self.files), name: name.to_owned(), identity, file, checked, duplicates })
+        let (id, name) = (FileId(self.files), name.to_owned());
+        Ok(Load { id, name, identity, file, checked, duplicates, replaces: None })
     }
 
     /// One file through both stages, alone.
