@@ -3,6 +3,7 @@
 mod harness;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +123,8 @@ fn committed_results_are_published_though_somebody_has_their_file_open() {
     let work = || run("echo made > report.txt");
     let mut site = Site::new(work());
     drop(site.commit("a.txt", "a").expect("commit"));
-    let staged = site.path("active/0/.staging/1/work");
+    let inode = fs::metadata(site.path("active/0/a.txt")).expect("the file").ino();
+    let staged = site.path(&format!("active/0/.staging/1-{inode}-0/work"));
     fs::create_dir_all(&staged).expect("staging as it was");
     fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
     let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.txt")).expect("open it again");
