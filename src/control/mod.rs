@@ -8,6 +8,8 @@
 //! |---|---|---|
 //! | pause, resume | `pause`: the ledger, then the [gate](crate::folder::gate) of the inbox | yes |
 //! | retry | `retry`: the ledger, then the move back into the inbox | yes |
+//! | replay | `ended`: the ledger; a Processor claims the file from the archive | yes |
+//! | forget | `ended`: the load markers, then the ledger | yes |
 //! | drain | the daemon, as at SIGTERM | no: it ends |
 
 mod line;
@@ -15,6 +17,7 @@ mod operator;
 mod request;
 mod selection;
 
+mod ended;
 mod pause;
 mod retry;
 
@@ -22,6 +25,7 @@ pub mod client;
 pub mod server;
 pub mod socket;
 
+pub use ended::Ended;
 pub use line::{Line, Outcome, Refusal};
 pub use operator::{By, Operator};
 pub use request::{Folders, Request};

@@ -55,6 +55,8 @@ impl<'a> Operator<'a> {
             Request::Pause(folders) => self.pause(folders, tell),
             Request::Resume(folders) => self.resume(folders, tell),
             Request::Retry { files, dry_run } => self.retry(files, *dry_run, tell),
+            Request::Replay(ended) => self.replay(ended, tell),
+            Request::Forget(ended) => self.forget(ended, tell),
             Request::Drain => Err(Refusal::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end")),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Selection;
+use super::{Ended, Selection};
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,10 @@ pub enum Request {
         /// Nothing is done, only told.
         dry_run: bool,
     },
+    /// Archived files are loaded again, each in place of its rows.
+    Replay(Ended),
+    /// The bytes and names of these files count as new from now on.
+    Forget(Ended),
     /// The daemon finishes what it has in hand, and ends.
     Drain,
 }

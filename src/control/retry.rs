@@ -75,6 +75,10 @@ impl Retrial<'_> {
         for row in rows {
             match (row.state, &row.place) {
                 (State::Deferred, None) => waiting.push(row),
+                (State::Deferred, Some(_)) if row.waits_in_archive() => {
+                    let text = "it is loaded again from there as soon as it is its turn";
+                    self.says(Outcome::of_file(&row, "due", true, and_then(folder, text)));
+                }
                 (State::Quarantined | State::Deferred, _) => refused.push(row),
                 _ => {
                     let text = format!("it is {}: there is nothing to try again", row.state.name());

@@ -90,6 +90,8 @@ kinds! {
     FileDeferred      "file.deferred"      Warning "tried in vain; back in the inbox until the stated time"
     FileQuarantined   "file.quarantined"   Error   "refused; it lies in quarantine/ with a reason file"
     FileDuplicate     "file.duplicate"     Info    "done before, as the named file; archived without being done again"
+    FileReplayed      "file.replayed"      Info    "asked for again: what lies in the archive is loaded in place of its rows"
+    FileForgotten     "file.forgotten"     Info    "the same bytes or name count as new from now on; all that is there stays"
     FileReturned      "file.returned"      Info    "put back untouched, no attempt charged"
     FileRetried       "file.retried"       Info    "an operator had it tried again, or now"
     ConfigReloaded    "config.reloaded"    Info    "new settings are in force"
@@ -106,6 +108,9 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("column", "the name of the column"),
     ("hint", "what to do about it"),
     ("rows", "how many rows went in"),
+    ("replaces", "the number of the same file whose rows give way to these"),
+    ("rows_before", "how many rows gave way"),
+    ("bytes_changed", "whether the file has other bytes than when it was imported before"),
     ("rejects", "how many rows did not fit"),
     ("results", "how many result files were published"),
     ("bytes", "the file's size"),

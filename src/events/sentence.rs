@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use jiff::{Timestamp, Zoned};
+use serde_json::Value;
 
 use super::{Event, Kind};
 use crate::log::{escape, visible};
@@ -76,10 +77,12 @@ impl Event {
                 self.count("rows", "row"),
                 self.count("rejects", "reject").filter(|_| self.number("rejects") > Some(0)),
                 self.count("results", "result"),
+                self.replaced(),
             ]),
             Kind::FileArchived => self.text("moved_to").or(reason.as_deref()).unwrap_or_default().to_owned(),
             Kind::FileDeferred => joined([reason, self.attempt(), self.next_try()]),
             Kind::FileDuplicate => self.original(),
+            Kind::FileReplayed => self.replaced().unwrap_or_default(),
             Kind::ProcessorCrashed => joined([reason, self.file_in_hand()]),
             Kind::ProcessorRestarted | Kind::ProcessorGaveUp => joined([reason, self.restarts()]),
             Kind::ConfigRefused => joined([reason, Some("the old ones stay in force".to_owned())]),
@@ -87,6 +90,7 @@ impl Event {
             | Kind::FolderResumed
             | Kind::FileClaimed
             | Kind::FileQuarantined
+            | Kind::FileForgotten
             | Kind::FileReturned
             | Kind::FileRetried
             | Kind::ConfigReloaded => reason.unwrap_or_default(),
@@ -115,6 +119,15 @@ impl Event {
             (Some(name), None) => format!("of {name}"),
             _ => String::new(),
         }
+    }
+
+    /// What gives way to it.
+    fn replaced(&self) -> Option<String> {
+        let earlier = self.number("replaces")?;
+        let rows = self.count("rows_before", "row").map_or("those".to_owned(), |rows| format!("the {rows}"));
+        let changed = self.value("bytes_changed").and_then(Value::as_bool) == Some(true);
+        let changed = if changed { "; its bytes have changed since" } else { "" };
+        Some(format!("in place of {rows} of #{earlier}{changed}"))
     }
 
     fn file_in_hand(&self) -> Option<String> {

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use jiff::Zoned;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, statx};
 use rustix::io::Errno;
 
-use super::moves::move_numbered;
+use super::claim::{Claim, Sealed, seal};
+use super::moves::{move_as, move_numbered};
 use super::name::numbered;
 use super::places::{Places, identity, identity_flags, subdirectory};
+use crate::fault::Reason;
 use crate::file::Identity;
 
 /// How the directory of a day is called.
@@ -65,6 +67,73 @@ impl Day {
 
 fn still_there(slot: impl AsFd, name: &OsStr) -> bool {
     statx(slot, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).is_ok()
+}
+
+/// What became of fetching a file.
+#[derive(Debug)]
+pub enum Fetch {
+    /// It is in the slot, and nobody else can change it.
+    Sealed(Sealed),
+    /// The slot has a file of that name; it lies where it lay.
+    Taken,
+    /// Somebody writes to it, or has just done so; it lies where it lay.
+    Busy,
+    /// Nothing lies there.
+    Gone,
+    /// It can't be worked on, and lies where it lay.
+    Unfit(Reason),
+}
+
+/// Moves this very file from its place in the archive into a slot, under its own name and never over another.
+///
+/// A crash leaves it in the archive or in the slot.
+///
+/// # Errors
+/// What the system says; the file is in the archive then.
+pub fn fetch(places: &Places, place: &OsStr, file: &Identity, slot: impl AsFd, name: &OsStr) -> io::Result<Fetch> {
+    let Some((day, archived)) = day_of(places, place)? else { return Ok(Fetch::Gone) };
+    let sealed = match seal(places, day.as_fd(), archived)? {
+        Claim::Sealed(sealed) if sealed.identity == *file => sealed,
+        Claim::Sealed(_) | Claim::GivenBack(_) => return Ok(Fetch::Busy),
+        Claim::Unfit { reason, .. } | Claim::NotMovable { reason, .. } => return Ok(Fetch::Unfit(reason)),
+        Claim::Unreadable { error, .. } => {
+            let text = format!("it can't be opened for reading: {error}");
+            return Ok(Fetch::Unfit(Reason::new("unreadable", text)));
+        }
+        Claim::NotTaken => return Ok(Fetch::Gone),
+    };
+    match move_as(day.as_fd(), archived, slot.as_fd(), name) {
+        Ok(()) => Ok(Fetch::Sealed(sealed)),
+        Err(Errno::EXIST) => Ok(Fetch::Taken),
+        Err(Errno::NOENT) => Ok(Fetch::Gone),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Which file lies at a place in the archive now.
+///
+/// # Errors
+/// What the system says.
+pub fn look(places: &Places, place: &OsStr) -> io::Result<Option<Identity>> {
+    let Some((day, archived)) = day_of(places, place)? else { return Ok(None) };
+    match statx(&day, archived, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+        Ok(stat) => Ok(Some(identity(&stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The directory of a place, and the name in it. `None`: it isn't there.
+fn day_of<'a>(places: &Places, place: &'a OsStr) -> io::Result<Option<(OwnedFd, &'a OsStr)>> {
+    let mut parts = Path::new(place).components();
+    let names = (parts.next(), parts.next(), parts.next(), parts.next());
+    let (Some(_), Some(Component::Normal(day)), Some(Component::Normal(name)), None) = names else { return Ok(None) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat(places.archive()?, day, flags, Mode::empty()) {
+        Ok(directory) => Ok(Some((directory, name))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Where a file lies that was moved into the directory of one of these days, relative to the folder.

@@ -1,10 +1,12 @@
-//! Files in the inbox that are known already: tried before, and to be tried again at a stated time.
+//! Files that are known already: tried before, and to be tried again at a stated time; or done before, and to be done
+//! again.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::replays::Replays;
 use crate::file::{FileId, Identity};
 
 /// What is remembered of a deferred file.
@@ -14,6 +16,8 @@ pub struct Deferral {
     pub id: FileId,
     /// Its name in the inbox.
     pub name: OsString,
+    /// The file whose rows are to give way to its own.
+    pub replaces: Option<FileId>,
     /// Attempts charged so far.
     pub attempts: u32,
     /// How often it was deferred, charged or not: the back-off grows with it.
@@ -26,14 +30,18 @@ pub struct Deferral {
 
 /// The deferred files of one folder, shared by its Scanner and all Processors.
 #[derive(Debug, Default)]
-pub struct Deferrals(Mutex<HashMap<Key, Deferral>>);
+pub struct Deferrals {
+    by_key: Mutex<HashMap<Key, Deferral>>,
+    /// Those that lie in the archive.
+    pub replays: Replays,
+}
 
 /// [`Identity::key`]: a file is known also when its bytes were changed meanwhile.
 type Key = (u64, i64);
 
 impl Deferrals {
     fn map(&self) -> MutexGuard<'_, HashMap<Key, Deferral>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a file.
@@ -99,7 +107,8 @@ mod tests {
 
     fn deferral(name: &str, wait: Duration) -> Deferral {
         let until = Instant::now() + wait;
-        Deferral { id: FileId(3), name: name.into(), attempts: 1, deferrals: 2, until, told_due: false }
+        let name = name.into();
+        Deferral { id: FileId(3), name, replaces: None, attempts: 1, deferrals: 2, until, told_due: false }
     }
 
     #[test]

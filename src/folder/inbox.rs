@@ -21,6 +21,7 @@ use super::gate::Gate;
 use super::lease::{self, Lease};
 use super::name::{Filter, marked_by, marker_of};
 use super::places::{Places, identity, identity_flags};
+use super::replays::Replay;
 use super::settling::Settling;
 use super::watch::{Armed, Watch};
 use crate::fault::is_of_the_world;
@@ -34,11 +35,19 @@ const NOMINATED_MAX: usize = 65_536;
 /// Without a watch, the inbox is read this often.
 const RESCAN_UNWATCHED: Duration = Duration::from_secs(2);
 
-/// A file that has settled: a name in the inbox.
+/// A file that has settled: a name in the inbox, or a place in the archive, which no name in the inbox can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Its name there.
+    /// Its name there; or, of a file that is to be done again, where it lies relative to the folder.
     pub name: OsString,
+}
+
+impl Settled {
+    /// Whether it lies in the archive.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        self.name.as_bytes().contains(&b'/')
+    }
 }
 
 /// How an inbox is looked at.
@@ -94,8 +103,20 @@ pub struct Inbox {
     /// Whether the walk is asked for the next name before the events are: neither keeps the other waiting.
     walk_first: bool,
     settling: Settling,
+    /// Whether the archive is asked for the next file before the inbox is.
+    replay_first: bool,
     under_way: HashSet<OsString>,
+    /// Names that are under way for a file of the archive, by its place.
+    replaying: HashMap<OsString, OsString>,
     offers: HashMap<u64, Vec<OsString>>,
+}
+
+/// What is looked at next.
+enum Next {
+    /// A name in the inbox.
+    Name(OsString),
+    /// A file of the archive that is to be done again.
+    Replay(Replay),
 }
 
 /// What a look at one name says.
@@ -139,7 +160,9 @@ impl Inbox {
             walk: None,
             next_walk: Instant::now(),
             walk_first: false,
+            replay_first: false,
             under_way: HashSet::new(),
+            replaying: HashMap::new(),
             offers: HashMap::new(),
         }
     }
@@ -258,14 +281,22 @@ impl Inbox {
         Ok(None)
     }
 
-    /// Takes settled files, until there are enough for one offer.
+    /// Takes settled files, until there are enough for one offer; new ones and those to be done again in turn.
     fn gather(&mut self, files_max: usize, settled: &mut Vec<Settled>) -> Result<(), Halt> {
         let mut bytes = 0;
         for _ in 0..JUDGED_MAX {
             if settled.len() >= files_max || bytes >= OFFER_BYTES_MAX {
                 break;
             }
-            let Some(name) = self.next_name()? else { break };
+            let name = match self.next_in_turn()? {
+                Some(Next::Replay(replay)) => {
+                    bytes += replay.bytes;
+                    settled.push(Settled { name: replay.place });
+                    continue;
+                }
+                Some(Next::Name(name)) => name,
+                None => break,
+            };
             let judged = self.judge(&name).map_err(|error| {
                 self.nominate(name.clone());
                 self.hold(error)
@@ -277,6 +308,29 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+
+    /// What is next: the inbox and the archive don't keep each other waiting.
+    fn next_in_turn(&mut self) -> Result<Option<Next>, Halt> {
+        self.replay_first = !self.replay_first;
+        if self.replay_first
+            && let Some(replay) = self.next_replay()
+        {
+            return Ok(Some(Next::Replay(replay)));
+        }
+        match self.next_name()? {
+            Some(name) => Ok(Some(Next::Name(name))),
+            None => Ok(self.next_replay().map(Next::Replay)),
+        }
+    }
+
+    /// The next file of the archive. In a slot it has its own name again, and so one of that name
+    /// goes at a time.
+    fn next_replay(&mut self) -> Option<Replay> {
+        let replay = self.deferrals.replays.next(|replay| !self.under_way.contains(&replay.name))?;
+        self.under_way.insert(replay.name.clone());
+        self.replaying.insert(replay.place.clone(), replay.name.clone());
+        Some(replay)
     }
 
     /// The bytes of a file that is taken now.
@@ -347,12 +401,17 @@ impl Inbox {
         }
         let walk = self.settling.next_due().map_or(self.next_walk, |due| due.min(self.next_walk));
         let wait = walk.saturating_duration_since(Instant::now());
-        self.deferrals.next_due().map_or(wait, |due| due.min(wait))
+        [self.deferrals.next_due(), self.replay_due()].into_iter().flatten().fold(wait, Duration::min)
     }
 
     /// Whether there are names that were not looked at yet.
     fn is_reading(&self) -> bool {
-        self.walk.is_some() || !self.nominated.is_empty()
+        self.walk.is_some() || !self.nominated.is_empty() || self.replay_due() == Some(Duration::ZERO)
+    }
+
+    /// How long until a file of the archive can be offered.
+    fn replay_due(&self) -> Option<Duration> {
+        self.deferrals.replays.next_due(|replay| !self.under_way.contains(&replay.name))
     }
 }
 
@@ -376,6 +435,13 @@ impl importerd_actors::Inbox for Inbox {
 
     fn answered(&mut self, offer: u64) {
         for name in self.offers.remove(&offer).unwrap_or_default() {
+            let name = match self.replaying.remove(&name) {
+                Some(called) => {
+                    self.deferrals.replays.again(&name, Duration::ZERO);
+                    called
+                }
+                None => name,
+            };
             self.under_way.remove(&name);
             // What was not claimed is still there, and no event will say so again.
             self.nominate(name);

@@ -84,9 +84,17 @@ impl Bench {
         identity(&stat.unwrap())
     }
 
+    /// Asks for a file of the archive.
+    fn ask(&self, id: i64, name: &str) {
+        let (name, place) = (name.into(), format!("archive/{id}/{name}").into());
+        self.deferrals.replays.ask(Replay { id: FileId(id), name, place, bytes: 1 });
+    }
+
     fn defer(&self, name: &str, wait: Duration) {
         let until = Instant::now() + wait;
-        let deferral = Deferral { id: FileId(1), name: name.into(), attempts: 0, deferrals: 1, until, told_due: false };
+        let id = FileId(1);
+        let deferral =
+            Deferral { id, name: name.into(), replaces: None, attempts: 0, deferrals: 1, until, told_due: false };
         self.deferrals.insert(&self.identity(name), deferral);
     }
 }
@@ -384,4 +392,43 @@ fn of_an_inbox_that_an_operator_has_closed_nothing_is_taken_until_it_is_open_aga
     assert_eq!(bench.look(), [""; 0], "an event is no reason either");
     bench.gate.open();
     assert_eq!(bench.look(), ["a.csv", "b.csv"]);
+}
+
+#[test]
+fn archived_files_and_new_ones_do_not_keep_each_other_waiting() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    for number in 0..6 {
+        bench.scratch.put(format!("new-{number}.csv"), "1");
+        bench.ask(number, &format!("{number}.csv"));
+    }
+    bench.look_for(0);
+    let first: Vec<_> = bench.look_for(4).settled;
+    assert_eq!(first.iter().filter(|file| file.is_archived()).count(), 2, "{first:?}");
+    let rest = bench.look();
+    assert_eq!((rest.len(), rest.iter().filter(|name| name.starts_with("archive/")).count()), (8, 4), "{rest:?}");
+}
+
+#[test]
+fn of_archived_files_of_one_name_one_is_offered_at_a_time_and_again_until_it_is_claimed() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.ask(1, "a.csv");
+    bench.ask(2, "a.csv");
+    bench.scratch.put("a.csv", "new");
+    let mut offered = Vec::new();
+    for claimed in [false, true, true, true] {
+        let found = bench.look();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(bench.inbox.due() > Duration::ZERO, "nothing can be offered now: the Scanner must not spin");
+        if claimed {
+            let place = OsStr::new(&found[0]);
+            bench.deferrals.replays.at(place).into_iter().for_each(|it| bench.deferrals.replays.done(place, it.id));
+            let _ = fs::remove_file(bench.scratch.path("inbox").join(found[0].as_str()));
+            offered.extend(found);
+        }
+        let last = bench.offer;
+        (1..=last).for_each(|offer| bench.inbox.answered(offer));
+    }
+    offered.sort();
+    assert_eq!(offered, ["a.csv", "archive/1/a.csv", "archive/2/a.csv"]);
+    assert_eq!(bench.look(), [""; 0]);
 }

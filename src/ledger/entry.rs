@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::row::{identity_columns, name_column};
+use super::schema;
 use super::state::State;
 use crate::fault::Reason;
 use crate::file::{Digest, FileId, Identity};
@@ -41,6 +42,8 @@ pub struct Entry<'a> {
     pub reason: Option<&'a Reason>,
     /// The file that it is a duplicate of.
     pub duplicate_of: Option<FileId>,
+    /// The file whose rows are to give way to its own; with [`State::Committed`] they have, and that is entered too.
+    pub replaces: Option<FileId>,
     /// What a command produced, as JSON.
     pub results: Option<String>,
     /// The attempt that came to nothing, when one did.
@@ -60,11 +63,11 @@ pub struct Failure<'a> {
 
 const UPSERT: &str = "
 INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, blake3, state, attempts, deferrals, rows,
-  claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
+  claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results, replaces)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
 ON CONFLICT (id) DO UPDATE SET name = ?3, device = ?4, inode = ?5, born_ns = ?6, size = ?7, mtime_ns = ?8, blake3 = ?9,
   state = ?10, attempts = ?11, deferrals = ?12, rows = ?13, claimed_at_us = ?14, changed_at_us = ?15, retry_at_us = ?16,
-  place = ?17, reason_code = ?18, reason = ?19, hint = ?20, duplicate_of = ?21, results = ?22";
+  place = ?17, reason_code = ?18, reason = ?19, hint = ?20, duplicate_of = ?21, results = ?22, replaces = ?23";
 
 const FAILURE: &str = "INSERT INTO failure (file_id, attempt, at_us, code, reason, stderr) VALUES (?, ?, ?, ?, ?, ?)";
 
@@ -95,7 +98,11 @@ impl Entry<'_> {
             self.reason.and_then(|reason| reason.hint.as_deref()),
             self.duplicate_of.map(|id| id.0),
             self.results,
+            self.replaces.map(|id| id.0),
         ])?;
+        if let (State::Committed, Some(replaced)) = (self.state, self.replaces) {
+            transaction.prepare_cached(schema::REPLACED)?.execute(params![replaced.0, now])?;
+        }
         if let Some(failure) = &self.failure {
             let stderr = (!failure.stderr.is_empty()).then_some(failure.stderr);
             let reason = failure.reason;

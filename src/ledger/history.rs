@@ -153,6 +153,25 @@ impl History {
         self.rows(schema::IN_STATE, [folder, state.name()])
     }
 
+    /// The last file that was to take the place of this one's rows.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn replay_of(&self, id: FileId) -> Answer<Option<Row>> {
+        if self.version < schema::VERSION_OF_PAUSES {
+            return Ok(None);
+        }
+        Ok(self.rows(schema::REPLAY_OF, [id.0])?.pop())
+    }
+
+    /// The folder's files that were refused and are forgotten: where they lie in quarantine, they need nobody.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn let_go(&self, folder: &str) -> Answer<Vec<Row>> {
+        if self.version < schema::VERSION_OF_PAUSES { Ok(Vec::new()) } else { self.rows(schema::LET_GO, [folder]) }
+    }
+
     /// The files that came last to one of the states, the latest first.
     ///
     /// # Errors

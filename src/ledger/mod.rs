@@ -129,6 +129,19 @@ impl Ledger {
         })
     }
 
+    /// Enters that files at their end are forgotten, and the events that tell of it. What is not at its end stays.
+    ///
+    /// # Errors
+    /// The ledger can't be written; nothing is entered.
+    pub fn forget(&self, files: &[FileId], events: &[Event]) -> Result<(), Fault> {
+        self.write(Durability::Flushed, |transaction| {
+            let now = jiff::Timestamp::now().as_microsecond();
+            let mut update = transaction.prepare_cached(schema::FORGOTTEN)?;
+            files.iter().try_for_each(|id| update.execute(params![id.0, now]).map(drop))?;
+            events.iter().try_for_each(|event| write_event(transaction, event))
+        })
+    }
+
     /// Enters that a file was found where it stays, unless somebody has entered its place meanwhile. Returns
     /// whether it was news.
     ///
@@ -222,6 +235,14 @@ impl Ledger {
         self.read(|connection| connection.prepare_cached(schema::BY_ID)?.query_row([id.0], Row::read).optional())
     }
 
+    /// The last file that was to take the place of this one's rows.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn replay_of(&self, id: FileId) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(schema::REPLAY_OF, [id.0])?.pop())
+    }
+
     /// The end of what the command wrote to its standard error when the file was last tried in vain.
     ///
     /// # Errors
@@ -268,6 +289,14 @@ impl Ledger {
         self.rows(schema::IN_STATE_AFTER, params![folder, state.name(), after.0, limit])
     }
 
+    /// So many of the folder's files in a state that files stay in, with higher numbers than this, in their order.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn ended_after(&self, folder: &str, state: State, after: FileId, limit: u32) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::ENDED_AFTER, params![folder, state.name(), after.0, limit])
+    }
+
     /// The refused file that was put there last.
     ///
     /// # Errors
@@ -282,6 +311,22 @@ impl Ledger {
     /// The ledger can't be read.
     pub fn unplaced(&self, folder: &str, state: State) -> Result<Vec<Row>, Fault> {
         self.rows(schema::UNPLACED, params![folder, state.name()])
+    }
+
+    /// The folder's files that wait for a try, wherever they lie, oldest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn deferred(&self, folder: &str) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::IN_STATE, [folder, State::Deferred.name()])
+    }
+
+    /// Those of them with lower numbers than this.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn deferred_below(&self, folder: &str, id: FileId) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::DEFERRED_BELOW, params![folder, id.0])
     }
 
     /// The highest number entered for a folder, 0 when there is none.

@@ -46,11 +46,20 @@ pub struct Row {
     pub hint: Option<String>,
     /// The file that it is a duplicate of.
     pub duplicate_of: Option<FileId>,
+    /// The file whose rows are to give way to its own, or have.
+    pub replaces: Option<FileId>,
     /// What a command produced, as JSON.
     pub results: Option<String>,
 }
 
 impl Row {
+    /// Whether it is to be loaded again, and lies in the archive until a Processor claims it.
+    #[must_use]
+    pub fn waits_in_archive(&self) -> bool {
+        let there = self.place.as_deref().is_some_and(|place| place.starts_with("archive/"));
+        self.state == State::Deferred && self.replaces.is_some() && there
+    }
+
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         let time = |column: &str| row.get(column).map(timestamp);
         let state: String = row.get("state")?;
@@ -84,8 +93,17 @@ impl Row {
             reason: row.get("reason")?,
             hint: row.get("hint")?,
             duplicate_of: row.get::<_, Option<i64>>("duplicate_of")?.map(FileId),
+            replaces: replaces(row)?,
             results: row.get("results")?,
         })
+    }
+}
+
+/// Who only reads may meet a ledger of the first version, which has no such column.
+fn replaces(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FileId>> {
+    match row.get::<_, Option<i64>>("replaces") {
+        Err(rusqlite::Error::InvalidColumnName(_)) => Ok(None),
+        id => id.map(|id| id.map(FileId)),
     }
 }
 

@@ -73,6 +73,8 @@ CREATE TABLE pause (            -- folders that take nothing until an operator s
   by TEXT NOT NULL
 ) WITHOUT ROWID;
 ALTER TABLE file ADD COLUMN replaces INTEGER;   -- the number whose rows this one takes the place of
+CREATE INDEX file_replaces ON file(replaces) WHERE replaces IS NOT NULL;
+CREATE INDEX file_let_go ON file(folder) WHERE state = 'forgotten' AND place GLOB 'quarantine/*';
 CREATE INDEX file_refused ON file(folder, place) WHERE state = 'quarantined';
 CREATE INDEX file_released ON file(folder) WHERE state = 'deferred' AND place IS NOT NULL;
 ";
@@ -94,6 +96,17 @@ pub(super) const PUBLISHED: &str = "UPDATE file SET results = ?2 WHERE id = ?1";
 pub(super) const LAST_WORDS: &str = "
 SELECT stderr FROM failure WHERE file_id = ? ORDER BY rowid DESC LIMIT 1";
 
+/// In the same transaction as that of the file whose rows took their place.
+pub(super) const REPLACED: &str = "
+UPDATE file SET state = 'replaced', changed_at_us = ?2 WHERE id = ?1 AND state <> 'replaced'";
+
+pub(super) const FORGOTTEN: &str = "
+UPDATE file SET state = 'forgotten', changed_at_us = ?2
+WHERE id = ?1 AND state IN ('archived', 'duplicate', 'quarantined')";
+
+/// The last that was to take the place of a file's rows.
+pub(super) const REPLAY_OF: &str = "SELECT * FROM file WHERE replaces = ? ORDER BY id DESC LIMIT 1";
+
 pub(super) const STATE: &str = "SELECT state FROM file WHERE id = ?";
 
 pub(super) const BY_IDENTITY: &str = "
@@ -113,8 +126,10 @@ pub(super) const RELEASE: &str = "
 UPDATE file SET state = 'deferred', attempts = 0, deferrals = 0, device = ?2, inode = ?3, born_ns = ?4, size = ?5,
   mtime_ns = ?6, changed_at_us = ?7, retry_at_us = ?7 WHERE id = ?1 AND state = 'quarantined'";
 
+/// But for those that stay in the archive until they are claimed.
 pub(super) const RELEASING: &str = "
-SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND place IS NOT NULL ORDER BY id";
+SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND place IS NOT NULL AND place NOT GLOB 'archive/*'
+ORDER BY id";
 
 pub(super) const RELEASED: &str = "UPDATE file SET place = NULL WHERE id = ? AND state = 'deferred'";
 
@@ -139,6 +154,17 @@ pub(super) const BY_NAME: &str = "SELECT * FROM file WHERE name = ? ORDER BY id 
 
 pub(super) const QUARANTINED_AT: &str = "
 SELECT * FROM file WHERE folder = ? AND place = ? AND state = 'quarantined' ORDER BY id DESC LIMIT 1";
+
+/// Those that lie in quarantine and need nobody.
+pub(super) const LET_GO: &str = "
+SELECT * FROM file WHERE folder = ? AND state = 'forgotten' AND place GLOB 'quarantine/*'";
+
+pub(super) const DEFERRED_BELOW: &str = "
+SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND state NOT IN ('archived', 'duplicate') AND id < ?";
+
+/// Of the states that files stay in.
+pub(super) const ENDED_AFTER: &str = "
+SELECT * FROM file WHERE folder = ? AND state = ? AND id > ? ORDER BY id LIMIT ?";
 
 pub(super) const UNPLACED: &str = "
 SELECT * FROM file WHERE folder = ? AND state = ? AND place IS NULL ORDER BY id";

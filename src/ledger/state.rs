@@ -20,11 +20,23 @@ pub enum State {
     Duplicate,
     /// Refused. If the program dies in it: recovery moves it to `quarantine/`.
     Quarantined,
+    /// Was done, and later loaded again under another number: the rows are those of that one now.
+    Replaced,
+    /// An operator has had it forgotten: the same bytes count as new. It lies where it lay.
+    Forgotten,
 }
 
 impl State {
     /// All of them, in the order of a file's life.
-    pub const ALL: [Self; 5] = [Self::Deferred, Self::Committed, Self::Archived, Self::Duplicate, Self::Quarantined];
+    pub const ALL: [Self; 7] = [
+        Self::Deferred,
+        Self::Committed,
+        Self::Archived,
+        Self::Duplicate,
+        Self::Quarantined,
+        Self::Replaced,
+        Self::Forgotten,
+    ];
 
     /// As the ledger stores it.
     #[must_use]
@@ -35,6 +47,8 @@ impl State {
             Self::Archived => "archived",
             Self::Duplicate => "duplicate",
             Self::Quarantined => "quarantined",
+            Self::Replaced => "replaced",
+            Self::Forgotten => "forgotten",
         }
     }
 

@@ -162,8 +162,18 @@ impl Carrier {
         let rules = &self.folders[folder];
         let event = file.event(Kind::FileReturned, "claim").with("reason", "somebody has it open for writing again");
         file.told.push(self.journal.tell(event));
-        self.ledger.enter(Durability::Lazy, &[], &file.told).map_err(|fault| halt(&fault))?;
+        self.out_of_archive(&file, &file.told)?;
         put_back(rules, &file, Duration::ZERO)
+    }
+
+    /// Events of a file that goes back into the inbox. One that came from the archive must not be looked for there again.
+    pub(super) fn out_of_archive(&self, file: &Claimed, told: &[Event]) -> Result<(), Halt> {
+        let entry = Entry { retry_at: Some(Timestamp::now()), ..file.entry(State::Deferred) };
+        let (durability, entries) = match file.replaces {
+            Some(_) => (Durability::Flushed, std::slice::from_ref(&entry)),
+            None => (Durability::Lazy, &[][..]),
+        };
+        self.ledger.enter(durability, entries, told).map_err(|fault| halt(&fault))
     }
 
     /// The file that crashed an earlier Processor: charged, and not carried again at once.
@@ -193,6 +203,7 @@ fn deferral(file: &Claimed, name: &OsStr, wait: Duration) -> Deferral {
     Deferral {
         id: file.id,
         name: name.to_owned(),
+        replaces: file.replaces,
         attempts: file.attempts,
         deferrals: file.deferrals,
         until: Instant::now() + wait,
@@ -235,9 +246,14 @@ impl Refusal<'_> {
         let advice = reason.hint.as_deref().unwrap_or("correct the file");
         let inbox = folder.places.inbox_path.display();
         let (folder, id, number) = (&folder.name, file.id, file.id.0);
+        let (stays, by_hand) = match file.replaces {
+            // By hand, it would be imported as another file, beside those rows.
+            Some(earlier) => (format!("; the rows of {earlier} stay"), String::new()),
+            None => (String::new(), format!("   (or move it back into {inbox})")),
+        };
         format!(
-            "{name} was refused on {now}\n\n  {reason}\n\nNothing of it was taken over.\nWhat to do: {advice}\n\
-             Then type: importerd retry {number}   (or move it back into {inbox})\n\n\
+            "{name} was refused on {now}\n\n  {reason}\n\nNothing of it was taken over{stays}.\nWhat to do: {advice}\n\
+             Then type: importerd retry {number}{by_hand}\n\n\
              folder {folder}, file {id}, attempt {attempt}, code {code}\n{}",
             last_words(stderr_tail)
         )

@@ -73,15 +73,16 @@ impl Carrier {
     ) -> Result<Claimed, Halt> {
         let folder = &self.folders[folder];
         let known = folder.deferrals.take(&identity);
-        let (id, attempts, deferrals) = match known {
-            Some(known) => (known.id, known.attempts, known.deferrals),
-            None => (self.next_id()?, 0, 0),
+        let (id, replaces, attempts, deferrals) = match known {
+            Some(known) => (known.id, known.replaces, known.attempts, known.deferrals),
+            None => (self.next_id()?, None, 0, 0),
         };
         Ok(Claimed {
             id,
             folder: Arc::clone(&folder.name),
             name: name.to_owned(),
             identity,
+            replaces,
             attempts,
             deferrals,
             claimed_at: Timestamp::now(),
@@ -169,6 +170,9 @@ impl Stages for Carrier {
         let gate = Arc::clone(&self.folders[folder].gate);
         // Closed since the file was offered: it stays where it is.
         let Some(_pass) = gate.pass() else { return Ok(None) };
+        if file.is_archived() {
+            return self.claim_archived(folder, &file.name);
+        }
         let slot = self.slot_directory(folder, self.slot)?;
         let places = Arc::clone(&self.folders[folder].places);
         let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| {

@@ -38,8 +38,20 @@ struct Accounted {
 
 enum Account {
     Rows(u64),
-    Results { json: String, count: usize },
-    DuplicateOf { id: FileId, name: String },
+    /// In place of earlier ones.
+    Instead {
+        rows: u64,
+        rows_before: u64,
+        changed: bool,
+    },
+    Results {
+        json: String,
+        count: usize,
+    },
+    DuplicateOf {
+        id: FileId,
+        name: String,
+    },
 }
 
 impl Carrier {
@@ -79,7 +91,7 @@ impl Carrier {
                 file,
                 checked,
                 duplicates: self.folders[folder].duplicates,
-                replaces: None,
+                replaces: claimed.replaces,
             });
             owners.push(claimed);
         }
@@ -87,7 +99,10 @@ impl Carrier {
         let mut done = Vec::with_capacity(owners.len());
         for ((claimed, load), outcome) in owners.into_iter().zip(&loads).zip(outcomes) {
             let account = match outcome {
-                import::Outcome::Loaded { rows } | import::Outcome::Replaced { rows, .. } => Account::Rows(rows),
+                import::Outcome::Loaded { rows } => Account::Rows(rows),
+                import::Outcome::Replaced { rows, rows_before, changed } => {
+                    Account::Instead { rows, rows_before, changed }
+                }
                 import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
                 import::Outcome::Refused(fault) => {
                     self.set_aside(folder, claimed, fault, b"")?;
@@ -220,7 +235,10 @@ impl Carrier {
 impl Accounted {
     fn event(&self) -> Event {
         match &self.account {
-            Account::Rows(rows) => self.claimed.event(Kind::FileCommitted, "commit").with("rows", *rows),
+            Account::Rows(rows) => self.committed(*rows),
+            Account::Instead { rows, rows_before, changed } => {
+                self.committed(*rows).with("rows_before", *rows_before).with("bytes_changed", *changed)
+            }
             Account::Results { count, .. } => self.claimed.event(Kind::FileCommitted, "commit").with("results", *count),
             Account::DuplicateOf { id, name } => self
                 .claimed
@@ -230,10 +248,18 @@ impl Accounted {
         }
     }
 
+    fn committed(&self, rows: u64) -> Event {
+        let event = self.claimed.event(Kind::FileCommitted, "commit").with("rows", rows);
+        match self.claimed.replaces {
+            Some(earlier) => event.with("replaces", earlier.0),
+            None => event,
+        }
+    }
+
     fn entry(&self) -> Entry<'_> {
         let known = Entry { blake3: Some(self.digest), ..self.claimed.entry(State::Committed) };
         match &self.account {
-            Account::Rows(rows) => Entry { rows: Some(*rows), ..known },
+            Account::Rows(rows) | Account::Instead { rows, .. } => Entry { rows: Some(*rows), ..known },
             Account::Results { json, .. } => Entry { results: Some(json.clone()), ..known },
             Account::DuplicateOf { id, .. } => Entry { duplicate_of: Some(*id), state: State::Duplicate, ..known },
         }

@@ -33,6 +33,8 @@ pub struct Claimed {
     pub(super) folder: Arc<str>,
     pub(super) name: OsString,
     pub(super) identity: Identity,
+    /// The file whose rows are to give way to its own.
+    pub(super) replaces: Option<FileId>,
     pub(super) attempts: u32,
     pub(super) deferrals: u32,
     pub(super) claimed_at: Timestamp,
@@ -101,6 +103,7 @@ impl Claimed {
             place: None,
             reason: None,
             duplicate_of: None,
+            replaces: self.replaces,
             results: None,
             failure: None,
         }

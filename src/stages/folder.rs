@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::replay;
 use crate::fault::Fault;
 use crate::folder::deferral::{Deferral, Deferrals};
 use crate::folder::gate::Gate;
@@ -16,7 +17,7 @@ use crate::folder::inbox::Rules;
 use crate::folder::name::Filter;
 use crate::folder::places::{Places, STAGING};
 use crate::import::{Databases, Import};
-use crate::ledger::{Ledger, Row, State};
+use crate::ledger::{Ledger, Row};
 use crate::run::{self, Command, Running};
 use crate::settings::{self, Backoff, Duplicates};
 
@@ -100,8 +101,13 @@ impl Folder {
             let stagings: Vec<_> = slots.iter().map(|slot| active.join(slot.to_string()).join(STAGING)).collect();
             run::end_orphans(&active, &stagings)?;
         }
-        for row in ledger.unplaced(&folder.name, State::Deferred)? {
-            opened.remember(&row);
+        for row in ledger.deferred(&folder.name)? {
+            match replay::asked(&row) {
+                Some(replay) => opened.deferrals.replays.ask(replay),
+                None if row.place.is_none() => opened.remember(&row),
+                // On its way back into the inbox.
+                None => {}
+            }
         }
         Ok(opened)
     }
@@ -111,6 +117,7 @@ impl Folder {
         let deferral = Deferral {
             id: row.id,
             name: row.name.clone(),
+            replaces: row.replaces,
             attempts: row.attempts,
             deferrals: row.deferrals,
             until: Instant::now() + self.wait(row),

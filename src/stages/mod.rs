@@ -31,6 +31,12 @@
 //! | `deferred` in the ledger, from `quarantine/` (an operator's retry) | the file in `quarantine/` | moves it into the inbox, removes the reason file |
 //! | move into the inbox | the reason file without its file; the ledger says that it is on its way | removes the reason file, enters that it has come |
 //! | `quarantined` in the ledger | the file in its slot, perhaps half a reason file | writes the reason anew, moves it |
+//! | `deferred` in the ledger, from `archive/` (an operator's replay) | the file in `archive/`, its old rows and number untouched | offers it from there |
+//! | claim of a replayed file | the file in its slot, its new number `deferred`, the old one `archived` | carries it again, as the new number |
+//! | commit of a replay in the target | new rows and a marker that names the number it replaces; the old rows and marker are gone | learns of both numbers from the marker, archives |
+//! | `forgotten_at` in a load marker (an operator's forget) | the ledger says `archived` | learns it from the marker |
+//!
+//! A replay that is refused or a duplicate of another file leaves the old rows, marker and number as they were.
 //!
 //! So rows and results are there once or not at all. A command may be started again when the end of its first
 //! run was not entered, also after a fault of the world; never while the first one is alive: it holds the
@@ -50,6 +56,8 @@
 //! the archive (the ledger's entry is found with the file in its slot, and it is archived), the claim of a
 //! committed file (it is taken from the inbox to the archive without being carried again). The claim of a refused
 //! file is flushed before the ledger is entered, and an entry that nothing else could tell, a duplicate's, as well.
+//! That a file is to be replayed is flushed before it moves; undone, all its moves leave it where it lay in the archive,
+//! where it is looked for too.
 //!
 //! btrfs keeps of what was not flushed what it has to log with something else. A file may have its old and its new name
 //! then: the move is finished. A file that its command had moved may be there without the note of it: it is known by
@@ -60,11 +68,13 @@ mod carrier;
 mod commit;
 mod file;
 mod folder;
+mod forget;
 mod journal;
 mod process;
 mod reconcile;
 mod recover;
 mod release;
+mod replay;
 mod staging;
 
 pub use carrier::Carrier;

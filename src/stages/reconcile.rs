@@ -23,7 +23,7 @@ use crate::folder::moves::move_numbered;
 use crate::folder::places::{identity, identity_flags};
 use crate::import::Marker;
 use crate::ledger::{Entry, Row, State};
-use crate::log::escape;
+use crate::log::{escape, unescape};
 use crate::run::results::{Planned, Publication};
 
 /// The ledger's last entries may be lost in a power cut, and Processors enter theirs out of order: how far
@@ -69,19 +69,29 @@ impl Carrier {
         let last = self.ledger.last_id(&folder.name).map_err(halted)?;
         let from = FileId(last.0 - MARKERS_BACK);
         let known: HashSet<i64> = self.ledger.ids_ended_from(&folder.name, from).map_err(halted)?.into_iter().collect();
-        let markers = import.markers_from(from).map_err(halted)?;
+        let mut markers = import.markers_from(from).map_err(halted)?;
+        // A file that was deferred, or is to be loaded again, may have waited for so long that its number is far below.
+        for row in self.ledger.deferred_below(&folder.name, from).map_err(halted)? {
+            let marker = import.marker_of(row.id).map_err(halted)?;
+            markers.extend(marker.filter(|marker| marker.identity.key() == row.identity.key()));
+        }
+        let forgotten: Vec<_> = markers.iter().filter(|marker| marker.forgotten_at.is_some()).map(|it| it.id).collect();
         let news: Vec<_> = markers.iter().filter(|marker| !known.contains(&marker.id.0)).collect();
         // Before the first is entered: what a crash leaves entered is no news next time.
-        if let Some(newest) = news.last() {
-            self.ledger.never_again(newest.id).map_err(halted)?;
+        if let Some(newest) = news.iter().map(|marker| marker.id).max() {
+            self.ledger.never_again(newest).map_err(halted)?;
         }
-        news.into_iter().try_for_each(|marker| self.learn(folder, marker)).map_err(halted)
+        news.into_iter().try_for_each(|marker| self.learn(folder, marker)).map_err(halted)?;
+        if forgotten.is_empty() { Ok(()) } else { self.ledger.forget(&forgotten, &[]).map_err(halted) }
     }
 
     fn learn(&self, folder: &Folder, marker: &Marker) -> Result<(), Fault> {
         let subject = Subject { id: marker.id, name: marker.name.clone(), attempt: 1, stage: "commit" };
         let event = Event::new(Kind::FileCommitted).folder(Arc::clone(&folder.name)).file(subject);
-        let event = event.with("rows", marker.rows);
+        let mut event = event.with("rows", marker.rows);
+        if let Some(replaced) = marker.replaces {
+            event = event.with("replaces", replaced.0);
+        }
         let entry = Entry {
             id: marker.id,
             folder: &folder.name,
@@ -97,12 +107,15 @@ impl Carrier {
             place: None,
             reason: None,
             duplicate_of: None,
+            replaces: marker.replaces,
             results: None,
             failure: None,
         };
         if self.ledger.learn(&entry, &event)? {
             self.journal.tell_entered(&event);
         }
+        // What a start has read in the ledger before is of no account any more.
+        folder.deferrals.take(&marker.identity);
         Ok(())
     }
 
@@ -131,7 +144,7 @@ impl Carrier {
     }
 
     /// The slot that a file lies in; it is recovered with that one.
-    fn slot_of(&mut self, folder: usize, row: &Row) -> Result<Option<usize>, Halt> {
+    pub(super) fn slot_of(&mut self, folder: usize, row: &Row) -> Result<Option<usize>, Halt> {
         for slot in self.slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
             if is_there(directory.descriptor.as_fd(), &row.name, &row.identity) {
@@ -172,29 +185,42 @@ impl Carrier {
         let mut days = BTreeSet::new();
         for row in rows {
             let likely = likely_days(row);
-            found.push((row, archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?));
+            let place = archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?;
+            let place = place.map_or_else(|| self.never_left(folder, row), |place| Ok(Some(escape(&place))))?;
+            found.push((row, place));
             days.extend(likely);
         }
         archive::flush(&places, &days).map_err(failed)?;
         for slot in self.slots(folder)? {
             rustix::fs::fsync(&self.slot_directory(folder, slot)?.descriptor).map_err(|error| failed(error.into()))?;
         }
-        found.into_iter().try_for_each(|(row, place)| self.enter_archived(row, place.map(|place| escape(&place))))
+        found.into_iter().try_for_each(|(row, place)| self.enter_archived(row, place.as_deref()))
     }
 
     /// With the event that was not told. `place`: where it was found.
-    fn enter_archived(&self, row: &Row, place: Option<String>) -> Result<(), Halt> {
+    fn enter_archived(&self, row: &Row, place: Option<&str>) -> Result<(), Halt> {
         let subject = Subject { id: row.id, name: row.name.clone(), attempt: row.attempts + 1, stage: "archive" };
         let event = Event::new(Kind::FileArchived).folder(row.folder.as_str()).file(subject);
-        let event = match &place {
-            Some(place) => event.with("moved_to", place.as_str()),
+        let event = match place {
+            Some(place) => event.with("moved_to", place),
             None => event.with("reason", "it was moved on or removed meanwhile"),
         };
-        let place = place.as_deref().unwrap_or("archive");
+        let place = place.unwrap_or("archive");
         if self.ledger.found_archived(row.id, place, &event).map_err(|fault| halt(&fault))? {
             self.journal.tell_entered(&event);
         }
         Ok(())
+    }
+
+    /// Where a replayed file lay before, and lies again when a power cut has undone all its moves.
+    fn never_left(&self, folder: usize, row: &Row) -> Result<Option<String>, Halt> {
+        let Some(earlier) = row.replaces else { return Ok(None) };
+        let earlier = self.ledger.by_id(earlier).map_err(|fault| halt(&fault))?;
+        let Some(place) = earlier.and_then(|earlier| earlier.place) else { return Ok(None) };
+        let Some(at) = unescape(&place) else { return Ok(None) };
+        let lies = archive::look(&self.folders[folder].places, &at)
+            .map_err(|error| halt(&Fault::io(self.folders[folder].places.path.join(&at).display(), &error)))?;
+        Ok(lies.filter(|lies| lies.is_same_file(&row.identity)).map(|_| place))
     }
 
     /// Publishes the results of a committed file, as far as that is not done.

@@ -7,12 +7,14 @@
 //! | quarantined | finish the move to quarantine |
 //! | deferred, until later | finish the move back to the inbox |
 //! | deferred, and its time has come | the attempt was cut short: carry it again |
+//! | replaced, forgotten | it was dropped again: carry it as a new file |
 //! | nothing, but its load marker is in the target | learn that it is committed, archive |
 //! | nothing | nobody saw anything of it: carry it again |
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use importerd_actors::{Blame, Halt, Recovered};
 use jiff::Timestamp;
@@ -23,6 +25,7 @@ use super::aside::put_back;
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, SlotDirectory};
 use super::folder::Work;
+use super::replay;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::claim::{self, Claim};
@@ -102,6 +105,12 @@ impl Carrier {
             };
         let blame = blame.filter(|blame| blame.name == escape(name));
         if let Some(row) = self.known(folder, &identity)?.filter(|row| !is_dropped_again(row, &body)) {
+            // It is here, whatever a start before has found.
+            let deferrals = &self.folders[folder].deferrals;
+            deferrals.take(&identity);
+            if let Some(replay) = replay::asked(&row) {
+                deferrals.replays.done(&replay.place, row.id);
+            }
             return self.finish(folder, from_row(&row, name, body, slot), &row, blame);
         }
         let file = self.claimed(folder, name, identity, body, slot)?;
@@ -119,11 +128,22 @@ impl Carrier {
         };
         let is_done = |row: &Row| matches!(row.state, State::Committed | State::Archived | State::Duplicate);
         let known = self.known(folder, &identity(&stat))?;
-        if let Some(row) = known.filter(|row| is_done(row) && !is_changed_since(row, &stat)) {
+        if let Some(row) = known.as_ref().filter(|row| is_done(row) && !is_changed_since(row, &stat)) {
             let body = Body::Unfit(Reason::new("committed", "it was committed before"));
-            return Ok(Found::Done(from_row(&row, name, body, slot)));
+            return Ok(Found::Done(from_row(row, name, body, slot)));
         }
-        self.folders[folder].places.give_back(&slot.descriptor, name).map_err(fault)?;
+        let rules = &self.folders[folder];
+        match known.filter(Row::waits_in_archive) {
+            // It is known in the inbox for what it is, and not looked for in the archive again.
+            Some(row) => {
+                let body = Body::Unfit(Reason::new("open", "a writer has it open"));
+                let file = from_row(&row, name, body, slot);
+                self.out_of_archive(&file, &[])?;
+                rules.deferrals.replays.done(&row.place().unwrap_or_default(), row.id);
+                put_back(rules, &file, Duration::ZERO)?;
+            }
+            None => drop(rules.places.give_back(&slot.descriptor, name).map_err(fault)?),
+        }
         Ok(Found::Settled)
     }
 
@@ -146,6 +166,7 @@ impl Carrier {
                 wait => put_back(rules, &file, wait).map(|()| Found::Settled),
             },
             State::Quarantined => self.quarantine_again(folder, &file, row).map(|()| Found::Settled),
+            State::Replaced | State::Forgotten => unreachable!("a file of these is dropped again"),
         }
     }
 }
@@ -161,8 +182,12 @@ enum Found {
 }
 
 /// An operator may move a file from the archive into the inbox to have it done again; it is the same file,
-/// and what the ledger says of it is of the last time. Its change time is later than that then.
+/// and what the ledger says of it is of the last time. Its change time is later than that then. What was replaced or
+/// forgotten had come to its end long before.
 fn is_dropped_again(row: &Row, body: &Body) -> bool {
+    if matches!(row.state, State::Replaced | State::Forgotten) {
+        return true;
+    }
     let Body::Sealed(sealed) = body else { return false };
     let stat = statx(&sealed.file, "", AtFlags::EMPTY_PATH, identity_flags());
     stat.is_ok_and(|stat| is_changed_since(row, &stat))
@@ -181,6 +206,7 @@ pub(super) fn from_row(row: &Row, name: &OsStr, body: Body, slot: &Arc<SlotDirec
         folder: row.folder.as_str().into(),
         name: name.to_owned(),
         identity: row.identity,
+        replaces: row.replaces,
         attempts: row.attempts,
         deferrals: row.deferrals,
         claimed_at: row.claimed_at,

@@ -138,8 +138,9 @@ impl Folder {
 
     fn hold_back(&self, row: &Row, name: OsString) {
         let until = Instant::now() + HELD_BACK;
-        let Row { id, attempts, deferrals, .. } = *row;
-        self.deferrals.insert(&row.identity, Deferral { id, name, attempts, deferrals, until, told_due: false });
+        let Row { id, replaces, attempts, deferrals, .. } = *row;
+        let deferral = Deferral { id, name, replaces, attempts, deferrals, until, told_due: false };
+        self.deferrals.insert(&row.identity, deferral);
     }
 
     fn lost(&self, row: &Row, error: &io::Error) -> Fault {

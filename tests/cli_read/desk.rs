@@ -129,6 +129,7 @@ pub fn entry(id: i64, name: &OsStr, identity: Identity, state: State) -> Entry<'
         place: None,
         reason: None,
         duplicate_of: None,
+        replaces: None,
         results: None,
         failure: None,
     }

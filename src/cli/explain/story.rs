@@ -29,7 +29,7 @@ pub struct Story {
     pub folder: String,
     /// Escaped, as everywhere.
     pub name: String,
-    /// `waiting active deferred committed archived duplicate quarantined`, or `unknown` to the ledger though it
+    /// `waiting active deferred committed archived duplicate quarantined replaced forgotten`, or `unknown` to the ledger though it
     /// lies in archive or quarantine.
     pub state: &'static str,
     /// RFC 3339: since when.
@@ -46,6 +46,10 @@ pub struct Story {
     pub code: Option<String>,
     /// The number of the file that was done before.
     pub duplicate_of: Option<i64>,
+    /// The number whose rows gave way to its own, or are to.
+    pub replaces: Option<i64>,
+    /// The last number that its own rows gave way to, or were to.
+    pub replay: Option<i64>,
     /// Where it lies; null: not where it was put.
     pub path: Option<String>,
     /// The name of the reason file beside it, when it was refused.
@@ -106,6 +110,8 @@ impl Story {
             reason: None,
             code: None,
             duplicate_of: None,
+            replaces: None,
+            replay: None,
             path: Some(escape(file.path.as_os_str())),
             reason_file: None,
             events: Vec::new(),
@@ -146,10 +152,12 @@ impl Story {
             (Some(folder), State::Deferred | State::Committed) => obstacle::of_folder(surroundings, folder)?,
             _ => None,
         };
+        let replay = history.replay_of(row.id)?;
         let raw = |json: String| RawValue::from_string(json).ok();
-        let next = obstacle
-            .as_ref()
-            .map_or_else(|| next(&surroundings.importerd, folder, row, path.is_some()), |it| it.next.clone());
+        let next = obstacle.as_ref().map_or_else(
+            || next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
+            |it| it.next.clone(),
+        );
         Ok(Self {
             id: Some(row.id.0),
             folder: row.folder.clone(),
@@ -164,13 +172,15 @@ impl Story {
             reason: row.reason.clone(),
             code: row.reason_code.clone(),
             duplicate_of: row.duplicate_of.map(|id| id.0),
+            replaces: row.replaces.map(|id| id.0),
+            replay: replay.as_ref().map(|replay| replay.id.0),
             reason_file: path.as_ref().and_then(|path| reason_file(row, path)),
             path: path.map(|path| escape(path.as_os_str())),
             events: history.events_of(row.id)?.into_iter().filter_map(|event| raw(event.json)).collect(),
             failures: history.failures(row.id)?.into_iter().map(Failure::from).collect(),
-            // The rows of a duplicate are in under the number of the first one.
+            // The rows are in under the number of another one.
             target: folder
-                .filter(|_| row.state != State::Duplicate)
+                .filter(|_| !matches!(row.state, State::Duplicate | State::Replaced))
                 .and_then(|folder| Target::look_up(folder, &surroundings.directories.state, row.id)),
             results: row.results.as_deref().map(published).unwrap_or_default(),
             obstacles: obstacle.into_iter().map(|obstacle| obstacle.text).collect(),
@@ -196,9 +206,11 @@ pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
 }
 
 /// What to do.
-fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> String {
+fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row>, is_there: bool) -> String {
     let inbox = folder.map_or("its folder".to_owned(), |folder| quoted(&folder.inbox));
     match row.state {
+        State::Deferred if row.waits_in_archive() => "nothing: it is loaded again as soon as it is its turn".to_owned(),
+        State::Replaced | State::Archived if replay.is_some() => after(importerd, row, replay),
         State::Deferred if row.place.is_some() => {
             format!("its way back into the inbox was cut short; to go on, type: {importerd} retry {}", row.id.0)
         }
@@ -217,6 +229,8 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> 
             Some(id) => format!("nothing: it was done before; to see when, type: {importerd} explain {}", id.0),
             None => "nothing: it was done before".to_owned(),
         },
+        State::Replaced => "nothing: it was loaded again under another number".to_owned(),
+        State::Forgotten => format!("nothing: it is forgotten; to have it done as a new file, drop it into {inbox}"),
         State::Quarantined => {
             let hint = row.hint.as_deref().unwrap_or("correct the file");
             let then = if hint.ends_with('?') { " Then" } else { "; then" };
@@ -227,4 +241,16 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, is_there: bool) -> 
             }
         }
     }
+}
+
+/// What has come of the replay of a file, and where that is told.
+fn after(importerd: &str, row: &Row, replay: Option<&Row>) -> String {
+    let Some(replay) = replay else { return "nothing: it is done".to_owned() };
+    let came = match (row.state, replay.state) {
+        (State::Replaced, _) => "its rows gave way to those of",
+        (_, State::Deferred | State::Committed) => "it is being loaded again, as",
+        (_, State::Quarantined) => "its rows stay, but it was refused when it was loaded again, as",
+        _ => "its rows stay; nothing came of loading it again, as",
+    };
+    format!("nothing: {came} {}; for that story, type: {importerd} explain {}", replay.id, replay.id.0)
 }
