@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::log::Target;
 
@@ -64,6 +65,10 @@ pub enum Command {
     Resume(Folders),
     /// Try files again: deferred ones now, refused ones from the beginning
     Retry(Retry),
+    /// Load archived files again, each in place of its rows, in one transaction
+    Replay(Replay),
+    /// Let files count as new: the same bytes are done again when they are dropped; what is there stays
+    Forget(Forget),
     /// Let the daemon finish what it has in hand and end, and wait for that
     Drain,
     /// Show the settings in force
@@ -129,6 +134,12 @@ pub struct Ls {
     /// Only done files
     #[arg(long)]
     pub archived: bool,
+    /// Only files that were loaded again under another number
+    #[arg(long)]
+    pub replaced: bool,
+    /// Only forgotten files
+    #[arg(long)]
+    pub forgotten: bool,
     /// At most so many, the latest first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u32,
@@ -191,6 +202,66 @@ pub struct Retry {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").args(["files", "folder"]).required(true).multiple(true)))]
+pub struct Replay {
+    /// A file's number (48213), name or path; more may follow
+    #[arg(value_name = "FILE")]
+    pub files: Vec<OsString>,
+    /// Only in this folder; without FILE: all of its imported files
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only those imported since then: 2026-11-22, 2026-11-22T03:04:05Z, or 36h for so long ago
+    #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
+    pub since: Option<Timestamp>,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").args(["files", "folder"]).required(true).multiple(true)))]
+pub struct Forget {
+    /// A file's number (48213), name or path; more may follow
+    #[arg(value_name = "FILE")]
+    pub files: Vec<OsString>,
+    /// Only in this folder; without FILE: all of its files that are done, refused or duplicates
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Only refused files
+    #[arg(long, conflicts_with = "files")]
+    pub quarantined: bool,
+    /// Only those that are there for this reason, for instance `ragged_row`
+    #[arg(long, value_name = "CODE", conflicts_with = "files")]
+    pub code: Option<String>,
+    /// Only those that came to their end since then: 2026-11-22, 2026-11-22T03:04:05Z, or 36h for so long ago
+    #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
+    pub since: Option<Timestamp>,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A time, a day in the local zone, or how long ago.
+fn since(typed: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = typed.parse() {
+        return Ok(at);
+    }
+    if let Ok(day) = typed.parse::<jiff::civil::Date>() {
+        let begins = day.to_zoned(jiff::tz::TimeZone::system()).map_err(|error| error.to_string())?;
+        return Ok(begins.timestamp());
+    }
+    let ago = humantime::parse_duration(typed);
+    let ago = ago.map_err(|_| "expected for instance 2026-11-22, 2026-11-22T03:04:05Z or 36h".to_owned())?;
+    Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Args)]

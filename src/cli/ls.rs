@@ -29,7 +29,7 @@ struct Listed {
     folder: String,
     /// Escaped, as everywhere.
     name: String,
-    /// `waiting active deferred committed archived duplicate quarantined`.
+    /// `waiting active deferred committed archived duplicate quarantined replaced forgotten`.
     state: &'static str,
     /// RFC 3339: since when it has been in that state.
     since: Stamp,
@@ -43,6 +43,8 @@ struct Listed {
     retry_at: Option<Stamp>,
     /// The number of the file that was done before.
     duplicate_of: Option<i64>,
+    /// The number whose rows gave way to its own, or are to.
+    replaces: Option<i64>,
     /// Where it lies.
     path: String,
 }
@@ -93,7 +95,8 @@ struct Chosen {
 
 impl Chosen {
     fn by(ls: &Ls) -> Self {
-        let all = !(ls.waiting || ls.active || ls.deferred || ls.quarantined || ls.duplicate || ls.archived);
+        let past_only = ls.duplicate || ls.archived || ls.replaced || ls.forgotten;
+        let all = !(ls.waiting || ls.active || ls.deferred || ls.quarantined || past_only);
         let mut past = Vec::new();
         if all || ls.archived {
             past.extend([State::Committed, State::Archived]);
@@ -101,6 +104,9 @@ impl Chosen {
         if all || ls.duplicate {
             past.push(State::Duplicate);
         }
+        // Only when they are asked for: others stand for them, or they are to be out of sight.
+        past.extend(ls.replaced.then_some(State::Replaced));
+        past.extend(ls.forgotten.then_some(State::Forgotten));
         Self {
             waiting: all || ls.waiting,
             active: all || ls.active,
@@ -148,6 +154,9 @@ fn in_inbox(
         Some((pause, resume)) => (Some(format!("the folder is paused {}", pause.reason())), Some(resume)),
         None => (None, None),
     };
+    // They lie in the archive until it is their turn.
+    let replays = rows.iter().filter(|row| chosen.deferred && row.waits_in_archive());
+    files.extend(replays.map(|row| Listed { state: "deferred", ..of_row(folder, row) }));
     for file in survey::in_inbox(folder, &filter(folder)?)? {
         match deferred.get(&file.identity.inode) {
             Some(row) if chosen.deferred => files.push(Listed { state: "deferred", ..lying(folder, &file, Some(row)) }),
@@ -180,10 +189,11 @@ fn in_quarantine(surroundings: &Surroundings, folder: &Folder, files: &mut Vec<L
         None => Vec::new(),
     };
     let by_place: HashMap<_, _> = rows.iter().filter_map(|row| Some((row.place.as_deref()?, row))).collect();
-    for file in survey::in_quarantine(folder)? {
+    let let_go = surroundings.let_go(folder)?;
+    for file in survey::in_quarantine(folder)?.iter().filter(|file| !let_go.contains(&file.identity)) {
         let place = format!("quarantine/{}", escape(&file.name));
         let row = by_place.get(place.as_str()).copied();
-        files.push(Listed { state: "quarantined", ..lying(folder, &file, row) });
+        files.push(Listed { state: "quarantined", ..lying(folder, file, row) });
     }
     Ok(())
 }
@@ -202,6 +212,7 @@ fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
         hint: None,
         retry_at: None,
         duplicate_of: None,
+        replaces: None,
         path: escape(file.path.as_os_str()),
     };
     let Some(row) = row else { return found };
@@ -211,6 +222,7 @@ fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
         reason: row.reason.clone(),
         hint: row.hint.clone(),
         retry_at: row.retry_at.map(Stamp),
+        replaces: row.replaces.map(|id| id.0),
         ..found
     }
 }
@@ -229,6 +241,7 @@ fn of_row(folder: &Folder, row: &Row) -> Listed {
         hint: row.hint.clone(),
         retry_at: None,
         duplicate_of: row.duplicate_of.map(|id| id.0),
+        replaces: row.replaces.map(|id| id.0),
         path: format!("{}/{place}", escape(folder.path.as_os_str())),
     }
 }
@@ -285,6 +298,9 @@ impl Listed {
         let reason = self.reason.as_deref().map(|reason| visible(reason).into_owned());
         let next = self.retry_at.map(|at| format!("next try in {}", when::until(at.0)));
         let first = self.duplicate_of.map(|id| format!("done before as #{id}"));
-        reason.into_iter().chain(next).chain(first).collect::<Vec<_>>().join("; ")
+        let earlier = self.replaces.map(|id| format!("in place of #{id}"));
+        // Of one that is still to come, the reason says it.
+        let earlier = earlier.filter(|_| reason.is_none());
+        reason.into_iter().chain(next).chain(first).chain(earlier).collect::<Vec<_>>().join("; ")
     }
 }

@@ -54,6 +54,8 @@ fn answer(arguments: Arguments) -> u8 {
         Command::Pause(folders) => order::answer(&global, &order::pause(folders)),
         Command::Resume(folders) => order::answer(&global, &order::resume(folders)),
         Command::Retry(retry) => order::answer(&global, &order::retry(&retry)),
+        Command::Replay(replay) => order::replay(&global, &replay),
+        Command::Forget(forget) => order::forget(&global, &forget),
         Command::Drain => order::drain(&global),
         Command::Config(config) => config::answer(&global, &config),
         Command::Man { page } => told(manual::man(page)),

@@ -1,21 +1,22 @@
-//! The commands that order something: `pause`, `resume`, `retry`, `drain`. A running daemon is told, by its socket; where
+//! The commands that order something: `pause`, `resume`, `retry`, `replay`, `forget`, `drain`. A running daemon is told, by its socket; where
 //! none runs, this process takes the daemon's place for as long as that takes.
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::args::{Folders, Global, Retry};
+use super::args::{Folders, Forget, Global, Replay, Retry};
 use super::complaint::{Complaint, told};
 use super::page::{Page, print, print_json};
 use super::serve::settings_and_directories;
 use super::surroundings::{Daemon, daemon, directories, typed};
 use crate::control::client::Given;
-use crate::control::{self, By, Line, Operator, Outcome, Refusal, Request, Selection, socket};
+use crate::control::{self, By, Ended, Line, Operator, Outcome, Refusal, Request, Selection, socket};
 use crate::daemon::Opened;
 use crate::exit;
 use crate::ledger::State;
@@ -48,6 +49,64 @@ pub fn retry(retry: &Retry) -> Request {
     Request::Retry { files, dry_run: retry.dry_run }
 }
 
+/// `importerd replay`
+pub fn replay(global: &Global, replay: &Replay) -> u8 {
+    let selection = Selection {
+        files: replay.files.iter().map(|file| named(file)).collect(),
+        states: vec![State::Archived],
+        folder: replay.folder.clone(),
+        code: None,
+    };
+    let since_us = replay.since.map(Timestamp::as_microsecond);
+    let ended = Ended { selection, since_us, dry_run: replay.dry_run };
+    told(give_when_meant(global, &ended, replay.yes, &Request::Replay, "loaded again, each in place of its rows"))
+}
+
+/// `importerd forget`
+pub fn forget(global: &Global, forget: &Forget) -> u8 {
+    let mut states = vec![State::Quarantined];
+    if !forget.quarantined {
+        states.extend([State::Archived, State::Duplicate]);
+    }
+    let files = forget.files.iter().map(|file| named(file)).collect();
+    let selection = Selection { files, states, folder: forget.folder.clone(), code: forget.code.clone() };
+    let since_us = forget.since.map(Timestamp::as_microsecond);
+    let ended = Ended { selection, since_us, dry_run: forget.dry_run };
+    told(give_when_meant(global, &ended, forget.yes, &Request::Forget, "forgotten: the same bytes count as new then"))
+}
+
+/// Of files that nobody named, it is said how many there are; and on a terminal, it is asked.
+fn give_when_meant(
+    global: &Global,
+    ended: &Ended,
+    yes: bool,
+    request: &dyn Fn(Ended) -> Request,
+    what: &str,
+) -> Result<u8, Complaint> {
+    if ended.selection.files.is_empty() && !ended.dry_run {
+        let mut counted = Paper { silent: true, ..Paper::new(global) };
+        carry(global, &request(Ended { dry_run: true, ..ended.clone() }), &mut counted)?;
+        if !global.json {
+            let files = if counted.did == 1 { "file is" } else { "files are" };
+            print(&format!("{} {files} to be {what}\n", counted.did))?;
+        }
+        let asks = !yes && counted.did > 0 && io::stdin().is_terminal() && io::stdout().is_terminal();
+        if asks && !is_meant()? {
+            print("nothing was done\n")?;
+            return Ok(exit::OK);
+        }
+    }
+    give(global, &request(ended.clone()))
+}
+
+fn is_meant() -> Result<bool, Complaint> {
+    print("go on? [y/N] ")?;
+    io::stdout().flush().ok();
+    let mut said = String::new();
+    let heard = io::stdin().read_line(&mut said);
+    Ok(heard.is_ok() && matches!(said.trim(), "y" | "Y" | "yes"))
+}
+
 fn chosen(folders: Folders) -> control::Folders {
     if folders.all { control::Folders::All } else { control::Folders::Named(folders.folders) }
 }
@@ -67,15 +126,18 @@ pub fn answer(global: &Global, request: &Request) -> u8 {
 }
 
 fn give(global: &Global, request: &Request) -> Result<u8, Complaint> {
+    carry(global, request, &mut Paper::new(global))
+}
+
+fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Complaint> {
     let directories = directories(global)?;
-    let mut paper = Paper { json: global.json, importerd: typed(global), did: false, last: None };
     match Given::to(&directories, request) {
         Ok(mut given) => {
             while let Some(line) = given.hear().map_err(|error| garbled(&error))? {
                 paper.take(line);
             }
         }
-        Err(error) if is_nobody(&error) => alone(global, request, &mut paper)?,
+        Err(error) if is_nobody(&error) => alone(global, request, paper)?,
         Err(error) => return Err(unreachable(&directories, &error)),
     }
     match paper.last {
@@ -111,11 +173,15 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
     let by = By { uid: rustix::process::geteuid().as_raw() };
     let (ledger, folders, journal) = (&*opened.ledger, &*opened.folders, &Journal::unheard());
     Operator { ledger, folders, journal, by }.obey(request, &mut |line| paper.take(line));
-    let is_done = is_of_files && paper.did && !matches!(request, Request::Retry { dry_run: true, .. });
-    if is_done && !global.json {
+    if waits_for_a_daemon(request) && paper.did > 0 && !global.json && !paper.silent {
         print("no daemon runs: they are worked on when one does\n")?;
     }
     Ok(())
+}
+
+/// What is entered now, and done by a daemon.
+fn waits_for_a_daemon(request: &Request) -> bool {
+    matches!(request, Request::Retry { dry_run: false, .. } | Request::Replay(Ended { dry_run: false, .. }))
 }
 
 /// What is printed, as it comes.
@@ -123,17 +189,29 @@ struct Paper {
     json: bool,
     /// As it must be typed here.
     importerd: String,
-    /// Whether something was done.
-    did: bool,
+    /// Only counts.
+    silent: bool,
+    /// To how many files or folders something was done.
+    did: u64,
     last: Option<Line>,
 }
 
 impl Paper {
+    fn new(global: &Global) -> Self {
+        Self { json: global.json, importerd: typed(global), silent: false, did: 0, last: None }
+    }
+
     fn take(&mut self, line: Line) {
         if let Line::Outcome(outcome) = &line {
-            self.did |= outcome.ok;
+            self.did += u64::from(outcome.ok);
             // What is ordered is done, whoever reads on.
-            let _ = if self.json { print_json(outcome) } else { print(&(self.typed(&sentence(outcome)) + "\n")) };
+            let _ = if self.silent {
+                Ok(true)
+            } else if self.json {
+                print_json(outcome)
+            } else {
+                print(&(self.typed(&sentence(outcome)) + "\n"))
+            };
         }
         self.last = Some(line);
     }

@@ -57,13 +57,13 @@ struct FolderStatus {
     waiting: u64,
     /// Files in `active/`.
     working: u64,
-    /// Files in the inbox that wait for another try.
+    /// Files in the inbox that wait for another try, and files of the archive that are to be loaded again.
     deferred: u64,
     /// Files done in the last 24 hours.
     done_24h: u64,
     /// Rows that they brought.
     rows_24h: u64,
-    /// Files in `quarantine/`.
+    /// Files in `quarantine/`, without those that are forgotten.
     quarantined: u64,
     /// Files of the last 24 hours that were done before under another name.
     duplicates_24h: u64,
@@ -206,10 +206,10 @@ impl FolderStatus {
             retry_at: pause.as_ref().and_then(|event| detail(event, "retry_at")).map(str::to_owned),
             waiting: survey.waiting,
             working: survey.active,
-            deferred: survey.deferred,
+            deferred: survey.deferred + surroundings.waiting_in_archive(folder)?,
             done_24h: sum(&done, |tally| tally.files),
             rows_24h: sum(&done, |tally| tally.rows),
-            quarantined: survey.quarantined,
+            quarantined: survey.quarantined.saturating_sub(surroundings.let_go(folder)?.len() as u64),
             duplicates_24h: sum(&[State::Duplicate], |tally| tally.files),
             oldest_waiting_secs: survey.oldest.map(|oldest| when::age_secs(oldest.since)),
             oldest_waiting_exact: survey.oldest.is_none_or(|Oldest { exact, .. }| exact),

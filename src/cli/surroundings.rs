@@ -11,11 +11,13 @@ use super::shell::quoted;
 use crate::events::{Event, Kind};
 use crate::exit;
 use crate::fault::Reason;
+use crate::file::Identity;
 use crate::folder::lock::{self, STATE_LOCK};
 use crate::folder::name::Filter;
 use crate::folder::places::open_directory;
+use crate::folder::survey;
 use crate::ledger::history::History;
-use crate::ledger::{Pause, State};
+use crate::ledger::{Pause, Row, State};
 use crate::room;
 use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
 use crate::stages;
@@ -135,6 +137,22 @@ impl Surroundings {
         let Some(history) = &self.history else { return Ok(None) };
         let resume = || format!("{} resume {}", self.importerd, folder.name);
         Ok(history.pause(&folder.name)?.map(|pause| (pause, resume())))
+    }
+
+    /// How many of a folder's files are to be loaded again, and lie in the archive.
+    pub fn waiting_in_archive(&self, folder: &Folder) -> Result<u64, Reason> {
+        let Some(history) = &self.history else { return Ok(0) };
+        let rows = history.in_state(&folder.name, State::Deferred)?;
+        Ok(rows.iter().filter(|row| row.waits_in_archive()).count() as u64)
+    }
+
+    /// The files in quarantine that are forgotten: they need nobody.
+    pub fn let_go(&self, folder: &Folder) -> Result<Vec<Identity>, Reason> {
+        let Some(history) = &self.history else { return Ok(Vec::new()) };
+        let lies = |row: &Row| {
+            survey::at(&folder.path.join(row.place()?)).filter(|file| file.identity.is_same_file(&row.identity))
+        };
+        Ok(history.let_go(&folder.name)?.iter().filter_map(lies).map(|file| file.identity).collect())
     }
 
     /// That the folder takes nothing now for a fault of the world, if the running daemon said so last, or had no room to say so.

@@ -269,3 +269,76 @@ fn a_file_moved_back_from_the_archive_waits_anew() {
     let titles: Vec<_> = out.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(titles, ["a.csv waiting folder orders 8 bytes", "a.csv #3 archived folder orders 8 bytes"]);
 }
+
+#[test]
+fn a_replayed_file_and_its_earlier_number_lead_to_each_other() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let identity = desk.put("orders/archive/2026-11-22/a.csv");
+    let place = || Some("archive/2026-11-22/a.csv".to_owned());
+    let mut first = entry(1, OsStr::new("a.csv"), identity, State::Archived);
+    (first.place, first.rows) = (place(), Some(3));
+    let asked_for = Reason::new("replay", "to be loaded again, in place of the rows of #1");
+    let mut again = entry(2, OsStr::new("a.csv"), identity, State::Deferred);
+    (again.place, again.replaces, again.reason) = (place(), Some(FileId(1)), Some(&asked_for));
+    let asked = event(Kind::FileReplayed, 2, "a.csv", "settle").with("replaces", 1);
+    ledger.enter(Durability::Flushed, &[first, again.clone()], &[asked]).unwrap();
+    let first = || plain(&desk.ask(&["explain", "1"]).out);
+    let second = || plain(&desk.ask(&["explain", "2"]).out);
+    let under_way = "nothing: it is being loaded again, as #2; for that story, type: ";
+    assert!(first().contains(under_way), "{}", first());
+    let expected = "\
+a.csv #2 deferred folder orders 8 bytes
+  TIME replayed: in place of those of #1
+  now at /T/orders/archive/2026-11-22/a.csv
+  target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
+  do nothing: it is loaded again as soon as it is its turn
+";
+    assert_eq!(second(), expected);
+    let listed = plain(&desk.ask(&["ls", "--deferred"]).out);
+    assert!(listed.contains("#2 deferred") && listed.contains("in place of the rows of #1"), "{listed}");
+    (again.state, again.reason, again.place) = (State::Committed, None, None);
+    let done = event(Kind::FileCommitted, 2, "a.csv", "commit").with("rows", 4).with("rows_before", 3);
+    let done = done.with("replaces", 1).with("bytes_changed", true);
+    ledger.enter(Durability::Flushed, &[again], &[done]).unwrap();
+    ledger.archived(&[(FileId(2), Some("archive/2026-11-22/a.csv"))], &[]).unwrap();
+    let gave_way = "nothing: its rows gave way to those of #2; for that story, type: ";
+    assert!(first().starts_with("a.csv #1 replaced") && first().contains(gave_way), "{}", first());
+    let told = "committed: 4 rows; in place of the 3 rows of #1; its bytes have changed since";
+    assert!(second().starts_with("a.csv #2 archived") && second().contains(told), "{}", second());
+    let json: serde_json::Value = serde_json::from_str(&desk.ask(&["explain", "1", "--json"]).out).unwrap();
+    assert_eq!((&json["state"], &json["replay"]), (&"replaced".into(), &2.into()));
+    let listed = plain(&desk.ask(&["ls"]).out);
+    assert!(listed.contains("#2 archived") && !listed.contains("#1 "), "{listed}");
+    assert!(plain(&desk.ask(&["ls", "--replaced"]).out).contains("#1 replaced"));
+}
+
+#[test]
+fn a_forgotten_file_needs_nobody_though_it_lies_in_quarantine() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let (bad, worse) = (desk.put("orders/quarantine/bad.csv"), desk.put("orders/quarantine/worse.csv"));
+    let reason = Reason::new("ragged_row", "3 fields where the header has 4");
+    let entries = [(1, "bad.csv", bad), (2, "worse.csv", worse)].map(|(id, name, identity)| {
+        let mut refused = entry(id, OsStr::new(name), identity, State::Quarantined);
+        (refused.place, refused.reason) = (Some(format!("quarantine/{name}")), Some(&reason));
+        refused
+    });
+    ledger.enter(Durability::Flushed, &entries, &[]).unwrap();
+    assert!(desk.ask(&["status"]).out.contains("2 files need you"));
+    ledger.forget(&[FileId(1)], &[]).unwrap();
+    let status = desk.ask(&["status"]).out;
+    assert!(status.contains("1 file needs you"), "{status}");
+    let listed = plain(&desk.ask(&["ls", "--quarantined"]).out);
+    assert!(listed.contains("worse.csv") && !listed.contains("bad.csv"), "{listed}");
+    assert!(plain(&desk.ask(&["ls", "--forgotten"]).out).contains("#1 forgotten"));
+    let story = desk.ask(&["explain", "bad.csv"]).out;
+    assert!(story.contains("forgotten") && story.contains("quarantine/bad.csv"), "{story}");
+    // Another one that is put there in its place is not forgotten.
+    fs::remove_file(desk.path("orders/quarantine/bad.csv")).unwrap();
+    desk.put("orders/quarantine/bad.csv");
+    fs::write(desk.path("orders/quarantine/bad.csv"), "other bytes").unwrap();
+    assert!(desk.ask(&["status"]).out.contains("2 files need you"));
+}

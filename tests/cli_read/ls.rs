@@ -91,7 +91,8 @@ fn its_json_has_every_field_of_a_refused_file() {
     assert!(file["since"].take().as_str().unwrap().parse::<Timestamp>().is_ok());
     let expected = serde_json::json!({
         "id": 3, "folder": "orders", "name": "bad.csv", "state": "quarantined", "since": null, "rows": null,
-        "bytes": 8, "reason": "line 7: 3 fields where the header has 4", "hint": "correct line 7", "retry_at": null,
+        "bytes": 8, "reason": "line 7: 3 fields where the header has 4", "hint": "correct line 7", "replaces": null,
+        "retry_at": null,
         "duplicate_of": null, "path": "/T/orders/quarantine/bad.csv",
     });
     assert_eq!(file, expected);
