@@ -7,11 +7,13 @@ use actix::Message;
 use crate::offered::Offered;
 use crate::pool::Seat;
 
-/// Scanner → Processor: files of one folder that are settled. With none: carry what recovery left.
+/// Scanner → Processor: files of one folder that are settled; or none, for a visit.
 #[derive(Debug)]
 pub(crate) struct Offer<S> {
     pub(crate) folder: usize,
     pub(crate) files: Offered<S>,
+    /// Carry what recovery left; if nothing is known to be left, have another look.
+    pub(crate) visit: bool,
     /// Room in the mailbox, given back when the message is gone, handled or not.
     pub(crate) seat: Seat,
 }

@@ -139,6 +139,8 @@ pub struct Look<S> {
     pub settling: usize,
     /// When another look is worth while, if nothing happens before.
     pub due: Duration,
+    /// Other directories lie in place of those before: what is claimed there must be found. Nothing is settled then.
+    pub others: bool,
 }
 
 /// Who hears of what happens in the tree. Called on any thread; must not block for long.

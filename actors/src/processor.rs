@@ -87,9 +87,12 @@ impl<S: Stages> Processor<S> {
     }
 
     /// Carries what is left of the folder, then the offered files. Returns how many were carried.
-    fn carry(&mut self, folder: usize, offered: &Offered<S::Settled>) -> Result<usize, Halt> {
+    fn carry(&mut self, folder: usize, offered: &Offered<S::Settled>, visit: bool) -> Result<usize, Halt> {
         if let Some(cause) = &self.fatal {
             return Err(Halt::Fatal(cause.clone()));
+        }
+        if visit {
+            self.left.entry(folder).or_insert(Left::Unknown);
         }
         let left = self.carry_left(folder)?;
         let mut batch = Batch::default();
@@ -235,10 +238,10 @@ impl<S: Stages> Handler<Offer<S::Settled>> for Processor<S> {
 
     fn handle(&mut self, offer: Offer<S::Settled>, _: &mut Self::Context) -> Self::Result {
         // Taken apart here, so that a panic gives the seat back too.
-        let Offer { folder, files, seat } = offer;
+        let Offer { folder, files, visit, seat } = offer;
         self.begin();
         let began = Instant::now();
-        let answer = match self.carry(folder, &files) {
+        let answer = match self.carry(folder, &files, visit) {
             Ok(files) => Answer::Carried { files, took: began.elapsed() },
             Err(halt) => self.halt(folder, halt),
         };

@@ -183,6 +183,10 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
         }
         let files_max = if self.hold.is_some() { 1 } else { self.pace.files() };
         match self.inbox.look(self.last_offer + 1, files_max) {
+            Ok(look) if look.others => {
+                self.settling = look.settling;
+                self.visits.extend(0..self.task.pool.slot_count());
+            }
             Ok(look) if look.settled.is_empty() => {
                 self.settling = look.settling;
                 self.rest_until = Some(Instant::now() + look.due);
@@ -216,7 +220,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
             hold.trial = Some(offer);
         }
         let tell_answer = self.tell_answer.clone();
-        let message = Offer { folder: self.task.folder, files: offered, seat };
+        let message = Offer { folder: self.task.folder, files: offered, visit: files == 0, seat };
         let Some(processor) = self.task.pool.processor(slot) else {
             let _ = tell_answer.send(Answered { offer, slot, answer: None });
             return;

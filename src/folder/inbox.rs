@@ -20,7 +20,7 @@ use super::deferral::Deferrals;
 use super::gate::Gate;
 use super::lease::{self, Lease};
 use super::name::{Filter, marked_by, marker_of};
-use super::places::{Places, identity, identity_flags};
+use super::places::{Open, Places, identity, identity_flags};
 use super::replays::Replay;
 use super::settling::Settling;
 use super::watch::{Armed, Watch};
@@ -92,6 +92,10 @@ pub struct Inbox {
     deferrals: Arc<Deferrals>,
     gate: Arc<Gate>,
     watch: Watch,
+    /// The directories that were read last.
+    open: Option<Arc<Open>>,
+    /// Others lie in their place, and nobody has been told.
+    others: bool,
     /// What was told last of the watch.
     notice: Option<Notice>,
     told: Told,
@@ -154,6 +158,8 @@ impl Inbox {
             rules,
             deferrals,
             gate,
+            open: None,
+            others: false,
             notice: None,
             told,
             nominated: VecDeque::new(),
@@ -180,7 +186,7 @@ impl Inbox {
         self.nominated.clear();
         self.walk = None;
         self.next_walk = Instant::now();
-        Look { settled: Vec::new(), settling: 0, due: self.rules.rescan }
+        Look { settled: Vec::new(), settling: 0, due: self.rules.rescan, others: false }
     }
 
     /// Hears the hints, and begins a walk when one is due.
@@ -220,6 +226,8 @@ impl Inbox {
     fn begin_walk(&mut self) -> Result<(), Halt> {
         self.places.refresh().map_err(|fault| Halt::Hold(fault.reason().with_hint_text()))?;
         let open = self.places.now().map_err(|error| self.hold(error))?;
+        self.others |= self.open.as_ref().is_some_and(|before| !Arc::ptr_eq(before, &open));
+        self.open = Some(Arc::clone(&open));
         let notice = match self.watch.arm(&open.inbox) {
             Armed::Anew => Some(Notice::Watching),
             Armed::Still => self.notice.clone(),
@@ -422,7 +430,11 @@ impl importerd_actors::Inbox for Inbox {
         let gate = Arc::clone(&self.gate);
         let Some(_pass) = gate.pass() else { return Ok(self.look_away()) };
         let mut settled = Vec::new();
-        let gathered = self.refresh().and_then(|()| self.gather(files_max, &mut settled));
+        let refreshed = self.refresh();
+        if std::mem::take(&mut self.others) {
+            return Ok(Look { settled, settling: 1, due: Duration::ZERO, others: true });
+        }
+        let gathered = refreshed.and_then(|()| self.gather(files_max, &mut settled));
         // What was found before a fault is offered; the next look meets the fault again.
         if settled.is_empty() {
             gathered?;
@@ -430,7 +442,7 @@ impl importerd_actors::Inbox for Inbox {
             self.offers.insert(offer, settled.iter().map(|file| file.name.clone()).collect());
         }
         let settling = self.settling.len() + usize::from(self.is_reading());
-        Ok(Look { settled, settling, due: self.due() })
+        Ok(Look { settled, settling, due: self.due(), others: false })
     }
 
     fn answered(&mut self, offer: u64) {

@@ -118,8 +118,7 @@ impl Places {
         if self.now().is_ok_and(|open| self.are_there(&open)) {
             return Ok(());
         }
-        let text = format!("{}: the folder was moved or taken away", self.path.display());
-        Err(Fault::world("missing", text).with_hint("put it back, or mount its filesystem"))
+        Err(moved(&self.path))
     }
 
     /// The directories as they were opened last.
@@ -260,11 +259,13 @@ impl Place {
     }
 }
 
-pub(super) fn place(directory: impl AsFd) -> rustix::io::Result<Place> {
+/// Which directory this is.
+pub(crate) fn place(directory: impl AsFd) -> rustix::io::Result<Place> {
     statx(directory, "", AtFlags::EMPTY_PATH, PLACE_FLAGS).map(|stat| Place::of(&stat))
 }
 
-fn place_at(path: &Path) -> rustix::io::Result<Place> {
+/// Which directory lies there.
+pub(crate) fn place_at(path: &Path) -> rustix::io::Result<Place> {
     statx(CWD, path, AtFlags::empty(), PLACE_FLAGS).map(|stat| Place::of(&stat))
 }
 
@@ -344,6 +345,12 @@ pub(crate) fn identity(stat: &Statx) -> Identity {
         size: stat.stx_size,
         mtime_ns: nanoseconds(stat.stx_mtime),
     }
+}
+
+/// Not what was opened lies at this path.
+pub(crate) fn moved(path: &Path) -> Fault {
+    let text = format!("{}: the folder was moved or taken away", path.display());
+    Fault::world("missing", text).with_hint("put it back, or mount its filesystem")
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Fault {

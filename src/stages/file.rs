@@ -10,9 +10,10 @@ use importerd_actors::InHand;
 use jiff::Timestamp;
 
 use crate::events::{Event, Kind, Subject};
-use crate::fault::Reason;
+use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
 use crate::folder::claim::Sealed;
+use crate::folder::places::{moved, place, place_at};
 use crate::import::Checked;
 use crate::ledger::{Entry, State};
 use crate::log::escape;
@@ -23,6 +24,17 @@ use crate::run::results::Produced;
 pub struct SlotDirectory {
     pub(super) descriptor: OwnedFd,
     pub(super) path: PathBuf,
+}
+
+impl SlotDirectory {
+    /// Who worked by its path and met something strange asks whether it was this directory all the while. fault 12
+    ///
+    /// # Errors
+    /// It was not: what was met says nothing of any file.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let is_there = place_at(&self.path).is_ok_and(|there| place(&self.descriptor) == Ok(there));
+        if is_there { Ok(()) } else { Err(moved(&self.path)) }
+    }
 }
 
 /// A file in `active/SLOT/`.

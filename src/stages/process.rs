@@ -64,8 +64,8 @@ impl Carrier {
         };
         let attempt = command.process(&job);
         *stderr_tail = attempt.stderr_tail;
-        // fault 12: what a command meets while its folder is taken away says nothing of its file.
-        folder.places.check()?;
+        // What a command meets while its folder is taken away says nothing of its file.
+        file.slot.check()?;
         attempt.outcome.map(|produced| Outcome::Produced { produced, digest })
     }
 }

@@ -92,6 +92,52 @@ fn a_folder_made_in_place_of_one_that_was_renamed_or_removed_is_the_folder_from_
     }
 }
 
+/// fault 12: restored from a copy, perhaps, with what was in hand then.
+#[test]
+fn what_is_claimed_in_a_folder_that_is_put_in_place_of_another_is_carried() {
+    let drop = Drop::with_daemon(&format!("processors = 2\n{BACK_OFF}"), EVENTS_ONLY);
+    let mut daemon = drop.start();
+    taken(&mut daemon, &drop, 0);
+    let (other, aside) = (drop.root().join("other"), drop.root().join("aside"));
+    for slot in ["active/0", "active/1", "inbox"] {
+        fs::create_dir_all(other.join(slot)).expect("make another folder");
+    }
+    fs::write(other.join("active/0/1.csv"), "id\n1\n").expect("a claimed file");
+    fs::write(other.join("active/1/2.csv"), "id\n2\n").expect("a claimed file");
+    fs::write(other.join("inbox/3.csv"), "id\n3\n").expect("a file that waits");
+    fs::rename(drop.path(), aside).and_then(|()| fs::rename(other, drop.path())).expect("put it in place");
+    daemon.wait_for_many("file.archived", 3);
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.names("archive"), ["1.csv", "2.csv", "3.csv"]);
+    assert_eq!(drop.row_count(), 4);
+}
+
+/// fault 12
+#[test]
+fn a_command_whose_folder_is_replaced_under_it_costs_no_attempt() {
+    let drop = Drop::with_daemon(BACK_OFF, &format!("{EVENTS_ONLY}\n{GATED}"));
+    let gate = drop.gate("gate");
+    let mut daemon = drop.start();
+    drop.put("a.txt", "a");
+    let reads = fs::OpenOptions::new().write(true).open(&gate).expect("open the FIFO");
+    let aside = drop.root().join("aside");
+    fs::rename(drop.path(), &aside).expect("rename the folder");
+    make_inbox(&drop);
+    eventually("the new one is the folder", || drop.path().join("active/.lock").exists());
+    std::mem::drop(reads);
+    daemon.wait_until("the pause", |record| {
+        record["event"] == "folder.paused"
+            && record["reason"].as_str().is_some_and(|reason| reason.contains("the folder was moved or taken away"))
+    });
+    drop.put("b.txt", "b");
+    open_gate(&gate, "done");
+    daemon.wait_for_file("file.archived", "b.txt");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(told(&drop), [entry("b.txt", "archived", 0)]);
+    let claimed = ["0", "1"].map(|slot| aside.join("active").join(slot).join("a.txt").exists());
+    assert!(claimed.contains(&true), "it lies where it was");
+}
+
 /// faults 12, 78: by somebody who tidies up.
 #[test]
 fn directories_removed_from_a_folder_are_made_again() {

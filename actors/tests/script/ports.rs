@@ -198,7 +198,7 @@ impl importerd_actors::Inbox for Inbox {
                 state.under_way.insert((folder, offer), settled.iter().copied().collect());
                 state.under_way_max = state.under_way_max.max(state.under_way.len());
             }
-            Look { settled, settling: settling.len(), due }
+            Look { settled, settling: settling.len(), due, others: false }
         });
         act.after()?;
         Ok(look)
