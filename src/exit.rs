@@ -1,6 +1,7 @@
 //! The exit codes, named as in sysexits(3). Scripts depend on them.
 
 use crate::fault::Fault;
+use crate::ledger;
 
 /// All went well; after a drain: nothing was left in hand.
 pub const OK: u8 = 0;
@@ -27,7 +28,8 @@ pub const CONFIG: u8 = 78;
 pub fn of(fault: &Fault) -> u8 {
     match fault.reason().code {
         "no_permission" => NOPERM,
-        "ledger_corrupt" | "ledger_newer" | "other_filesystem" | "bad_glob" | "bad_table" => CONFIG,
+        code if ledger::REFUSALS.contains(&code) => CONFIG,
+        "other_filesystem" | "bad_glob" | "bad_table" => CONFIG,
         _ if matches!(fault, Fault::Fatal(_)) => SOFTWARE,
         _ => UNAVAILABLE,
     }

@@ -18,6 +18,7 @@ pub mod settings;
 pub mod folder;
 pub mod import;
 pub mod ledger;
+pub mod rebuild;
 pub mod run;
 pub mod stages;
 

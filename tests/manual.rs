@@ -16,8 +16,24 @@ fn printed(arguments: &[&str]) -> String {
 fn the_page_names_every_command_and_every_event() {
     let page = printed(&["man"]);
     for command in [
-        "watch", "run", "once", "check", "status", "ls", "explain", "events", "pause", "resume", "retry", "drain",
-        "config", "man",
+        "watch",
+        "run",
+        "once",
+        "check",
+        "status",
+        "ls",
+        "explain",
+        "events",
+        "pause",
+        "resume",
+        "retry",
+        "replay",
+        "forget",
+        "drain",
+        "config show",
+        "ledger check",
+        "ledger rebuild",
+        "man",
     ] {
         assert!(page.contains(&format!("importerd {command}")), "{command}");
     }

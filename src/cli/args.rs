@@ -71,6 +71,8 @@ pub enum Command {
     Forget(Forget),
     /// Let the daemon finish what it has in hand and end, and wait for that
     Drain,
+    /// Check the ledger, or make it anew
+    Ledger(Ledger),
     /// Show the settings in force
     Config(Config),
     /// Print a manual page: importerd man | man -l -
@@ -262,6 +264,27 @@ fn since(typed: &str) -> Result<Timestamp, String> {
     let ago = humantime::parse_duration(typed);
     let ago = ago.map_err(|_| "expected for instance 2026-11-22, 2026-11-22T03:04:05Z or 36h".to_owned())?;
     Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub struct Ledger {
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Say whether it is sound, and agrees with folders and targets; changes nothing
+    Check,
+    /// Make it anew from what can be read of it, the targets and the folders; the old one is put aside
+    Rebuild {
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+        /// Also when nothing is wrong with it
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Args)]

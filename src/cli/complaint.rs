@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use crate::exit;
 use crate::fault::Reason;
+use crate::ledger;
 
 /// Printed on stderr; its last line says what to type or to do.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ impl Complaint {
         Self { code, text: text.into(), next: Some(next.into()) }
     }
 
+    /// The same, with the command to type next as it is to be typed: `importerd` with its options.
+    pub fn with_options(mut self, importerd: &str) -> Self {
+        self.next = self.next.map(|next| ledger::typed(&next, importerd));
+        self
+    }
+
     /// A text that says at its end what to do.
     pub fn whole(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), next: None }
@@ -33,9 +40,6 @@ impl From<Reason> for Complaint {
         let (code, next) = match reason.code {
             "no_permission" => {
                 (exit::NOPERM, "type it as root or as the daemon's user: sudo -u importerd importerd status")
-            }
-            "ledger_corrupt" => {
-                (exit::UNAVAILABLE, "restore it from a backup; don't delete it, or files may be imported again")
             }
             "ledger_locked" => (exit::UNAVAILABLE, "end the program that has it open for writing"),
             _ => (exit::UNAVAILABLE, "see whether the disk is well and the path is right: importerd check"),

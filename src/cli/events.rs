@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::args::{Events, Global};
 use super::complaint::{Complaint, told};
 use super::page::{Page, print};
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, typed};
 use crate::events::{Event, Kind};
 use crate::exit;
 use crate::ledger::history::{History, Stored, Wanted};
@@ -23,7 +23,7 @@ const BATCH_MAX: u32 = 1_000;
 
 /// `importerd events`
 pub fn answer(global: &Global, events: &Events) -> u8 {
-    told(show(global, events))
+    told(show(global, events).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn show(global: &Global, events: &Events) -> Result<u8, Complaint> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{Global, Ls};
 use super::complaint::{Complaint, told};
 use super::page::{Look, Page, print_json};
-use super::surroundings::{Surroundings, filter, how_to_begin};
+use super::surroundings::{Surroundings, filter, how_to_begin, typed};
 use super::table::{Side, Table};
 use super::when::{self, Stamp};
 use crate::exit;
@@ -51,7 +51,7 @@ struct Listed {
 
 /// `importerd ls`
 pub fn answer(global: &Global, ls: &Ls) -> u8 {
-    told(show(global, ls))
+    told(show(global, ls).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn show(global: &Global, ls: &Ls) -> Result<u8, Complaint> {

@@ -18,7 +18,8 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::OK, "All went well; after a drain, nothing was left in hand."),
     (
         exit::REFUSED,
-        "once: some file was refused. explain: nothing is known of the file. retry: some file can't be tried again.",
+        "once: some file was refused. explain: nothing is known of the file. retry, replay, forget: some file can't be done \
+         so. ledger check: something is wrong. ledger rebuild: nothing is wrong, or nobody wants it.",
     ),
     (exit::USAGE, "The command line can't be understood."),
     (
@@ -31,7 +32,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
         "Work was left behind; the next start recovers it. once: a folder is held or paused, or a file deferred.",
     ),
     (exit::NOPERM, "Permission is missing."),
-    (exit::CONFIG, "The settings are wrong."),
+    (exit::CONFIG, "The settings are wrong, or the ledger is missing, damaged, newer or not that of the folders."),
 ];
 
 /// `importerd man [PAGE]`
@@ -121,7 +122,11 @@ fn description() -> Roff {
 fn commands(program: &clap::Command) -> Roff {
     let mut page = Roff::new();
     page.control("SH", ["COMMANDS"]);
-    for command in program.get_subcommands() {
+    let each = program.get_subcommands().flat_map(|command| {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() { vec![command] } else { below }
+    });
+    for command in each {
         let mut usage = command.clone();
         let usage = usage.render_usage().to_string().replace("Usage: ", "");
         entry(&mut page, &usage, &command.get_about().map(ToString::to_string).unwrap_or_default());

@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod events;
 mod explain;
+mod ledger;
 mod ls;
 mod manual;
 mod order;
@@ -57,6 +58,7 @@ fn answer(arguments: Arguments) -> u8 {
         Command::Replay(replay) => order::replay(&global, &replay),
         Command::Forget(forget) => order::forget(&global, &forget),
         Command::Drain => order::drain(&global),
+        Command::Ledger(ledger) => ledger::answer(&global, &ledger),
         Command::Config(config) => config::answer(&global, &config),
         Command::Man { page } => told(manual::man(page)),
         Command::Completions { shell } => told(manual::completions(shell)),

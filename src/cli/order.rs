@@ -162,7 +162,7 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
         let next = format!("or name the right state directory: {} --state-dir DIR …", typed(global));
         return Err(Complaint::new(exit::REFUSED, "nothing is known of any file: no daemon has run here", next));
     }
-    let opened = Opened::open(&settings, &directories.state).map_err(|fault| {
+    let opened = Opened::open(&settings, &directories.state, None).map_err(|fault| {
         if fault.reason().code != "in_use" {
             return refused(Refusal::from(fault));
         }

@@ -48,16 +48,16 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     // `status`, `ls` and the others find the settings there.
     let record = Some((WATCH_FILE, settings::show::text(&loaded.values, false)));
     let global = Global { state_dir: Some(state), ..global.clone() };
-    let (importerd, directories) = (typed(&global), directories(&global)?);
+    let directories = directories(&global)?;
     let ended = daemon::live(Life { greeting, record, ..life(&global, loaded.settings, directories, Level::Info) });
-    report(&global, &ended, ended.code, &importerd);
+    report(&global, &ended, ended.code, &typed(&global));
     Ok(ended.code)
 }
 
 fn life(global: &Global, settings: Settings, directories: Directories, usual: Level) -> Life {
     let level = if global.verbose { Level::Debug } else { usual };
     let Directories { state, runtime } = directories;
-    let logger = log::root(global.log, level);
+    let (logger, importerd) = (log::root(global.log, level), typed(global));
     Life {
         settings,
         state_directory: state,
@@ -66,6 +66,7 @@ fn life(global: &Global, settings: Settings, directories: Directories, usual: Le
         once: false,
         greeting: None,
         record: None,
+        importerd,
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Global;
 use super::complaint::{Complaint, told};
 use super::page::{Look, Page, print_json};
-use super::surroundings::{Daemon, Surroundings, detail, filter, how_to_begin};
+use super::surroundings::{Daemon, Surroundings, detail, filter, how_to_begin, typed};
 use super::table::{Side, Table};
 use super::when::{self, Stamp};
 use crate::exit;
@@ -84,7 +84,7 @@ struct FolderStatus {
 
 /// `importerd status`
 pub fn answer(global: &Global) -> u8 {
-    told(show(global))
+    told(show(global).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn show(global: &Global) -> Result<u8, Complaint> {

@@ -20,7 +20,7 @@ use crate::ledger::history::History;
 use crate::ledger::{Pause, Row, State};
 use crate::room;
 use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
-use crate::stages;
+use crate::stages::{self, kinship};
 
 /// The settings that `importerd watch` records in its state directory, so that the other commands find them.
 pub const WATCH_FILE: &str = "watch.toml";
@@ -75,13 +75,13 @@ impl Surroundings {
         let directories = directories(global)?;
         let loaded = settings::load(&sources(global, &directories))
             .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
-        Ok(Self {
-            daemon: daemon(&directories)?,
-            history: History::open(&directories.state)?,
-            directories,
-            settings: loaded.settings,
-            importerd: typed(global),
-        })
+        let daemon = daemon(&directories)?;
+        let history = History::open(&directories.state)?;
+        // Nobody is told that there is nothing when there was something.
+        if history.is_none() {
+            kinship::look(&loaded.settings, &directories.state, None)?;
+        }
+        Ok(Self { daemon, history, directories, settings: loaded.settings, importerd: typed(global) })
     }
 
     /// The folders that are asked for.

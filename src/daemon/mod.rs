@@ -17,7 +17,7 @@ use slog::Logger;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 
-pub(crate) use open::Opened;
+pub(crate) use open::{Opened, lock_state};
 
 use orders::Orders;
 use outlook::{Outlook, Prospect};
@@ -29,6 +29,7 @@ use crate::control::server::Server;
 use crate::events::{Counts, Event, Kind, Tally};
 use crate::exit;
 use crate::fault::Fault;
+use crate::ledger;
 use crate::settings::Settings;
 use crate::stages::Journal;
 use crate::systemd::Notifier;
@@ -50,6 +51,8 @@ pub struct Life {
     pub greeting: Option<String>,
     /// A file of the state directory, and what to write there once no other daemon can hold it.
     pub record: Option<(&'static str, String)>,
+    /// `importerd` with the options that lead to these settings and this state, to be typed.
+    pub importerd: String,
 }
 
 /// How a life ended.
@@ -73,14 +76,14 @@ impl Ended {
 /// Lives to the end.
 #[must_use]
 pub fn live(life: Life) -> Ended {
-    let logger = life.logger.clone();
+    let (logger, importerd) = (life.logger.clone(), life.importerd.clone());
     tell_panics(logger.clone());
     let whole = || runtime().and_then(|runtime| actix_rt::System::with_tokio_rt(|| runtime).block_on(serve(life)));
     // The runtime panics where it lacks a descriptor for its signals; what the panic said is in the log. fault 84
     let lived = panic::catch_unwind(AssertUnwindSafe(whole));
     let lived = lived.unwrap_or_else(|_| Err(Fault::fatal("panic", "a panic ended the daemon")));
     lived.unwrap_or_else(|fault| {
-        refuse(&logger, &fault);
+        refuse(&logger, &fault, &importerd);
         Ended::at_once(exit::of(&fault))
     })
 }
@@ -98,7 +101,6 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let Some(opened) = open_unless_told_to_stop(&life, &mut signals).await? else {
         return Ok(Ended::at_once(exit::OK));
     };
-    record(&life)?;
     let life = Arc::new(life);
     let opened = Arc::new(opened);
     let tally = Arc::new(Tally::default());
@@ -115,7 +117,7 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     // Only the progress bar of `once` wants to know.
     let waiting = if life.once { opened.waiting() } else { 0 };
     let ending = gardener.tend(ending, &mut signals, drains, waiting).await;
-    let code = conclude(&opened, &voice, ending).await;
+    let code = conclude(&opened, &voice, ending, &life.importerd).await;
     voice.end();
     outlook.tell(Prospect::Ended { exit: code });
     server.into_iter().for_each(Server::end);
@@ -132,27 +134,15 @@ fn tell_pauses(opened: &Opened, voice: &Voice) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whoever reads the record meanwhile sees the old one or the new one, whole. One that says the same is left alone: a
-/// full disk is no reason not to start.
-fn record(life: &Life) -> Result<(), Fault> {
-    let Some((name, text)) = &life.record else { return Ok(()) };
-    let (path, new) = (life.state_directory.join(name), life.state_directory.join(format!("{name}.new")));
-    if std::fs::read_to_string(&path).is_ok_and(|old| old == *text) {
-        return Ok(());
-    }
-    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
-    written.map_err(|error| Fault::io(path.display(), &error))
-}
-
 /// `None`: a signal came first; nothing was in hand.
 async fn open_unless_told_to_stop(life: &Life, signals: &mut Signals) -> Result<Option<Opened>, Fault> {
-    let (settings, state) = (life.settings.clone(), life.state_directory.clone());
+    let (settings, state, record) = (life.settings.clone(), life.state_directory.clone(), life.record.clone());
     let (tell, told) = oneshot::channel();
     // A thread of its own: those of the runtime are waited for at the end, and a disk or a lock may keep this
     // one for long.
     std::thread::Builder::new()
         .name("open".to_owned())
-        .spawn(move || tell.send(Opened::open(&settings, &state)))
+        .spawn(move || tell.send(Opened::open(&settings, &state, record.as_ref())))
         .map_err(|error| Fault::io("start a thread", &error))?;
     tokio::select! {
         opened = told => opened.map_err(|_| Fault::fatal("panic", "a panic while everything is opened"))?.map(Some),
@@ -161,7 +151,7 @@ async fn open_unless_told_to_stop(life: &Life, signals: &mut Signals) -> Result<
 }
 
 /// Says how it ended, and which exit code that is.
-async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending) -> u8 {
+async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending, importerd: &str) -> u8 {
     match ending {
         Ending::Drained => {
             voice.say(Event::new(Kind::DaemonDrained));
@@ -179,7 +169,7 @@ async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending) -> u8 {
         }
         Ending::GaveUp => exit::SOFTWARE,
         Ending::Fatal(cause) => {
-            slog::crit!(voice.logger(), "{cause}"; "code" => "fatal");
+            slog::crit!(voice.logger(), "{}", ledger::typed(&cause, importerd); "code" => "fatal");
             exit::SOFTWARE
         }
     }
@@ -194,9 +184,9 @@ fn tell_panics(logger: Logger) {
     }));
 }
 
-fn refuse(logger: &Logger, fault: &Fault) {
+fn refuse(logger: &Logger, fault: &Fault, importerd: &str) {
     let reason = fault.reason();
-    match &reason.hint {
+    match reason.hint.as_ref().map(|hint| ledger::typed(hint, importerd)) {
         Some(hint) => slog::crit!(logger, "{reason}"; "code" => reason.code, "hint" => hint),
         None => slog::crit!(logger, "{reason}"; "code" => reason.code),
     }

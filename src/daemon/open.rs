@@ -15,7 +15,7 @@ use crate::import::Databases;
 use crate::ledger::Ledger;
 use crate::run::Running;
 use crate::settings::Settings;
-use crate::stages::Folder;
+use crate::stages::{Folder, kinship};
 
 /// Ledger, log, signals, and what looks in from outside.
 const DESCRIPTORS: usize = 24;
@@ -37,16 +37,31 @@ pub struct Opened {
 
 impl Opened {
     /// Opens all of it, or nothing stays open.
-    pub fn open(settings: &Settings, state_directory: &Path) -> Result<Self, Fault> {
+    pub fn open(
+        settings: &Settings,
+        state_directory: &Path,
+        to_record: Option<&(&'static str, String)>,
+    ) -> Result<Self, Fault> {
         raise_descriptor_limit();
         let lock = lock_state(state_directory)?;
+        // Before the ledger: should that be refused, the record tells which folder is to be mended.
+        to_record.map_or(Ok(()), |(name, text)| record(state_directory, name, text))?;
+        // None is made where there must be one already.
+        if !Ledger::is_there(state_directory) {
+            kinship::check(settings, state_directory, None)?;
+        }
         let ledger = Ledger::open(state_directory)?;
+        kinship::check(settings, state_directory, Some(&ledger))?;
         let (databases, running) = (Databases::default(), Arc::new(new_running()?));
         let folders = settings
             .folders
             .values()
             .map(|folder| Folder::open(settings, folder, state_directory, &ledger, &databases, &running))
             .collect::<Result<Vec<_>, _>>()?;
+        // A full disk is no reason not to start; then a log that is taken away is not missed.
+        if let Err(fault @ Fault::Fatal(_)) = ledger.begin() {
+            return Err(fault);
+        }
         Ok(Self { ledger: Arc::new(ledger), folders: folders.into(), running, _lock: lock })
     }
 
@@ -66,8 +81,19 @@ fn new_running() -> Result<Running, Fault> {
     Running::new().map_err(|error| Fault::io("make an event descriptor", &error))
 }
 
+/// Whoever reads the record meanwhile sees the old one or the new one, whole. One that says the same is left alone: a
+/// full disk is no reason not to start.
+fn record(state_directory: &Path, name: &str, text: &str) -> Result<(), Fault> {
+    let (path, new) = (state_directory.join(name), state_directory.join(format!("{name}.new")));
+    if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+    written.map_err(|error| Fault::io(path.display(), &error))
+}
+
 /// fault 86: one daemon a state directory.
-fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
+pub(crate) fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
     use std::os::unix::fs::DirBuilderExt;
     let shown = state_directory.display();
     let io = |error: &std::io::Error| {

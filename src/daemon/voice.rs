@@ -251,6 +251,7 @@ mod tests {
             once: false,
             greeting: None,
             record: None,
+            importerd: "importerd".to_owned(),
         }
     }
 
@@ -259,7 +260,7 @@ mod tests {
     fn a_ledger_that_waits_keeps_nobody_from_speaking_and_nothing_said_is_lost() {
         let state = tempfile::tempdir().unwrap();
         let life = Arc::new(life(state.path()));
-        let opened = Arc::new(Opened::open(&life.settings, state.path()).unwrap());
+        let opened = Arc::new(Opened::open(&life.settings, state.path(), None).unwrap());
         let notifier = Arc::new(Notifier::to(None).unwrap());
         let voice = Voice::new(&life, &opened, &Arc::default(), &notifier, &Arc::default()).unwrap();
         let other = Connection::open(state.path().join(FILE_NAME)).unwrap();

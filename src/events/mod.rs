@@ -94,6 +94,7 @@ kinds! {
     FileForgotten     "file.forgotten"     Info    "the same bytes or name count as new from now on; all that is there stays"
     FileReturned      "file.returned"      Info    "put back untouched, no attempt charged"
     FileRetried       "file.retried"       Info    "an operator had it tried again, or now"
+    LedgerRebuilt     "ledger.rebuilt"     Warning "the ledger was made anew from what could be read of it, the targets and the folders"
     ConfigReloaded    "config.reloaded"    Info    "new settings are in force"
     ConfigRefused     "config.refused"     Error   "the new settings are wrong; the old ones stay in force"
 }

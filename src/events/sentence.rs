@@ -70,7 +70,7 @@ impl Event {
             Kind::DaemonDraining => self.in_hand(),
             Kind::DaemonAbandoned => joined([Some(self.in_hand()), Some("the next start recovers them".to_owned())]),
             Kind::DaemonDrained | Kind::FolderOverflow => self.kind.help().to_owned(),
-            Kind::FolderWatching => self.text("path").unwrap_or_default().to_owned(),
+            Kind::FolderWatching | Kind::LedgerRebuilt => self.text("path").unwrap_or_default().to_owned(),
             Kind::FolderPolling => joined([self.text("path").map(str::to_owned), reason]),
             Kind::FolderPaused => joined([reason, self.next_try()]),
             Kind::FileCommitted => joined([

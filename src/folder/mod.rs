@@ -15,6 +15,7 @@ pub mod name;
 pub mod places;
 pub mod quarantine;
 pub mod release;
+pub mod remembered;
 pub mod replays;
 #[cfg(test)]
 mod scratch;

@@ -153,6 +153,22 @@ pub fn in_quarantine(folder: &Folder) -> Result<Vec<Lying>, Reason> {
     lying_in(&folder.path.join("quarantine"), is_refused)
 }
 
+/// The days of the archive.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn days(folder: &Folder) -> Result<Vec<PathBuf>, Reason> {
+    subdirectories(&folder.path.join("archive"))
+}
+
+/// The files of a day of the archive.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn in_day(day: &Path) -> Result<Vec<Lying>, Reason> {
+    lying_in(day, |entry| entry.kind == FileType::RegularFile && !is_hidden(entry.name))
+}
+
 /// Every place where a file of this name lies: inbox, active, quarantine, and the days of the archive.
 ///
 /// # Errors

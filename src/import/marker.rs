@@ -72,6 +72,32 @@ pub struct Marker {
     pub forgotten_at: Option<String>,
 }
 
+/// The markers of a target, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    /// The highest number that any file has in it.
+    pub of_all: FileId,
+    /// Whether a file of this folder is among them.
+    pub has_folder: bool,
+}
+
+impl Newest {
+    /// `None`: no file was ever imported into it.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    pub fn read(connection: &Connection, folder: &str) -> rusqlite::Result<Option<Self>> {
+        if !connection.table_exists(None, "_importerd_files")? {
+            return Ok(None);
+        }
+        let sql = "SELECT max(id), EXISTS (SELECT 1 FROM _importerd_files WHERE folder = ?) FROM _importerd_files";
+        let (of_all, has_folder): (Option<i64>, bool) =
+            connection.query_row(sql, [folder], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(of_all.map(|of_all| Self { of_all: FileId(of_all), has_folder }))
+    }
+}
+
 /// Makes the table of markers when it isn't there, or adds what an older one lacks.
 pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch(CREATE)?;
@@ -172,6 +198,59 @@ pub fn by_name(
 pub fn from_id(connection: &Connection, folder: &str, from: FileId) -> rusqlite::Result<Vec<Marker>> {
     let mut query = connection.prepare_cached(select!("folder = ?1 AND id >= ?2 ORDER BY id"))?;
     query.query_map((folder, from.0), read)?.collect()
+}
+
+/// Shows every marker of this folder, oldest first, until no more are wanted.
+///
+/// # Errors
+///
+/// They can't be read.
+pub fn each(connection: &Connection, folder: &str, mut visit: impl FnMut(Marker) -> bool) -> rusqlite::Result<()> {
+    let mut query = connection.prepare_cached(select!("folder = ?1 ORDER BY id"))?;
+    let mut rows = query.query([folder])?;
+    while let Some(row) = rows.next()? {
+        if !visit(read(row)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many rows
+/// it brought, and how many of them are there.
+///
+/// # Errors
+///
+/// They can't be read.
+pub fn rows_by_marker(
+    connection: &Connection,
+    folder: &str,
+    mut visit: impl FnMut(FileId, u64, u64),
+) -> rusqlite::Result<()> {
+    if !connection.table_exists(None, "_importerd_files")? {
+        return Ok(());
+    }
+    let mut tables = connection.prepare("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = ?")?;
+    for table in tables.query_map([folder], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()? {
+        if !connection.table_exists(None, table.as_str())?
+            || !connection.column_exists(None, table.as_str(), "_file_id")?
+        {
+            continue;
+        }
+        let sql = format!(
+            "SELECT id, rows, coalesce(there, 0) FROM _importerd_files LEFT JOIN
+                (SELECT _file_id, count(*) AS there FROM \"{}\" GROUP BY _file_id) ON _file_id = id
+            WHERE folder = ?1 AND table_name = ?2",
+            table.replace('"', "\"\"")
+        );
+        let mut query = connection.prepare(&sql)?;
+        let mut rows = query.query((folder, &table))?;
+        while let Some(row) = rows.next()? {
+            let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            visit(FileId(row.get(0)?), unsigned(1)?, unsigned(2)?);
+        }
+    }
+    Ok(())
 }
 
 fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {

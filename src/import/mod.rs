@@ -57,7 +57,7 @@ use std::sync::{Arc, Mutex};
 
 pub use check::Checked;
 pub use database::{Database, Databases};
-pub use marker::{Marker, by_id as marker_by_id};
+pub use marker::{Marker, Newest, by_id as marker_by_id, each as each_marker, rows_by_marker};
 pub use rows::KEPT_BYTES_MAX;
 pub use source::RECORD_BYTES_MAX;
 
@@ -210,6 +210,15 @@ impl Import {
     /// The world is at fault.
     pub fn markers_from(&self, from: FileId) -> Result<Vec<Marker>, Fault> {
         self.database.read(|connection| marker::from_id(connection, &self.folder, from))
+    }
+
+    /// The markers of the target, in short. `None`: there are none.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    pub fn newest_marker(&self) -> Result<Option<Newest>, Fault> {
+        self.database.read(|connection| Newest::read(connection, &self.folder))
     }
 
     /// Checks against this table. `None`: it isn't there.

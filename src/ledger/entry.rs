@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::row::{identity_columns, name_column};
 use super::schema;
@@ -72,7 +72,7 @@ ON CONFLICT (id) DO UPDATE SET name = ?3, device = ?4, inode = ?5, born_ns = ?6,
 const FAILURE: &str = "INSERT INTO failure (file_id, attempt, at_us, code, reason, stderr) VALUES (?, ?, ?, ?, ?, ?)";
 
 impl Entry<'_> {
-    pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {
         let now = Timestamp::now().as_microsecond();
         let (inode, born, size, mtime) = identity_columns(&self.identity);
         transaction.prepare_cached(UPSERT)?.execute(params![

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Params, params};
 
 use super::read_only::{self, ReadOnly};
 use super::row::{identity_columns, name_column, timestamp};
-use super::{FILE_NAME, Pause, Row, State, schema};
+use super::{FILE_NAME, LedgerId, Pause, Row, State, doubt, identity, ids, schema};
 use crate::events::{Event, Kind};
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
@@ -25,6 +25,7 @@ pub struct History {
     frozen: bool,
     /// Of its tables: an older one lacks some, until a daemon of this version has opened it.
     version: usize,
+    has_lost_its_log: bool,
 }
 
 /// Which files are asked for.
@@ -101,14 +102,83 @@ impl History {
             let version = schema::version(&connection)?;
             Ok((version > 0).then_some((connection, frozen, version)))
         };
+        // Asked first: a reader of a log makes one where there is none.
+        let has_lost_its_log = doubt::has_lost_its_log(&path);
         let opened = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
-        Ok(opened.map(|(connection, frozen, version)| Self { path: path.clone(), connection, frozen, version }))
+        Ok(opened.map(|(connection, frozen, version)| Self {
+            path: path.clone(),
+            connection,
+            frozen,
+            version,
+            has_lost_its_log,
+        }))
+    }
+
+    /// Whether the last entries of a daemon that didn't end well are gone, with the log that held them.
+    #[must_use]
+    pub fn has_lost_its_log(&self) -> bool {
+        self.has_lost_its_log
     }
 
     /// Nobody wrote the ledger when it was opened; what was written since is not seen. Then open it again.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.frozen
+    }
+
+    /// Which ledger it is. `None`: it is of a time when ledgers had no number of their own.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn identity(&self) -> Answer<Option<LedgerId>> {
+        self.ask(identity::of)
+    }
+
+    /// Every number that was ever given out is below this.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn numbers_below(&self) -> Answer<i64> {
+        self.ask(ids::reserved_below)
+    }
+
+    /// The highest number entered for a folder, 0 when there is none.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn last_id(&self, folder: &str) -> Answer<FileId> {
+        self.ask(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
+    }
+
+    /// Shows every file of a folder, in the order of their numbers.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn each_file(&self, folder: &str, mut visit: impl FnMut(Row)) -> Answer<()> {
+        self.ask(|connection| {
+            let mut query = connection.prepare("SELECT * FROM file WHERE folder = ? ORDER BY id")?;
+            query.query_map([folder], Row::read)?.try_for_each(|row| row.map(&mut visit))
+        })
+    }
+
+    /// The version of its tables.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn version(&self) -> Answer<i64> {
+        self.ask(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
+    }
+
+    /// What is wrong with the file as a whole, all pages and indexes read; nothing, if all is well.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn problems(&self) -> Answer<Vec<String>> {
+        self.ask(|connection| {
+            let mut check = connection.prepare("PRAGMA integrity_check(20)")?;
+            let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            Ok(said.into_iter().filter(|line| line != "ok").map(|line| line.replace('\n', ": ")).collect())
+        })
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Answer<T> {
@@ -306,9 +376,11 @@ fn unreadable(path: &Path, error: &io::Error) -> Reason {
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> Reason {
     use rusqlite::ErrorCode as Code;
+    if let Some(reason) = super::refused(path, error) {
+        return reason;
+    }
     let code = match error.sqlite_error_code() {
         Some(Code::PermissionDenied | Code::CannotOpen | Code::ReadOnly) => "no_permission",
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => "ledger_corrupt",
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "ledger_locked",
         _ => "ledger",
     };

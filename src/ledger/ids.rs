@@ -45,6 +45,11 @@ pub(super) fn reserve(connection: &Connection) -> rusqlite::Result<Range<i64>> {
     Ok(end - BLOCK..end)
 }
 
+/// Every number that was ever reserved is below this.
+pub(super) fn reserved_below(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0))
+}
+
 /// Never reserves a number up to this one.
 pub(super) fn skip_past(connection: &Connection, id: FileId) -> rusqlite::Result<()> {
     connection.execute("UPDATE counter SET value = max(value, ? + 1) WHERE name = 'next_id'", [id.0])?;

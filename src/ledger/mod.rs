@@ -4,25 +4,35 @@
 //! refusal, the results of a command) is flushed before anything moves. What can be found out again (an
 //! import has its load marker in the target) is written without waiting for the disk.
 
+mod doubt;
+pub mod draft;
 mod entry;
 pub mod history;
+mod identity;
 mod ids;
 mod pause;
 pub(crate) mod read_only;
 mod release;
 mod row;
+mod salvage;
 mod schema;
 mod state;
+pub mod swap;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, ffi, params};
 
 pub use entry::{Entry, Failure};
+pub use identity::LedgerId;
 pub use pause::Pause;
 pub use row::Row;
+pub use salvage::Salvaged;
 pub use state::State;
 
 use crate::events::Event;
@@ -33,6 +43,21 @@ use ids::Ids;
 
 /// The ledger's file in the state directory.
 pub const FILE_NAME: &str = "ledger.db";
+
+/// What makes a ledger anew, as the hints name it; whoever prints one knows with which options it is to be typed.
+pub const REBUILD: &str = "importerd ledger rebuild";
+
+/// Why a ledger is refused for good, whoever opens it: no restart heals that.
+pub const REFUSALS: [&str; 5] = ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older"];
+
+/// A hint with the command in it as it is to be typed: `importerd` with its options.
+#[must_use]
+pub fn typed(hint: &str, importerd: &str) -> String {
+    hint.replace(REBUILD, &REBUILD.replacen("importerd", importerd, 1))
+}
+
+/// How long another program may have the ledger locked.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The size that the write-ahead log keeps between its checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
@@ -52,6 +77,8 @@ pub struct Ledger {
     path: PathBuf,
     connection: Mutex<Connection>,
     ids: Ids,
+    has_lost_its_log: bool,
+    is_marked: AtomicBool,
 }
 
 impl Ledger {
@@ -61,8 +88,72 @@ impl Ledger {
     /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
     pub fn open(state_directory: &Path) -> Result<Self, Fault> {
         let path = state_directory.join(FILE_NAME);
-        let connection = connect(&path, OpenFlags::default()).map_err(|error| unusable(&path, &error))?;
-        Ok(Self { path, connection: Mutex::new(connection), ids: Ids::default() })
+        let (doubt, has_lost_its_log) = (doubt::is_due(&path), doubt::has_lost_its_log(&path));
+        let opened = doubt::refuse_cut(&path).and_then(|()| connect(&path, OpenFlags::default(), doubt));
+        let connection = opened.map_err(|error| unusable(&path, &error))?;
+        let connection = Mutex::new(connection);
+        Ok(Self { path, connection, ids: Ids::default(), has_lost_its_log, is_marked: AtomicBool::new(false) })
+    }
+
+    /// From here on its log is missed, should it be gone at the next start and this end not be a good one.
+    ///
+    /// # Errors
+    /// The state directory can't be written.
+    pub fn begin(&self) -> Result<(), Fault> {
+        // SQLite makes the log's name durable when it flushes it for the first time.
+        self.write(Durability::Flushed, |transaction| {
+            let sql = "INSERT INTO counter VALUES ('begun', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
+            transaction.execute(sql, []).map(drop)
+        })?;
+        doubt::mark_open(&self.path).map_err(|error| Fault::io(self.path.display(), &error))?;
+        self.is_marked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the last entries of a daemon that didn't end well are gone, with the log that held them.
+    #[must_use]
+    pub fn has_lost_its_log(&self) -> bool {
+        self.has_lost_its_log
+    }
+
+    /// Whether a state directory has a ledger, in whatever condition; an empty database is none: a daemon may have been
+    /// killed while it made it, or its log was deleted.
+    #[must_use]
+    pub fn is_there(state_directory: &Path) -> bool {
+        let path = state_directory.join(FILE_NAME);
+        let look = || -> rusqlite::Result<bool> {
+            doubt::refuse_cut(&path)?;
+            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.busy_timeout(LOCK_WAIT)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(schema::version(&connection)? > 0)
+        };
+        // Who opens it says what is wrong with it.
+        std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) && look().unwrap_or(true)
+    }
+
+    /// Which ledger it is. `None`: it is of a time when ledgers had no number of their own.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn identity(&self) -> Result<Option<LedgerId>, Fault> {
+        self.read(identity::of)
+    }
+
+    /// Which ledger it is; one that has no number yet gets one.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn identified(&self) -> Result<LedgerId, Fault> {
+        self.write(Durability::Flushed, |transaction| identity::of_or_drawn(transaction))
+    }
+
+    /// Every number that was ever given out is below this.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn numbers_below(&self) -> Result<i64, Fault> {
+        self.read(ids::reserved_below)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -201,7 +292,7 @@ impl Ledger {
         let is_read_only = error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly);
         if is_read_only
             && code != ffi::SQLITE_READONLY_DBMOVED
-            && let Ok(fresh) = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
+            && let Ok(fresh) = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)
         {
             *connection = fresh;
         }
@@ -393,14 +484,36 @@ impl Ledger {
             Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
                 world("ledger_read_only", "make the state directory writable for the daemon's user")
             }
+            Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+                doubt::leave_note(&self.path);
+                Fault::Fatal(damaged(&self.path, error))
+            }
             _ => Fault::Fatal(Reason::new("ledger", text)),
         }
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // The connection closes behind this, and takes the log away. Where the mark can't be removed, the log must stay.
+        if self.is_marked.load(Ordering::Relaxed) && doubt::mark_closed(&self.path).is_err() {
+            let _ = self.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
+}
+
+/// `doubt`: it is looked at from end to end first.
+fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    // Nothing of it is changed before it is known to be ours and well, not even by a checkpoint.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    schema::version(&connection)?;
+    if doubt {
+        doubt::look(&connection)?;
+        doubt::dismiss(path);
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     // A reader that stays long lets the log grow; afterwards it is cut to this again.
@@ -434,7 +547,7 @@ fn set(connection: &Connection, durability: Durability) -> rusqlite::Result<()> 
     connection.pragma_update(None, "synchronous", synchronous)
 }
 
-fn write_event(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+fn write_event(transaction: &Connection, event: &Event) -> rusqlite::Result<()> {
     transaction.prepare_cached(schema::EVENT)?.execute(params![
         event.at.as_microsecond(),
         event.kind.name(),
@@ -445,17 +558,30 @@ fn write_event(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result
     Ok(())
 }
 
-fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
+/// Why a ledger can't be opened, whoever tries; `None`: it is not the ledger's fault.
+fn refused(path: &Path, error: &rusqlite::Error) -> Option<Reason> {
     use rusqlite::ErrorCode as Code;
-    let reason = match error.sqlite_error_code() {
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-            Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display()))
-                .hint("it was left as it is: restore it from a backup; don't delete it, or files may be imported again")
-        }
-        _ => Reason::new("ledger", format!("{}: {error}", path.display()))
-            .hint("the daemon's user must be able to write the state directory"),
-    };
-    Fault::Fatal(reason)
+    if schema::is_newer(error) {
+        let hint = "install that version again, or restore the ledger of before the upgrade with what it belongs to";
+        return Some(Reason::new("ledger_newer", format!("{}: {error}", path.display())).hint(hint));
+    }
+    let is_damaged = matches!(error.sqlite_error_code(), Some(Code::NotADatabase | Code::DatabaseCorrupt));
+    is_damaged.then(|| damaged(path, error))
+}
+
+/// faults 71, 76
+fn damaged(path: &Path, error: &rusqlite::Error) -> Reason {
+    Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display())).hint(format!(
+        "it is left as it is, and nothing is taken without it: restore it from a backup, or make it anew from the \
+         folders and targets: {REBUILD}"
+    ))
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
+    Fault::Fatal(refused(path, error).unwrap_or_else(|| {
+        Reason::new("ledger", format!("{}: {error}", path.display()))
+            .hint("the daemon's user must be able to write the state directory")
+    }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The ledger's tables and statements.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
@@ -62,7 +62,7 @@ CREATE TABLE event (
 CREATE INDEX event_file ON event(file_id) WHERE file_id IS NOT NULL;
 CREATE INDEX event_kind ON event(kind) WHERE file_id IS NULL;
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO counter VALUES ('next_id', 1);
+INSERT INTO counter VALUES ('next_id', 1), ('ledger', random());
 ";
 
 /// Version 2: what operators order.
@@ -202,15 +202,24 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     match (application, usize::try_from(version), tables) {
         (0, Ok(0), 0) => Ok(0),
         (APPLICATION_ID, Ok(known), _) if (1..=newest).contains(&known) => Ok(known),
-        (APPLICATION_ID, ..) => Err(refusal(format!(
-            "written by a newer importerd (ledger version {version}, this one reads {newest}): install that version again"
-        ))),
-        _ => Err(refusal("not a ledger of importerd".to_owned())),
+        (APPLICATION_ID, ..) => Err(refusal(
+            NEWER,
+            format!("written by a newer importerd (ledger version {version}, this one reads {newest})"),
+        )),
+        _ => Err(refusal(ffi::SQLITE_NOTADB, "not a ledger of importerd".to_owned())),
     }
 }
 
-fn refusal(text: String) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB), Some(text))
+/// SQLite itself never says this.
+const NEWER: i32 = ffi::SQLITE_FORMAT;
+
+/// Whether a ledger is refused because it is newer than we are. fault 77
+pub(super) fn is_newer(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == NEWER)
+}
+
+fn refusal(code: i32, text: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text))
 }
 
 /// A ledger of the first version, with one file in it.

@@ -5,7 +5,7 @@
 //! called `…-INODE-…` after that file, a power cut may take `input` away: a directory is there for as long as
 //! anything is that was moved into it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
@@ -185,6 +185,29 @@ fn find(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
         })?;
     }
     Ok(found)
+}
+
+/// Brings back a claimed file that the command had moved, without undoing the attempt. Returns its name, where the attempt
+/// got as far as to note it. Nothing of the attempt may be alive.
+///
+/// # Errors
+/// [`Fault::World`]: it can't be brought back now; nothing is lost.
+pub fn bring_back(root: &Path, active: &Path) -> Result<Option<OsString>, Fault> {
+    let Some((inode, name)) = fs::read_link(root.join(INPUT)).ok().and_then(|note| {
+        let (inode, name) = read_note(&note)?;
+        Some((inode, name.to_owned()))
+    }) else {
+        return Ok(None);
+    };
+    Input { path: &active.join(&name), inode }.bring_back(root)?;
+    Ok(Some(name))
+}
+
+/// Whether a command has left anything in its staging directory.
+#[must_use]
+pub fn has_produced(root: &Path) -> bool {
+    let printed = fs::symlink_metadata(root.join(STDOUT)).is_ok_and(|found| found.len() > 0);
+    printed || fs::read_dir(root.join(WORK)).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn read_note(note: &Path) -> Option<(u64, &OsStr)> {

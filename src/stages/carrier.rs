@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::file::{Body, Claimed, Committed, Processed, SlotDirectory};
 use super::folder::Folder;
 use super::journal::Journal;
+use super::kinship;
 use crate::events::Kind;
 use crate::fault::Fault;
 use crate::file::{FileId, Identity};
@@ -75,7 +76,7 @@ impl Carrier {
         let known = folder.deferrals.take(&identity);
         let (id, replaces, attempts, deferrals) = match known {
             Some(known) => (known.id, known.replaces, known.attempts, known.deferrals),
-            None => (self.next_id()?, None, 0, 0),
+            None => (self.next_id(folder)?, None, 0, 0),
         };
         Ok(Claimed {
             id,
@@ -107,8 +108,19 @@ impl Carrier {
         }
     }
 
-    fn next_id(&self) -> Result<FileId, Halt> {
-        self.ledger.next_id().map_err(|fault| halt(&fault))
+    /// A folder put in the place of this ledger's own is held, and nothing of it is touched: it may be mended while the
+    /// others go on.
+    pub(super) fn check_belonging(&self, folder: usize) -> Result<(), Halt> {
+        self.folders[folder].check_belonging(&self.ledger).map_err(|fault| match fault {
+            Fault::Fatal(reason) if kinship::is_of_another(&reason) => halt(&Fault::World(reason)),
+            fault => halt(&fault),
+        })
+    }
+
+    fn next_id(&self, folder: &Folder) -> Result<FileId, Halt> {
+        let id = self.ledger.next_id().map_err(|fault| halt(&fault))?;
+        folder.remember_number(id, &self.ledger).map_err(|fault| halt(&fault))?;
+        Ok(id)
     }
 
     /// Moves done files to the archive, durably, then enters where they are. A crash between leaves them entered as
@@ -170,6 +182,7 @@ impl Stages for Carrier {
         let gate = Arc::clone(&self.folders[folder].gate);
         // Closed since the file was offered: it stays where it is.
         let Some(_pass) = gate.pass() else { return Ok(None) };
+        self.check_belonging(folder)?;
         if file.is_archived() {
             return self.claim_archived(folder, &file.name);
         }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::belonging::Belonging;
 use super::replay;
 use crate::fault::Fault;
+use crate::file::FileId;
 use crate::folder::deferral::{Deferral, Deferrals};
 use crate::folder::gate::Gate;
 use crate::folder::inbox::Rules;
@@ -45,6 +47,7 @@ pub struct Folder {
     /// Held while results of commands are committed: whether a file was done before is asked and
     /// answered under it. The names in results/ that are planned and not published yet.
     pub(super) planned: Mutex<BTreeSet<OsString>>,
+    pub(super) belonging: Belonging,
 }
 
 /// What a folder does with a file.
@@ -57,7 +60,7 @@ pub enum Work {
 }
 
 impl Folder {
-    /// Opens a folder: directories, lock, target, and what the ledger knows to be deferred.
+    /// Opens a folder: directories, lock, target, and what the ledger knows to be deferred. The ledger is its own.
     ///
     /// # Errors
     /// What can't be opened, and what to do.
@@ -89,7 +92,11 @@ impl Folder {
             attempts_max: settings.attempts,
             backoff: settings.backoff,
             planned: Mutex::default(),
+            belonging: Belonging::new(folder, state_directory),
         };
+        if opened.places.now().is_ok() {
+            opened.check_belonging(ledger)?;
+        }
         if let Work::Run(_) = opened.work {
             let active = folder.path.join("active");
             // Of a daemon that was killed. Nothing of this one runs yet.
@@ -110,6 +117,19 @@ impl Folder {
             }
         }
         Ok(opened)
+    }
+
+    /// The folder that lies at the path now is this ledger's.
+    ///
+    /// # Errors
+    /// It isn't, or none lies there.
+    pub(super) fn check_belonging(&self, ledger: &Ledger) -> Result<(), Fault> {
+        self.belonging.check(&self.places, &self.work, ledger)
+    }
+
+    /// Remembers, durably, that a file of this folder may have this number, before it has it.
+    pub(super) fn remember_number(&self, id: FileId, ledger: &Ledger) -> Result<(), Fault> {
+        self.belonging.remember(id, &self.places, &self.work, ledger)
     }
 
     /// Keeps a deferred file from being tried before its time.

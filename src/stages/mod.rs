@@ -64,12 +64,14 @@
 //! the name of the staging directory.
 
 mod aside;
+mod belonging;
 mod carrier;
 mod commit;
 mod file;
 mod folder;
 mod forget;
 mod journal;
+pub mod kinship;
 mod process;
 mod reconcile;
 mod recover;
@@ -81,4 +83,6 @@ pub use carrier::Carrier;
 pub use file::{Claimed, Committed, Processed};
 pub use folder::{Folder, Work, target};
 pub use journal::Journal;
+pub(crate) use process::hash;
+pub(crate) use reconcile::MARKERS_BACK;
 pub use release::{Back, Released};

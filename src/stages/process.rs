@@ -82,7 +82,8 @@ impl Folder {
     }
 }
 
-fn hash(mut file: &File) -> io::Result<Digest> {
+/// The hash of a file's bytes.
+pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
     file.rewind()?;
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -29,7 +29,7 @@ use crate::run::results::{Planned, Publication};
 /// The ledger's last entries may be lost in a power cut, and Processors enter theirs out of order: how far
 /// below the last number that is left a load marker may be unknown to it. A file that is in a slot is asked
 /// for by itself, however old its number.
-const MARKERS_BACK: i64 = 4_096;
+pub(crate) const MARKERS_BACK: i64 = 4_096;
 
 impl Carrier {
     /// See the module. Repeatable at any time, by several slots at once and while others work: what they enter

@@ -38,6 +38,7 @@ impl Carrier {
     /// See [`importerd_actors::Stages::recover`].
     pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
         self.refresh(folder)?;
+        self.check_belonging(folder)?;
         self.reconcile(folder)?;
         let (mut done, mut again) = (Vec::new(), Vec::new());
         for slot in self.own_slots(folder)? {

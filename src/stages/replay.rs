@@ -55,9 +55,9 @@ impl Folder {
             };
             answers.push(match found {
                 Ok((place, identity)) => {
-                    let again = Again { id: ledger.next_id()?, row, place, identity };
-                    let id = again.id;
-                    asked.push(again);
+                    let id = ledger.next_id()?;
+                    self.remember_number(id, ledger)?;
+                    asked.push(Again { id, row, place, identity });
                     Ok(id)
                 }
                 Err(reason) => Err(reason),

@@ -154,13 +154,18 @@ fn settings_that_are_wrong_are_told_and_end_every_command_with_78() {
 
 /// fault 76
 #[test]
-fn a_damaged_ledger_is_told_and_left_as_it_is() {
+fn a_damaged_ledger_is_told_by_every_command_and_left_as_it_is() {
     let desk = Desk::with(ORDERS);
     let garbage = "this is not a database at all, and it is long enough to be read as one";
     fs::write(desk.path("state/ledger.db"), garbage).unwrap();
-    let answer = desk.ask(&["status"]);
-    assert_eq!(answer.code, Some(69));
-    assert!(answer.err.ends_with("don't delete it, or files may be imported again\n"), "{}", answer.err);
+    let command = "importerd --config /T/importerd.toml --state-dir /T/state ledger rebuild\n";
+    for arguments in [&["status"][..], &["ls"], &["explain", "a.csv"], &["events"]] {
+        let answer = desk.ask(arguments);
+        assert_eq!(answer.code, Some(69), "{arguments:?}");
+        assert!(answer.err.ends_with(command), "{}", answer.err);
+    }
+    let answer = desk.ask(&["check"]);
+    assert!(answer.code == Some(78) && answer.out.contains(command), "{}", answer.out);
     assert_eq!(fs::read_to_string(desk.path("state/ledger.db")).unwrap(), garbage);
 }
 

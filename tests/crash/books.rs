@@ -78,7 +78,8 @@ impl<'a> Books<'a> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let in_staging = path.components().any(|part| part.as_os_str() == ".staging");
         // A command's results are none of the dropped files; one that the command moved there is.
-        let stranger = name.ends_with(".reason.txt") || name == ".lock" || (in_staging && !is_dropped_name(&name));
+        let ours = name == ".lock" || name.starts_with(".ledger");
+        let stranger = name.ends_with(".reason.txt") || ours || (in_staging && !is_dropped_name(&name));
         if stranger {
             return;
         }
@@ -137,7 +138,7 @@ impl<'a> Books<'a> {
         for folder in [ROWS, WORK] {
             let active = self.site.directory(folder, "active");
             for (path, _) in all_files(&active) {
-                if path.file_name().is_some_and(|name| name != ".lock") {
+                if path.file_name().is_some_and(|name| name != ".lock" && name != ".ledger") {
                     self.says(Kind::Half, format!("{} is left", path.display()));
                 }
             }

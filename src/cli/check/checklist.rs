@@ -79,8 +79,8 @@ impl Checklist {
         self.items().filter(|item| item.level == level).count()
     }
 
-    /// The checklist for eyes.
-    pub fn page(&self, importerd: &str) -> Page {
+    /// The checklist for eyes; `again` is what to type when what failed is corrected.
+    pub fn page(&self, again: &str) -> Page {
         let mut page = Page::new();
         page.line(format!("importerd {}", env!("CARGO_PKG_VERSION")));
         for section in &self.sections {
@@ -97,17 +97,17 @@ impl Checklist {
                 }
             }
         }
-        page.line(self.summary(importerd));
+        page.line(self.summary(again));
         page
     }
 
-    fn summary(&self, importerd: &str) -> String {
+    fn summary(&self, again: &str) -> String {
         let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         match (self.count(Level::Fail), self.count(Level::Warn)) {
             (0, 0) => "all is well".to_owned(),
             (0, warnings) => format!("no failure, {}", counted(warnings, "warning")),
             (failures, warnings) => format!(
-                "{}, {}; correct what failed, then type: {importerd} check",
+                "{}, {}; correct what failed, then type: {again}",
                 counted(failures, "failure"),
                 counted(warnings, "warning")
             ),

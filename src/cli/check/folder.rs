@@ -166,6 +166,6 @@ fn inbox(folder: &Folder, section: &mut Section) {
     let counted = filter(folder).and_then(|filter| survey(folder, &filter, &[]));
     match counted {
         Ok(survey) => left_alone(&survey).into_iter().for_each(|text| section.warn(text, None)),
-        Err(reason) => section.fail_for(&reason),
+        Err(reason) => section.fail_for(&reason, "importerd"),
     }
 }

@@ -1,6 +1,6 @@
 //! `importerd check`: settings and surroundings, as a checklist. Changes nothing: what is missing is not made.
 
-mod checklist;
+pub(super) mod checklist;
 mod folder;
 mod rights;
 mod work;
@@ -18,8 +18,9 @@ use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, ty
 use crate::control::socket::NAME;
 use crate::exit;
 use crate::fault::Reason;
-use crate::ledger::history::History;
-use crate::settings::{self, Directories, Loaded};
+use crate::ledger::{self, history::History};
+use crate::settings::{self, Directories, Loaded, Settings};
+use crate::stages::kinship;
 
 /// `importerd check`
 pub fn answer(global: &Global) -> u8 {
@@ -32,7 +33,7 @@ fn show(global: &Global) -> Result<u8, Complaint> {
     if global.json {
         print_json(&checklist)?;
     } else {
-        checklist.page(&typed(global)).print()?;
+        checklist.page(&format!("{} check", typed(global))).print()?;
     }
     Ok(checklist.code())
 }
@@ -41,7 +42,8 @@ fn checklist(global: &Global, directories: &Directories) -> Checklist {
     let loaded = settings::load(&sources(global, directories));
     let mut checklist = Checklist::default();
     checklist.sections.push(of_settings(loaded.as_ref()));
-    let (section, daemon) = of_state(global, directories);
+    let settings = loaded.as_ref().ok().map(|loaded| &loaded.settings);
+    let (section, daemon) = of_state(global, directories, settings);
     checklist.sections.push(section);
     if let Ok(loaded) = &loaded {
         let folders = loaded.settings.folders.values();
@@ -61,7 +63,7 @@ fn of_settings(loaded: Result<&Loaded, &settings::Error>) -> Section {
     section
 }
 
-fn of_state(global: &Global, directories: &Directories) -> (Section, Daemon) {
+fn of_state(global: &Global, directories: &Directories, settings: Option<&Settings>) -> (Section, Daemon) {
     let state = &directories.state;
     let mut section = Section::new(format!("state  {}", state.display()));
     match rights::directory(state, &mut section, "the state directory") {
@@ -74,10 +76,13 @@ fn of_state(global: &Global, directories: &Directories) -> (Section, Daemon) {
         section.warn(text, Some(fix));
     }
     of_socket(directories, &mut section);
-    match History::open(state) {
+    let belonging = |history: &Option<History>| {
+        settings.map_or(Ok(()), |settings| kinship::look(settings, state, history.as_ref()))
+    };
+    match History::open(state).and_then(|history| belonging(&history).map(|()| history)) {
         Ok(Some(_)) => section.ok("the ledger can be read"),
         Ok(None) => section.ok("the ledger will be made"),
-        Err(reason) => section.fail_for(&reason),
+        Err(reason) => section.fail_for(&reason, &typed(global)),
     }
     let daemon = daemon(directories).unwrap_or(Daemon::Stopped);
     match daemon {
@@ -113,9 +118,14 @@ fn owner(path: &std::path::Path) -> Option<u32> {
 }
 
 impl Section {
-    /// Enters a failure that was met elsewhere.
-    fn fail_for(&mut self, reason: &Reason) {
-        let code = if reason.code == "no_permission" { exit::NOPERM } else { exit::UNAVAILABLE };
-        self.fail(code, reason.to_string(), reason.hint.clone());
+    /// Enters a failure that was met elsewhere; `importerd` is how to type it.
+    pub fn fail_for(&mut self, reason: &Reason, importerd: &str) {
+        let code = match reason.code {
+            "no_permission" => exit::NOPERM,
+            code if ledger::REFUSALS.contains(&code) => exit::CONFIG,
+            _ => exit::UNAVAILABLE,
+        };
+        let fix = reason.hint.as_ref().map(|hint| ledger::typed(hint, importerd));
+        self.fail(code, reason.to_string(), fix);
     }
 }

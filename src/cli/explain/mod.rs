@@ -17,7 +17,7 @@ use super::args::{Explain, Global};
 use super::complaint::{Complaint, told};
 use super::page::{Page, print_json};
 use super::shell::quoted;
-use super::surroundings::{Surroundings, how_to_begin};
+use super::surroundings::{Surroundings, how_to_begin, typed};
 use crate::exit;
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
@@ -31,7 +31,7 @@ const STORIES_MAX: usize = 20;
 
 /// `importerd explain`
 pub fn answer(global: &Global, explain: &Explain) -> u8 {
-    told(show(global, explain))
+    told(show(global, explain).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn show(global: &Global, explain: &Explain) -> Result<u8, Complaint> {

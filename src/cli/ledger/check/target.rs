@@ -1,0 +1,137 @@
+//! A folder's target: its load markers, against the ledger and against the rows.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::super::super::check::checklist::Section;
+use crate::exit;
+use crate::fault::Reason;
+use crate::file::FileId;
+use crate::import::{Marker, each_marker, rows_by_marker};
+use crate::ledger::history::History;
+use crate::ledger::{self, REBUILD, Row, State, read_only};
+use crate::log::escape;
+use crate::settings::Folder;
+use crate::stages::MARKERS_BACK;
+
+/// So many are named.
+const EXAMPLES_MAX: usize = 5;
+
+/// Enters it.
+pub fn check(
+    folder: &Folder,
+    path: &Path,
+    history: &History,
+    importerd: &str,
+    section: &mut Section,
+) -> Result<(), Reason> {
+    let mut markers = Vec::new();
+    let mut read = || -> rusqlite::Result<Connection> {
+        let target = read_only::open(path)?.connection;
+        if target.table_exists(None, "_importerd_files")? {
+            each_marker(&target, &folder.name, |marker| {
+                markers.push(marker);
+                true
+            })?;
+        }
+        Ok(target)
+    };
+    let target = match path.exists().then(&mut read).transpose() {
+        Ok(target) => target,
+        Err(error) => {
+            let fix = "make it readable, or restore it from a backup".to_owned();
+            section.fail(exit::UNAVAILABLE, format!("the database {}: {error}", path.display()), Some(fix));
+            return Ok(());
+        }
+    };
+    unknown_markers(folder, &markers, history, importerd, section)?;
+    unmarked_entries(folder, path, &markers, history, section)?;
+    if let Some(target) = target {
+        rows(folder, &target, section);
+    }
+    Ok(())
+}
+
+/// Imported, and the ledger doesn't say so.
+fn unknown_markers(
+    folder: &Folder,
+    markers: &[Marker],
+    history: &History,
+    importerd: &str,
+    section: &mut Section,
+) -> Result<(), Reason> {
+    let highest = history.last_id(&folder.name)?;
+    let (mut to_learn, mut lost) = (0, Vec::new());
+    for marker in markers {
+        let is_known = |row: &Row| row.folder == folder.name && row.state != State::Deferred;
+        match history.by_id(marker.id)? {
+            Some(row) if is_known(&row) => {}
+            _ if marker.id.0 >= highest.0 - MARKERS_BACK => to_learn += 1,
+            _ => lost.push((marker.id, escape(&marker.name))),
+        }
+    }
+    if to_learn > 0 {
+        section.ok(format!("{to_learn} load markers are news: the next start learns them"));
+    }
+    if !lost.is_empty() {
+        let text = format!("{} were imported and are not in the ledger: {}", lost.len(), listed(&lost));
+        section.fail(exit::REFUSED, text, Some(ledger::typed(&format!("{REBUILD} --force"), importerd)));
+    }
+    Ok(())
+}
+
+/// The ledger says that they are imported, and the target doesn't.
+fn unmarked_entries(
+    folder: &Folder,
+    path: &Path,
+    markers: &[Marker],
+    history: &History,
+    section: &mut Section,
+) -> Result<(), Reason> {
+    let marked: HashSet<FileId> = markers.iter().map(|marker| marker.id).collect();
+    let mut unmarked = Vec::new();
+    history.each_file(&folder.name, |row| {
+        let is_imported = matches!(row.state, State::Committed | State::Archived) && row.rows.is_some();
+        if is_imported && !marked.contains(&row.id) {
+            unmarked.push((row.id, escape(&row.name)));
+        }
+    })?;
+    if unmarked.is_empty() {
+        section.ok(format!("{} load markers in {}, one for every imported file", markers.len(), path.display()));
+    } else {
+        let text = format!("{} have no load marker in {}: {}", unmarked.len(), path.display(), listed(&unmarked));
+        let fix = "restore the database's latest state; what is in no backup, drop again from archive/".to_owned();
+        section.fail(exit::REFUSED, text, Some(fix));
+    }
+    Ok(())
+}
+
+/// Only tables that say in `_file_id` where a row came from.
+fn rows(folder: &Folder, target: &Connection, section: &mut Section) {
+    let (mut fewer, mut more) = (0, Vec::new());
+    let counted = rows_by_marker(target, &folder.name, |id, marked, there| {
+        fewer += u64::from(there < marked);
+        if there > marked {
+            more.push((id, format!("{there} rows instead of {marked}")));
+        }
+    });
+    match counted {
+        Err(error) => section.warn(format!("the rows can't be counted: {error}"), None),
+        Ok(()) if fewer > 0 => {
+            section.warn(format!("{fewer} files have fewer rows than they brought: somebody deleted some"), None);
+        }
+        Ok(()) => section.ok("every file has the rows that it brought"),
+    }
+    if !more.is_empty() {
+        let fix = "look at the rows of that _file_id: nothing but the user's own statements adds any".to_owned();
+        section.fail(exit::REFUSED, format!("{} files have more: {}", more.len(), listed(&more)), Some(fix));
+    }
+}
+
+fn listed(files: &[(FileId, String)]) -> String {
+    let shown: Vec<_> = files.iter().take(EXAMPLES_MAX).map(|(id, text)| format!("{id} {text}")).collect();
+    let rest = if files.len() > EXAMPLES_MAX { ", …" } else { "" };
+    shown.join(", ") + rest
+}

@@ -1,0 +1,90 @@
+//! Whether a ledger is sound: looked at from end to end when there is reason for doubt.
+//!
+//! Reading a ledger of a million files takes a second, so a start after a clean end doesn't. There is doubt when the
+//! last daemon didn't end well (it left its log), or when one met damage: it leaves a note. Damage that nobody has
+//! met yet is met when its page is read, and ends the daemon then.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ffi};
+
+use super::read_only::beside;
+
+/// There while a daemon has the ledger open.
+const OPEN: &str = ".open";
+const PAGE_BYTES_MIN: u64 = 512;
+
+/// Whether the ledger has to be looked at before it is relied on.
+pub(super) fn is_due(path: &Path) -> bool {
+    has_log(path) || note(path).exists()
+}
+
+/// A daemon that ends well takes its log away; an empty one says nothing.
+fn has_log(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// Says so for the next start. Where that can't be written, the damage will be met again.
+pub(super) fn leave_note(path: &Path) {
+    let _ = File::create(note(path));
+}
+
+/// The ledger is sound.
+pub(super) fn dismiss(path: &Path) {
+    let _ = fs::remove_file(note(path));
+}
+
+fn note(path: &Path) -> PathBuf {
+    beside(path, ".doubtful")
+}
+
+/// Says that a daemon has the ledger open, and that its log holds something, durably.
+pub(super) fn mark_open(path: &Path) -> io::Result<()> {
+    File::create(beside(path, OPEN))?.sync_all()?;
+    flush_directory(path)
+}
+
+/// Takes that back, durably, before the log goes.
+pub(super) fn mark_closed(path: &Path) -> io::Result<()> {
+    match fs::remove_file(beside(path, OPEN)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
+    flush_directory(path)
+}
+
+/// Whether the last daemon didn't end well, and yet its log is gone: its last entries were in it. Nobody else can take
+/// a log away but by hand, or by restoring the ledger from a backup.
+pub(super) fn has_lost_its_log(path: &Path) -> bool {
+    beside(path, OPEN).exists() && !has_log(path)
+}
+
+fn flush_directory(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+/// SQLite writes whole pages. It takes less than one for an empty database, and fills half a last one up with zeros; what
+/// a power cut left so it mends from its log.
+pub(super) fn refuse_cut(path: &Path) -> rusqlite::Result<()> {
+    match fs::metadata(path) {
+        Ok(file) if file.len() % PAGE_BYTES_MIN != 0 && !has_log(path) => {
+            Err(damage(format!("cut to {} bytes, in the middle of a page", file.len())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads every page.
+pub(super) fn look(connection: &Connection) -> rusqlite::Result<()> {
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said == "ok" {
+        return Ok(());
+    }
+    Err(damage(said.replace('\n', ": ")))
+}
+
+fn damage(text: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(text))
+}

@@ -1,0 +1,191 @@
+//! Whether ledger, folder and target belong together: a ledger that is missing, another one or an older one is
+//! noticed before a file is touched. fault 76
+//!
+//! | the folder remembers | the ledger | then |
+//! |---|---|---|
+//! | nothing, and its target has no marker that the ledger doesn't account for | any | they begin together |
+//! | nothing, but its target has such markers | | refused |
+//! | a ledger | missing, or never used | refused |
+//! | a ledger | another one | refused |
+//! | a ledger | the same, but it has given out fewer numbers, or the log of a killed daemon is gone: restored from a backup | *import*: the load markers tell what it lacks; its numbers go on behind those of the folder. *run*: refused, since it doesn't know which results are published |
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::target;
+use crate::fault::{Fault, Reason};
+use crate::file::FileId;
+use crate::folder::lock;
+use crate::folder::places::{LOCK, open_directory};
+use crate::folder::remembered::{self, Remembered};
+use crate::import::Newest;
+use crate::ledger::history::History;
+use crate::ledger::{FILE_NAME, Ledger, LedgerId, REBUILD, read_only};
+use crate::log::escape;
+use crate::settings::{self, Work};
+
+/// What a ledger says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Which one it is.
+    pub identity: Option<LedgerId>,
+    /// Every number that it gave out is below this.
+    pub numbers_below: i64,
+    /// The highest number that it has of the folder, or 0.
+    pub last: FileId,
+    /// Its last entries are gone, with the log that held them.
+    pub has_lost_its_log: bool,
+}
+
+impl Known {
+    pub(super) fn to(ledger: &Ledger, folder: &str) -> Result<Self, Fault> {
+        let identity = ledger.identity()?;
+        let (numbers_below, last) = (ledger.numbers_below()?, ledger.last_id(folder)?);
+        Ok(Self { identity, numbers_below, last, has_lost_its_log: ledger.has_lost_its_log() })
+    }
+
+    pub(crate) fn to_history(history: &History, folder: &str) -> Result<Self, Reason> {
+        let identity = history.identity()?;
+        let (numbers_below, last) = (history.numbers_below()?, history.last_id(folder)?);
+        Ok(Self { identity, numbers_below, last, has_lost_its_log: history.has_lost_its_log() })
+    }
+
+    /// It never gave out a number: as good as none.
+    fn is_unused(&self) -> bool {
+        self.numbers_below <= 1 && self.last.0 == 0
+    }
+}
+
+/// Refuses folders that aren't those of this ledger, before anything of them is changed; `None`: there is no ledger.
+/// What can't be looked at now, or is in use by another daemon, is passed over: who opens it says why.
+///
+/// # Errors
+/// Codes `ledger_missing`, `ledger_other`, `ledger_older`; or the ledger can't be read.
+pub fn check(settings: &settings::Settings, state_directory: &Path, ledger: Option<&Ledger>) -> Result<(), Fault> {
+    settings.folders.values().try_for_each(|folder| {
+        let known = ledger.map(|ledger| Known::to(ledger, &folder.name)).transpose()?;
+        check_folder(folder, state_directory, known).map_err(Fault::Fatal)
+    })
+}
+
+/// As [`check`], for those who only look.
+///
+/// # Errors
+/// The same.
+pub fn look(settings: &settings::Settings, state_directory: &Path, history: Option<&History>) -> Result<(), Reason> {
+    settings.folders.values().try_for_each(|folder| {
+        let known = history.map(|history| Known::to_history(history, &folder.name)).transpose()?;
+        check_folder(folder, state_directory, known)
+    })
+}
+
+/// As [`check`], for one folder.
+///
+/// # Errors
+/// They don't belong together.
+pub fn check_folder(folder: &settings::Folder, state_directory: &Path, ledger: Option<Known>) -> Result<(), Reason> {
+    let active = open_directory(&folder.path.join("active"));
+    if active.as_ref().is_ok_and(|active| lock::holder(active, LOCK).is_some()) {
+        return Ok(());
+    }
+    let remembered = active.and_then(Remembered::read).unwrap_or_default();
+    let newest = if remembered.is_none() { newest_marker(folder, state_directory) } else { None };
+    judge(folder, state_directory, remembered.as_ref(), newest.as_ref(), ledger).map(drop)
+}
+
+/// What the target of a folder says, as far as it can be read now by somebody who only looks.
+fn newest_marker(folder: &settings::Folder, state_directory: &Path) -> Option<Newest> {
+    let Work::Import(import) = &folder.work else { return None };
+    let path = target(import, state_directory);
+    let database = path.exists().then(|| read_only::open(&path).ok()).flatten()?;
+    Newest::read(&database.connection, &folder.name).ok().flatten()
+}
+
+/// Whether a folder was refused because it isn't this ledger's.
+pub(super) fn is_of_another(reason: &Reason) -> bool {
+    ["ledger_missing", "ledger_other", "ledger_older"].contains(&reason.code)
+}
+
+/// See the module's table. Returns below which number none may be given out again.
+///
+/// # Errors
+/// They don't belong together.
+pub(super) fn judge(
+    folder: &settings::Folder,
+    state_directory: &Path,
+    remembered: Option<&Remembered>,
+    target_says: Option<&Newest>,
+    ledger: Option<Known>,
+) -> Result<i64, Reason> {
+    let refused = |code, text: &str, hint: String| {
+        let place = state_directory.join(FILE_NAME);
+        Err(Reason::new(code, format!("{}: {text}", place.display())).hint(hint))
+    };
+    let path = folder.path.display();
+    let is_of_folder = |known: &Known| remembered.is_none_or(|remembered| known.identity == Some(remembered.ledger));
+    match (remembered, ledger.filter(|known| !known.is_unused() || is_of_folder(known))) {
+        (Some(remembered), None) => {
+            let text = format!("missing; {path} was worked on with {}", named(remembered));
+            refused("ledger_missing", &text, what_to_do("it", &or_where_it_is(remembered, state_directory)))
+        }
+        (Some(remembered), Some(known)) if !is_of_folder(&known) => {
+            let text = format!("another ledger than the one of {path}, which was {}", named(remembered));
+            refused("ledger_other", &text, what_to_do("that one", &or_where_it_is(remembered, state_directory)))
+        }
+        (Some(_), Some(known)) if known.has_lost_its_log && matches!(folder.work, Work::Run(_)) => {
+            let text = format!("its last entries on {path} are gone with ledger.db-wal: the daemon was killed");
+            refused("ledger_older", &text, what_to_do("ledger.db-wal", ""))
+        }
+        (Some(remembered), Some(known)) => {
+            let (known, had) = (known.numbers_below, remembered.numbers_below);
+            if known < had && matches!(folder.work, Work::Run(_)) {
+                let text =
+                    format!("older than {path}: it knows files below {known}, there have been files below {had}");
+                return refused("ledger_older", &text, what_to_do("its latest state, with ledger.db-wal", ""));
+            }
+            Ok(had)
+        }
+        (None, known) => match (target_says, known.filter(|known| !known.is_unused())) {
+            (Some(newest), None) => {
+                let text = format!("missing; the target of {path} has files up to {}", newest.of_all);
+                refused("ledger_missing", &text, what_to_do("it", OWN_DATABASE))
+            }
+            (Some(newest), Some(known))
+                if newest.of_all.0 >= known.numbers_below || (newest.has_folder && known.last.0 == 0) =>
+            {
+                let text = format!("another ledger than the one that filled the target of {path}");
+                refused("ledger_other", &text, what_to_do("that one", OWN_DATABASE))
+            }
+            _ => Ok(1),
+        },
+    }
+}
+
+const OWN_DATABASE: &str = ", or give this daemon a database of its own";
+
+fn named(remembered: &Remembered) -> String {
+    format!("the ledger {} in {}", remembered.ledger, remembered.state_directory)
+}
+
+fn or_where_it_is(remembered: &Remembered, state_directory: &Path) -> String {
+    let there = &remembered.state_directory;
+    let is_here = *there == escape(state_directory.as_os_str());
+    if is_here { String::new() } else { format!(", or start with --state-dir {there}") }
+}
+
+fn what_to_do(restore: &str, or: &str) -> String {
+    format!("restore {restore} from a backup{or}; or make one anew from the folders and targets: {REBUILD}")
+}
+
+/// What a folder remembers, read under its lock.
+pub(super) fn remembered(active: impl AsFd, path: &Path) -> Result<Option<Remembered>, Fault> {
+    Remembered::read(active).map_err(|error| {
+        let place = path.join("active").join(remembered::FILE_NAME);
+        if error.kind() != io::ErrorKind::InvalidData {
+            return Fault::io(place.display(), &error);
+        }
+        let text = format!("{}: it doesn't say which ledger the folder was worked on with", place.display());
+        Fault::Fatal(Reason::new("ledger_other", text).hint(what_to_do("it", "")))
+    })
+}

@@ -1,0 +1,420 @@
+//! A ledger that is missing, another one, an older one or a damaged one: refused with what to do, never begun anew.
+//! faults 76, 77, 88
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::{Daemon, Drop};
+use rusqlite::Connection;
+use serde_json::Value;
+
+/// Prints the file and counts how often it ran, beside the folder.
+fn run_keys(root: &Path) -> String {
+    let script = "echo x >>\\\"$1/ran\\\"; cat \\\"$2\\\"";
+    format!("run = {{ command = [\"/bin/sh\", \"-c\", \"{script}\", \"sh\", \"{}\", \"{{path}}\"] }}", root.display())
+}
+
+fn run_folder() -> Drop {
+    let root = tempfile::tempdir().unwrap();
+    let keys = run_keys(root.path());
+    Drop::at(root, "", &keys)
+}
+
+fn ledger(drop: &Drop) -> PathBuf {
+    drop.state().join("ledger.db")
+}
+
+/// How a start is refused: its record. Nothing of the folder or the state directory may have changed.
+fn refused(mut command: Command, drop: &Drop) -> Value {
+    let before = everything(drop.root());
+    command.arg("once");
+    let mut daemon = Daemon::of(command);
+    let said = daemon.wait_until("its refusal", |record| record["level"] == "CRITICAL");
+    assert_eq!(daemon.end().code(), Some(78), "{said}");
+    let after = everything(drop.root());
+    let changed = before.iter().chain(&after).filter(|file| !(before.contains(file) && after.contains(file)));
+    let changed: Vec<_> = changed.map(|(path, _)| path).collect();
+    assert!(changed.is_empty(), "{changed:?} {said}");
+    let hint = said["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("backup") || hint.contains("version"), "{said}");
+    said
+}
+
+/// Every file with its bytes, but for locks, sockets and what SQLite keeps beside a database while it is open.
+fn everything(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(everything(&path));
+        } else if !["lock", "-wal", "-shm", ".sock"].iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+            found.push((path.clone(), fs::read(path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn remove_ledger(drop: &Drop) {
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
+    }
+}
+
+/// A folder with one file done.
+fn worked_on(drop: &Drop) {
+    drop.put("a.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!(drop.names("archive"), ["a.csv"]);
+}
+
+fn assert_says(said: &Value, code: &str, words: &[&str]) {
+    assert_eq!(said["code"], code, "{said}");
+    let text = format!("{} {}", said["msg"], said["hint"]);
+    for word in words {
+        assert!(text.contains(word), "{word}: {said}");
+    }
+}
+
+/// fault 76
+#[test]
+fn a_deleted_ledger_is_missed_and_named_with_folder_and_command() {
+    for drop in [Drop::new(), run_folder()] {
+        worked_on(&drop);
+        let saved = fs::read(ledger(&drop)).unwrap();
+        remove_ledger(&drop);
+        let said = refused(drop.command(&[]), &drop);
+        let options = format!("{}/importerd.toml --state-dir {}", drop.root().display(), drop.state().display());
+        let command = format!("importerd --config {options} ledger rebuild");
+        assert_says(
+            &said,
+            "ledger_missing",
+            &[ledger(&drop).to_str().unwrap(), drop.path().to_str().unwrap(), &command],
+        );
+        // The control: with its ledger it goes on.
+        fs::write(ledger(&drop), saved).unwrap();
+        assert_eq!(drop.once().code(), Some(0));
+    }
+}
+
+/// fault 76
+#[test]
+fn an_empty_ledger_file_is_a_missing_ledger_where_there_was_one_and_a_new_one_where_there_was_none() {
+    let drop = Drop::new();
+    fs::create_dir_all(drop.state()).unwrap();
+    fs::write(ledger(&drop), "").unwrap();
+    worked_on(&drop);
+    fs::write(ledger(&drop), "").unwrap();
+    assert_says(&refused(drop.command(&[]), &drop), "ledger_missing", &["was worked on with the ledger"]);
+}
+
+/// fault 76
+#[test]
+fn a_folder_with_another_state_directory_is_refused_and_told_where_its_ledger_lies() {
+    for drop in [Drop::new(), run_folder()] {
+        worked_on(&drop);
+        let other = drop.root().join("other");
+        fs::create_dir(&other).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+        command.args(["--log", "json"]).arg("--config").arg(drop.settings()).arg("--state-dir").arg(&other);
+        let said = refused(command, &drop);
+        assert_says(&said, "ledger_missing", &[&format!("--state-dir {}", drop.state().display())]);
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "the lock");
+    }
+}
+
+/// fault 76: `watch` keeps its state in the folder.
+#[test]
+fn a_watched_folder_whose_state_was_deleted_is_refused_with_a_command_that_finds_its_settings() {
+    let here = tempfile::tempdir().unwrap();
+    let dir = here.path().join("drop");
+    let watch = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+        command.args(["-v", "--log", "json", "watch"]).arg(&dir);
+        Daemon::of(command)
+    };
+    let mut daemon = watch();
+    daemon.wait_for("daemon.started");
+    fs::write(dir.join("inbox/a.csv"), "id\n1\n").unwrap();
+    daemon.wait_for_file("file.archived", "a.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    fs::remove_dir_all(dir.join(".importerd")).unwrap();
+    let mut daemon = watch();
+    let said = daemon.wait_until("its refusal", |record| record["code"] == "ledger_missing");
+    assert_eq!(daemon.end().code(), Some(78));
+    let state = dir.join(".importerd");
+    let command = format!("importerd --state-dir {} ledger rebuild", state.display());
+    assert!(said["hint"].as_str().unwrap().ends_with(&command), "{said}");
+    let mut status = Command::new(env!("CARGO_BIN_EXE_importerd"));
+    let status = status.arg("--state-dir").arg(&state).arg("status").output().unwrap();
+    let told = String::from_utf8(status.stderr).unwrap();
+    assert!(status.status.code() == Some(69) && told.contains("missing; "), "{told}");
+}
+
+/// fault 76: the folder's memory was deleted too; the target tells.
+#[test]
+fn a_target_with_load_markers_is_not_begun_anew_either() {
+    let drop = Drop::with_daemon("", "import = { into = \"sqlite:../rows.db\" }");
+    worked_on(&drop);
+    fs::remove_dir_all(drop.path().join("active")).unwrap();
+    let saved = fs::read(ledger(&drop)).unwrap();
+    remove_ledger(&drop);
+    assert_says(&refused(drop.command(&[]), &drop), "ledger_missing", &["has files up to #1"]);
+    // Another daemon's ledger is no help.
+    let other = Drop::new();
+    worked_on(&other);
+    fs::copy(ledger(&other), ledger(&drop)).unwrap();
+    let ledger_of_another = Connection::open(ledger(&drop)).unwrap();
+    ledger_of_another.execute("UPDATE file SET folder = 'other'", []).unwrap();
+    std::mem::drop(ledger_of_another);
+    assert_says(&refused(drop.command(&[]), &drop), "ledger_other", &["filled the target"]);
+    // The control: a folder of a time when folders remembered nothing goes on with the ledger that knows it.
+    fs::write(ledger(&drop), saved).unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+    assert!(drop.path().join("active/.ledger").exists());
+}
+
+/// fault 76: a folder moved to another machine, or taken by another daemon.
+#[test]
+fn a_folder_of_another_daemon_is_refused_until_it_has_its_own_ledger_again() {
+    for (drop, other) in [(Drop::new(), Drop::new()), (run_folder(), run_folder())] {
+        worked_on(&drop);
+        worked_on(&other);
+        fs::remove_dir_all(other.path()).unwrap();
+        fs::rename(drop.path(), other.path()).unwrap();
+        let said = refused(other.command(&[]), &other);
+        assert_says(&said, "ledger_other", &[&format!("--state-dir {}", drop.state().display())]);
+        // A file of the folder that was worked on elsewhere is not told to be unknown.
+        fs::rename(other.path(), drop.path()).unwrap();
+        assert_eq!(drop.once().code(), Some(0));
+    }
+}
+
+/// What the folder remembers, as JSON.
+fn remembered(drop: &Drop) -> Value {
+    serde_json::from_slice(&fs::read(drop.path().join("active/.ledger")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_folder_that_was_taken_out_of_the_settings_and_put_back_is_known_again() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    let before = remembered(&drop);
+    let settings = fs::read_to_string(drop.settings()).unwrap();
+    let elsewhere = settings.replace("[folder.drop]", "[folder.other]").replace("/drop\"", "/other\"");
+    fs::write(drop.settings(), elsewhere).unwrap();
+    fs::create_dir_all(drop.root().join("other/inbox")).unwrap();
+    fs::write(drop.root().join("other/inbox/b.csv"), "id\n2\n").unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+    fs::write(drop.settings(), settings).unwrap();
+    drop.put("again.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!((drop.row_count(), &remembered(&drop)["ledger"]), (1, &before["ledger"]));
+}
+
+/// fault 76: many files known, so that the ledger has pages enough to be hurt one by one.
+fn with_a_large_ledger(drop: &Drop) {
+    worked_on(drop);
+    let connection = drop.ledger();
+    let columns = "folder, name, device, inode + n, born_ns + n, size, mtime_ns, randomblob(32), state, attempts,
+        deferrals, rows, claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of,
+        results, replaces";
+    let sql = format!(
+        "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 900)
+         INSERT INTO file SELECT 100 + n, {columns} FROM file, more WHERE id = 1"
+    );
+    assert_eq!(connection.execute(&sql, []).unwrap(), 900);
+}
+
+/// fault 76
+#[test]
+fn a_ledger_truncated_anywhere_is_refused() {
+    let drop = run_folder();
+    with_a_large_ledger(&drop);
+    let whole = fs::read(ledger(&drop)).unwrap();
+    let pages = whole.len() / 4096;
+    assert!(pages > 40, "{pages}");
+    for length in [1, 15, 16, 99, 100, 512, 4_095, 4_096, 8_192, whole.len() / 2, whole.len() - 4_096, whole.len() - 1]
+    {
+        fs::write(ledger(&drop), &whole[..length]).unwrap();
+        println!("cut to {length} of {} bytes", whole.len());
+        let said = refused(drop.command(&[]), &drop);
+        assert_says(&said, "ledger_corrupt", &["ledger.db: damaged", "ledger rebuild"]);
+    }
+    // The control.
+    fs::write(ledger(&drop), whole).unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+}
+
+/// faults 71, 76: SQLite notices when it reads the page. Then the daemon ends, and the next start is refused.
+#[test]
+fn a_page_of_garbage_is_harmless_or_noticed_and_never_wrong() {
+    let drop = Drop::new();
+    with_a_large_ledger(&drop);
+    let whole = fs::read(ledger(&drop)).unwrap();
+    let pages = whole.len() / 4096;
+    let (mut harmless, mut at_start, mut at_work) = (0, 0, 0);
+    for (round, page) in (1..pages).step_by(pages / 24).enumerate() {
+        let mut spoilt = whole.clone();
+        let garbage = (0..=250_u8).cycle().take(4096).collect::<Vec<_>>();
+        spoilt[page * 4096..(page + 1) * 4096].copy_from_slice(&garbage);
+        fs::write(ledger(&drop), spoilt).unwrap();
+        drop.put(format!("{round}.csv"), format!("id\n{}\n", round + 2));
+        let mut daemon = Daemon::of(drop.command(&["once"]));
+        let code = daemon.end().code();
+        let heard = daemon.heard();
+        let said = heard.iter().any(|record| {
+            record["level"] == "CRITICAL"
+                && record["msg"].as_str().is_some_and(|text| text.contains("ledger.db: damaged"))
+        });
+        match code {
+            Some(0) => harmless += 1,
+            Some(70) if said => {
+                at_work += 1;
+                assert_says(&refused(drop.command(&[]), &drop), "ledger_corrupt", &["ledger rebuild"]);
+            }
+            Some(78) if said => at_start += 1,
+            other => panic!("page {page}: {other:?}, {heard:#?}"),
+        }
+        // With its pages whole it goes on, whatever was done meanwhile is learnt from the target.
+        fs::write(ledger(&drop), &whole).unwrap();
+        for ending in ["-wal", "-shm"] {
+            let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
+        }
+        assert_eq!(drop.once().code(), Some(0), "page {page}");
+        assert_eq!(drop.row_count(), round as u64 + 2, "page {page}");
+    }
+    assert!(harmless > 0 && at_start + at_work > 0, "{harmless} {at_start} {at_work}");
+}
+
+/// faults 77, 88
+#[test]
+fn a_newer_ledger_is_refused_and_its_version_asked_for() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    let version: i64 = drop.ledger().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    drop.ledger().pragma_update(None, "user_version", version + 1).unwrap();
+    let said = refused(drop.command(&[]), &drop);
+    assert_says(&said, "ledger_newer", &["newer importerd", "install that version again"]);
+    let status = String::from_utf8(drop.command(&["status"]).output().unwrap().stderr).unwrap();
+    assert!(status.contains("install that version again"), "{status}");
+    // The control.
+    drop.ledger().pragma_update(None, "user_version", version).unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+}
+
+/// fault 76
+#[test]
+fn another_programs_database_is_left_to_the_byte() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    remove_ledger(&drop);
+    Connection::open(ledger(&drop))
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+        .unwrap();
+    assert_says(&refused(drop.command(&[]), &drop), "ledger_corrupt", &["not a ledger"]);
+}
+
+/// The number that the ledger gave a file.
+fn number(drop: &Drop, name: &str) -> i64 {
+    drop.ledger().query_row("SELECT max(id) FROM file WHERE name = ?", [name], |row| row.get(0)).unwrap()
+}
+
+/// fault 76: a ledger restored from an older backup knows nothing of what was done since.
+#[test]
+fn an_older_ledger_learns_what_was_imported_since_and_gives_no_number_twice() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    let backup = fs::read(ledger(&drop)).unwrap();
+    // Each start takes a new block of numbers.
+    for name in ["b.csv", "bad.csv", "c.csv"] {
+        drop.put(
+            name,
+            if name == "bad.csv" { "id\n1,2\n".to_owned() } else { format!("id\n{}\n", name.as_bytes()[0]) },
+        );
+        drop.once();
+    }
+    let last = ["b.csv", "bad.csv", "c.csv"].map(|name| number(&drop, name)).into_iter().max().unwrap();
+    remove_ledger(&drop);
+    fs::write(ledger(&drop), &backup).unwrap();
+    drop.put("again.csv", format!("id\n{}\n", b'b'));
+    drop.put("new.csv", "id\n9\n");
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!(drop.row_count(), 4, "the same bytes again are not imported again");
+    assert!(number(&drop, "new.csv") > last && number(&drop, "again.csv") > last, "numbers go on behind {last}");
+    // The control: without what the folder remembers, the refused file's number would be given out again.
+    let below = remembered(&drop)["numbers_below"].as_i64().unwrap();
+    assert!(below > last, "{below}");
+}
+
+/// fault 76: nobody but the ledger knows what a command has published.
+#[test]
+fn an_older_ledger_of_a_command_is_refused() {
+    let drop = run_folder();
+    worked_on(&drop);
+    let backup = fs::read(ledger(&drop)).unwrap();
+    drop.put("b.csv", "id\n2\n");
+    assert_eq!(drop.once().code(), Some(0));
+    let latest = fs::read(ledger(&drop)).unwrap();
+    fs::write(ledger(&drop), &backup).unwrap();
+    assert_says(&refused(drop.command(&[]), &drop), "ledger_older", &["ledger.db-wal", "ledger rebuild"]);
+    fs::write(ledger(&drop), &latest).unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+}
+
+/// fault 76: the log of a killed daemon holds what isn't in the ledger's own file yet.
+#[test]
+fn a_deleted_log_of_a_killed_daemon_is_missed() {
+    for drop in [Drop::new(), run_folder()] {
+        let mut daemon = drop.start();
+        drop.put("a.csv", "id\n1\n");
+        daemon.wait_for_file("file.archived", "a.csv");
+        daemon.kill();
+        let log = drop.state().join("ledger.db-wal");
+        let saved = (fs::read(&log).unwrap(), fs::read(ledger(&drop)).unwrap());
+        fs::remove_file(&log).unwrap();
+        let _ = fs::remove_file(drop.state().join("ledger.db-shm"));
+        assert_says(&refused(drop.command(&[]), &drop), "ledger_missing", &["ledger rebuild"]);
+        fs::write(ledger(&drop), saved.1).unwrap();
+        fs::write(&log, saved.0).unwrap();
+        assert_eq!(drop.once().code(), Some(0));
+    }
+}
+
+/// fault 76: as before, but most of it is in the ledger's own file already.
+#[test]
+fn a_deleted_log_is_missed_also_when_the_ledger_itself_is_there() {
+    for (drop, code) in [(Drop::new(), 0), (run_folder(), 78)] {
+        with_a_large_ledger(&drop);
+        let mut daemon = drop.start();
+        drop.put("b.csv", "id\n2\n");
+        daemon.wait_for_file("file.archived", "b.csv");
+        daemon.kill();
+        let log = drop.state().join("ledger.db-wal");
+        let saved = (fs::read(&log).unwrap(), fs::read(ledger(&drop)).unwrap());
+        fs::remove_file(&log).unwrap();
+        let _ = fs::remove_file(drop.state().join("ledger.db-shm"));
+        if code == 78 {
+            assert_says(
+                &refused(drop.command(&[]), &drop),
+                "ledger_older",
+                &["gone with ledger.db-wal", "ledger rebuild"],
+            );
+            assert_says(&refused(drop.command(&[]), &drop), "ledger_older", &["gone with ledger.db-wal"]);
+            fs::write(&log, saved.0).unwrap();
+            fs::write(ledger(&drop), saved.1).unwrap();
+        }
+        // An import learns from its markers; a command's folder goes on when the log is back.
+        drop.put("again.csv", "id\n2\n");
+        assert_eq!(drop.once().code(), Some(0));
+        assert_eq!(drop.names("archive"), ["a.csv", "again.csv", "b.csv"]);
+        let ran = fs::read_to_string(drop.root().join("ran")).unwrap_or_default();
+        assert!(code == 0 && drop.row_count() == 2 || ran.lines().count() == 2, "{ran}");
+    }
+}
