@@ -123,7 +123,7 @@ SELECT * FROM file WHERE folder = ? AND name = ? AND state IN ('committed', 'arc
 
 /// What an operator had tried again begins anew, as the file that lies there now.
 pub(super) const RELEASE: &str = "
-UPDATE file SET state = 'deferred', attempts = 0, deferrals = 0, device = ?2, inode = ?3, born_ns = ?4, size = ?5,
+UPDATE file SET state = 'deferred', attempts = 0, device = ?2, inode = ?3, born_ns = ?4, size = ?5,
   mtime_ns = ?6, changed_at_us = ?7, retry_at_us = ?7 WHERE id = ?1 AND state = 'quarantined'";
 
 /// But for those that stay in the archive until they are claimed.
