@@ -72,6 +72,6 @@ fn by_file(tags: &[Tag], number: usize) -> impl Iterator<Item = String> {
     }
     files.into_iter().map(|(file, tests)| {
         let tests: Vec<_> = tests.into_iter().map(|test| format!("`{test}`")).collect();
-        if tests.is_empty() { format!("{file}") } else { format!("{file}: {}", tests.join(", ")) }
+        if tests.is_empty() { file.to_owned() } else { format!("{file}: {}", tests.join(", ")) }
     })
 }

@@ -387,6 +387,20 @@ fn a_deleted_log_of_a_killed_daemon_is_missed() {
     }
 }
 
+/// The control: who looks with SQLite takes the log away too, and nothing is lost with it.
+#[test]
+fn a_log_that_somebody_has_put_into_the_ledger_is_not_missed() {
+    let drop = run_folder();
+    let mut daemon = drop.start();
+    drop.put("a.csv", "id\n1\n");
+    daemon.wait_for_file("file.archived", "a.csv");
+    daemon.kill();
+    let files: i64 = drop.ledger().query_row("SELECT count(*) FROM file", [], |row| row.get(0)).unwrap();
+    assert_eq!(files, 1);
+    assert!(!drop.state().join("ledger.db-wal").exists(), "SQLite has taken it away");
+    assert_eq!(drop.once().code(), Some(0));
+}
+
 /// fault 76: as before, but most of it is in the ledger's own file already.
 #[test]
 fn a_deleted_log_is_missed_also_when_the_ledger_itself_is_there() {

@@ -5,10 +5,10 @@
 //! met yet is met when its page is read, and ends the daemon then.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, OptionalExtension, ffi};
 
 use super::read_only::beside;
 
@@ -40,13 +40,15 @@ fn note(path: &Path) -> PathBuf {
     beside(path, ".doubtful")
 }
 
-/// Says that a daemon has the ledger open, and that its log holds something, durably.
-pub(super) fn mark_open(path: &Path) -> io::Result<()> {
-    File::create(beside(path, OPEN))?.sync_all()?;
+/// Says, durably, that a daemon has the ledger open, and as which of all that ever had. The ledger says so already.
+pub(super) fn mark_open(path: &Path, begun: i64) -> io::Result<()> {
+    let mut mark = File::create(beside(path, OPEN))?;
+    mark.write_all(begun.to_string().as_bytes())?;
+    mark.sync_all()?;
     flush_directory(path)
 }
 
-/// Takes that back, durably, before the log goes.
+/// Takes that back, durably.
 pub(super) fn mark_closed(path: &Path) -> io::Result<()> {
     match fs::remove_file(beside(path, OPEN)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -55,10 +57,14 @@ pub(super) fn mark_closed(path: &Path) -> io::Result<()> {
     flush_directory(path)
 }
 
-/// Whether the last daemon didn't end well, and yet its log is gone: its last entries were in it. Nobody else can take
-/// a log away but by hand, or by restoring the ledger from a backup.
-pub(super) fn has_lost_its_log(path: &Path) -> bool {
-    beside(path, OPEN).exists() && !has_log(path)
+/// Whether the last daemon didn't end well, and the ledger doesn't know that it ever began: its log was taken away by
+/// hand, or the ledger was restored from a backup. Whoever only looks at it with SQLite may take the log away too, but
+/// puts what is in it into the ledger first.
+pub(super) fn has_lost_its_log(path: &Path, ledger: &Connection) -> rusqlite::Result<bool> {
+    let Ok(mark) = fs::read_to_string(beside(path, OPEN)) else { return Ok(false) };
+    let sql = "SELECT value FROM counter WHERE name = 'begun'";
+    let begun: Option<i64> = ledger.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(begun.unwrap_or_default() < mark.parse().unwrap_or_default())
 }
 
 fn flush_directory(path: &Path) -> io::Result<()> {

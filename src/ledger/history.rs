@@ -100,12 +100,14 @@ impl History {
         let open = || {
             let ReadOnly { connection, frozen } = read_only::open(&path)?;
             let version = schema::version(&connection)?;
-            Ok((version > 0).then_some((connection, frozen, version)))
+            if version == 0 {
+                return Ok(None);
+            }
+            let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
+            Ok(Some((connection, frozen, version, has_lost_its_log)))
         };
-        // Asked first: a reader of a log makes one where there is none.
-        let has_lost_its_log = doubt::has_lost_its_log(&path);
         let opened = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
-        Ok(opened.map(|(connection, frozen, version)| Self {
+        Ok(opened.map(|(connection, frozen, version, has_lost_its_log)| Self {
             path: path.clone(),
             connection,
             frozen,

@@ -88,9 +88,14 @@ impl Ledger {
     /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
     pub fn open(state_directory: &Path) -> Result<Self, Fault> {
         let path = state_directory.join(FILE_NAME);
-        let (doubt, has_lost_its_log) = (doubt::is_due(&path), doubt::has_lost_its_log(&path));
-        let opened = doubt::refuse_cut(&path).and_then(|()| connect(&path, OpenFlags::default(), doubt));
-        let connection = opened.map_err(|error| unusable(&path, &error))?;
+        let doubt = doubt::is_due(&path);
+        let open = || {
+            doubt::refuse_cut(&path)?;
+            let connection = connect(&path, OpenFlags::default(), doubt)?;
+            let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
+            Ok((connection, has_lost_its_log))
+        };
+        let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
         let connection = Mutex::new(connection);
         Ok(Self { path, connection, ids: Ids::default(), has_lost_its_log, is_marked: AtomicBool::new(false) })
     }
@@ -100,12 +105,12 @@ impl Ledger {
     /// # Errors
     /// The state directory can't be written.
     pub fn begin(&self) -> Result<(), Fault> {
-        // SQLite makes the log's name durable when it flushes it for the first time.
-        self.write(Durability::Flushed, |transaction| {
-            let sql = "INSERT INTO counter VALUES ('begun', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
-            transaction.execute(sql, []).map(drop)
+        let begun = self.write(Durability::Flushed, |transaction| {
+            let sql = "INSERT INTO counter VALUES ('begun', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
+                RETURNING value";
+            transaction.query_row(sql, [], |row| row.get(0))
         })?;
-        doubt::mark_open(&self.path).map_err(|error| Fault::io(self.path.display(), &error))?;
+        doubt::mark_open(&self.path, begun).map_err(|error| Fault::io(self.path.display(), &error))?;
         self.is_marked.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -495,9 +500,9 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        // The connection closes behind this, and takes the log away. Where the mark can't be removed, the log must stay.
-        if self.is_marked.load(Ordering::Relaxed) && doubt::mark_closed(&self.path).is_err() {
-            let _ = self.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        // A mark that can't be removed does no harm: the ledger knows of it.
+        if self.is_marked.load(Ordering::Relaxed) {
+            let _ = doubt::mark_closed(&self.path);
         }
     }
 }
@@ -513,12 +518,12 @@ fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::Result<Conne
         doubt::look(&connection)?;
         doubt::dismiss(path);
     }
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     // A reader that stays long lets the log grow; afterwards it is cut to this again.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     schema::check(&mut connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)
 }
 

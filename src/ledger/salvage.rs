@@ -35,12 +35,12 @@ pub struct Salvaged {
 
 /// Copies every table that both have, column by column. An error is the new one's.
 pub(super) fn all(old: &Path, new: &Connection) -> rusqlite::Result<Salvaged> {
-    let has_lost_its_log = doubt::has_lost_its_log(old);
-    let mut salvaged = Salvaged { numbers_below: 1, has_lost_its_log, ..Salvaged::default() };
-    let old = match read_only::open(old) {
-        Ok(old) => old.connection,
+    let mut salvaged = Salvaged { numbers_below: 1, ..Salvaged::default() };
+    let (path, old) = match read_only::open(old) {
+        Ok(opened) => (old, opened.connection),
         Err(error) => return Ok(Salvaged { unreadable: Some(error.to_string()), ..salvaged }),
     };
+    salvaged.has_lost_its_log = doubt::has_lost_its_log(path, &old).unwrap_or_default();
     salvaged.identity = identity::of(&old).ok().flatten();
     let counted = old.query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0));
     salvaged.damaged_places += u64::from(counted.is_err());

@@ -201,6 +201,8 @@ impl Schedule {
         life.cut(loses_tail);
         if self.plan.spoilt == Some(Spoilt::FlushedEntries) {
             copy_ledger(&self.root.path().join(BEGUN), self.root.path());
+            // The folder would refuse it.
+            let _ = fs::remove_file(self.folder("active").join(".ledger"));
         }
         for file in self.files.iter_mut().filter(|file| loses_tail && file.drops > 1) {
             file.is_in_doubt = true;

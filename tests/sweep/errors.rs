@@ -172,7 +172,7 @@ fn a_watch_that_can_have_no_thread_keeps_nobody_from_going_on() {
     let is_it = |hit: &Hit| hit.call == "clone3" && hit.program.starts_with("actix-rt");
     let plan = Plan::ChangeAt(1, Change::Fail(Errno::EAGAIN));
     let life = scene.live_traced(WORKLOAD.verb, FALLIBLE, plan, |tracer| tracer.own().only(is_it));
-    assert!(life.log.contains("can't be watched (no thread"), "{}", life.log);
+    assert!(life.log.contains("folder.polling") && life.log.contains("no thread can be started"), "{}", life.log);
     assert_eq!((life.code, scene.problems()), (Some(0), vec![]), "{}", life.log);
     assert!(!life.log.contains("panic"), "{}", life.log);
 }
