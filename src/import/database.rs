@@ -95,9 +95,10 @@ impl Database {
         let mut held = self.checked(&self.writer)?;
         let written = work(&mut held.connection);
         if matches!(&written, Err(Fault::World(reason)) if reason.code == READ_ONLY) {
-            // What SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that. The
-            // next to write opens it anew.
-            held.file = NO_FILE;
+            // What SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that.
+            // Both are closed before one is opened: they share the index of the log. fault 84
+            held.close();
+            self.reader.lock().close();
         }
         written
     }
@@ -179,6 +180,13 @@ impl Database {
 }
 
 impl Held {
+    /// Closed, until it is wanted again.
+    fn close(&mut self) {
+        if let Ok(none) = Connection::open_in_memory() {
+            *self = Self { connection: none, file: NO_FILE };
+        }
+    }
+
     fn open(path: &Path) -> Result<Self, Fault> {
         let connection = connect(path).map_err(|error| fault(path, &error))?;
         let file = file_at(path).map_err(|error| gone(path, &error))?;

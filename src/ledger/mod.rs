@@ -76,6 +76,8 @@ pub enum Durability {
 pub struct Ledger {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// The connection can't write; it is replaced before it is used again.
+    is_worn: AtomicBool,
     ids: Ids,
     has_lost_its_log: bool,
     is_marked: AtomicBool,
@@ -97,7 +99,8 @@ impl Ledger {
         };
         let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
         let connection = Mutex::new(connection);
-        Ok(Self { path, connection, ids: Ids::default(), has_lost_its_log, is_marked: AtomicBool::new(false) })
+        let (is_worn, is_marked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked })
     }
 
     /// From here on its log is missed, should it be gone at the next start and this end not be a good one.
@@ -161,8 +164,16 @@ impl Ledger {
         self.read(ids::reserved_below)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> rusqlite::Result<MutexGuard<'_, Connection>> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_worn.load(Ordering::Relaxed) {
+            // The old one is closed first: a new one would share its log's index. A ledger that was moved away
+            // is not made anew.
+            *connection = Connection::open_in_memory()?;
+            *connection = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)?;
+            self.is_worn.store(false, Ordering::Relaxed);
+        }
+        Ok(connection)
     }
 
     /// A number that no file ever had, nor will have again, whatever happens.
@@ -172,11 +183,10 @@ impl Ledger {
     pub fn next_id(&self) -> Result<FileId, Fault> {
         self.ids
             .next(|| {
-                let mut connection = self.connection();
-                let reserved = set(&connection, Durability::Flushed).and_then(|()| ids::reserve(&connection));
-                reserved.inspect_err(|error| self.renew(&mut connection, error))
+                let connection = self.connection()?;
+                set(&connection, Durability::Flushed).and_then(|()| ids::reserve(&connection))
             })
-            .map_err(|error| self.fault(&error))
+            .map_err(|error| self.write_fault(&error))
     }
 
     /// Enters what became of some files, and the events that tell of it, all or none.
@@ -278,29 +288,26 @@ impl Ledger {
         durability: Durability,
         story: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
-        let mut connection = self.connection();
         let write = || {
+            let mut connection = self.connection()?;
             set(&connection, durability)?;
             let transaction = connection.transaction()?;
             let told = story(&transaction)?;
             transaction.commit()?;
             Ok(told)
         };
-        let written = write();
-        written.inspect_err(|error| self.renew(&mut connection, error)).map_err(|error| self.fault(&error))
+        write().map_err(|error| self.write_fault(&error))
     }
 
-    /// fault 84: what SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that.
-    /// Only another connection can write again. A ledger that was moved away is not made anew.
-    fn renew(&self, connection: &mut Connection, error: &rusqlite::Error) {
-        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-        let is_read_only = error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly);
-        if is_read_only
-            && code != ffi::SQLITE_READONLY_DBMOVED
-            && let Ok(fresh) = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)
-        {
-            *connection = fresh;
+    /// Classes an error of a write. fault 84: what SQLite can't open for writing, be it for a moment, it opens for
+    /// reading, and leaves it at that; only another connection can write again. Not where another file has taken the
+    /// ledger's place: that is for a restart to judge.
+    fn write_fault(&self, error: &rusqlite::Error) -> Fault {
+        let is_moved = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED);
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) && !is_moved {
+            self.is_worn.store(true, Ordering::Relaxed);
         }
+        self.fault(error)
     }
 
     fn rows(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, Fault> {
@@ -308,7 +315,7 @@ impl Ledger {
     }
 
     fn read<T>(&self, story: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
-        story(&self.connection()).map_err(|error| self.fault(&error))
+        self.connection().and_then(|connection| story(&connection)).map_err(|error| self.fault(&error))
     }
 
     /// What is known of a file, by what it is and not by what it is called.
@@ -461,11 +468,11 @@ impl Ledger {
     pub fn never_again(&self, id: FileId) -> Result<(), Fault> {
         // The connection is free again before the numbers are locked: who asks for one locks them the other way round.
         let skipped = {
-            let mut connection = self.connection();
-            let skipped = set(&connection, Durability::Flushed).and_then(|()| ids::skip_past(&connection, id));
-            skipped.inspect_err(|error| self.renew(&mut connection, error))
+            self.connection().and_then(|connection| {
+                set(&connection, Durability::Flushed).and_then(|()| ids::skip_past(&connection, id))
+            })
         };
-        skipped.map_err(|error| self.fault(&error))?;
+        skipped.map_err(|error| self.write_fault(&error))?;
         self.ids.forget_up_to(id);
         Ok(())
     }

@@ -192,7 +192,7 @@ fn a_failed_attempt_and_its_events_are_entered_with_the_state_or_not_at_all() {
     assert_eq!(count(&ledger, "SELECT count(*) FROM failure WHERE file_id = 1 AND stderr = x'ff206f68'"), 1);
     assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.deferred' AND folder = 'orders'"), 1);
 
-    ledger.connection().execute_batch("DROP TABLE event").unwrap();
+    ledger.connection().unwrap().execute_batch("DROP TABLE event").unwrap();
     let again = Entry { state: State::Quarantined, ..deferred };
     let refused = ledger.enter(Durability::Flushed, &[again], &[event]).unwrap_err();
     assert!(matches!(refused, Fault::Fatal(_)), "{refused:?}");
@@ -201,7 +201,7 @@ fn a_failed_attempt_and_its_events_are_entered_with_the_state_or_not_at_all() {
 }
 
 fn count(ledger: &Ledger, sql: &str) -> i64 {
-    ledger.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+    ledger.connection().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// A ledger of ten million files stays quick: each question is answered by an index, in the order that is asked for.
@@ -233,7 +233,7 @@ fn every_question_is_answered_by_an_index_without_sorting() {
         ("SELECT * FROM event WHERE file_id = ? ORDER BY id", "event_file (file_id=?)"),
     ];
     for (question, index) in questions {
-        let connection = ledger.connection();
+        let connection = ledger.connection().unwrap();
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
         let nothing = rusqlite::params_from_iter(vec![None::<i64>; plan.parameter_count()]);
         let steps: Vec<String> =
@@ -302,7 +302,7 @@ fn a_full_disk_is_a_fault_of_the_world_that_leaves_nothing_half_and_passes() {
     let mounted = mount("mount", &["-t", "tmpfs", "-o", "size=512k", "none"].map(OsStr::new));
     let ledger = Ledger::open(state.path()).unwrap();
     if !mounted {
-        ledger.connection().pragma_update(None, "max_page_count", 60).unwrap();
+        ledger.connection().unwrap().pragma_update(None, "max_page_count", 60).unwrap();
     }
     let long = "n".repeat(8_000);
     let (mut number, fault) = (0..)
@@ -317,7 +317,7 @@ fn a_full_disk_is_a_fault_of_the_world_that_leaves_nothing_half_and_passes() {
     if mounted {
         assert!(mount("mount", &["-o", "remount,size=8m"].map(OsStr::new)));
     } else {
-        ledger.connection().pragma_update(None, "max_page_count", 1_000).unwrap();
+        ledger.connection().unwrap().pragma_update(None, "max_page_count", 1_000).unwrap();
     }
     number += 1;
     let pair = [1, 2].map(|of| entry(FileId(2 * number + of), OsStr::new(&long), State::Committed));

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use crate::tracer::{Change, Hit};
 
 fn ends(hit: &Hit) -> Vec<Change> {
-    use Errno::{E2BIG, EACCES, EAGAIN, EDQUOT, EINTR, EIO, EMFILE, ENFILE, ENOLCK, ENOMEM, ENOSPC, EROFS};
+    use Errno::{EACCES, EAGAIN, EDQUOT, EINTR, EIO, EMFILE, ENFILE, ENOLCK, ENOMEM, ENOSPC, EROFS};
     let errors: &[Errno] = match hit.call {
         // Of the runtime, to itself: they can't fail.
         "read" | "write" if hit.target.starts_with("anon_inode:") || hit.target.starts_with("socket:") => &[],
@@ -31,7 +31,7 @@ fn ends(hit: &Hit) -> Vec<Change> {
         "flock" => &[ENOLCK, EINTR],
         "fcntl F_SETLEASE" => &[EAGAIN, ENOLCK, ENOMEM],
         "clone" | "clone3" | "fork" | "vfork" => &[EAGAIN, ENOMEM],
-        "execve" => &[EAGAIN, ENOMEM, EIO, E2BIG],
+        "execve" => &[EAGAIN, ENOMEM, EIO],
         "wait4" | "waitid" | "epoll_wait" | "poll" => &[EINTR],
         "ppoll" => &[EINTR, ENOMEM],
         "getdents64" | "stat" | "lstat" | "fstat" | "fstatfs" | "statx" | "newfstatat" | "chdir" => {
