@@ -8,6 +8,7 @@
 //! | [`Fault::Fatal`] | the daemon | it stops; its state can't be trusted any more |
 
 use std::fmt;
+use std::io;
 
 use rustix::io::Errno;
 
@@ -117,8 +118,8 @@ impl Fault {
 
     /// Classes an error of a system call as a fault of the world: `what` names the thing it was
     /// done to, for instance `write results/report.pdf`.
-    pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
-        use std::io::ErrorKind as Kind;
+    pub fn io(what: impl fmt::Display, error: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
         let code = match error.kind() {
             Kind::StorageFull => "disk_full",
             Kind::QuotaExceeded => "quota_exceeded",
@@ -144,7 +145,7 @@ impl Fault {
     /// Classes an error of reading a dropped file: a disk that can't read this file may read it later, and may
     /// read other files now. fault 70
     #[must_use]
-    pub fn unreadable(error: &std::io::Error) -> Self {
+    pub fn unreadable(error: &io::Error) -> Self {
         let text = format!("read the file: {error}");
         if Errno::from_io_error(error).is_some_and(is_of_the_world) {
             return Self::world("io", text);
@@ -163,6 +164,18 @@ impl Fault {
     }
 }
 
+/// What was found, or `None` where nothing is: any other error doesn't say that nothing is there.
+///
+/// # Errors
+/// What the system says beyond that.
+pub(crate) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether a file could not be opened or read for a reason that is not its own. fault 84
 pub(crate) fn is_of_the_world(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
@@ -178,8 +191,6 @@ impl std::error::Error for Fault {}
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     /// faults 70, 84
@@ -192,5 +203,15 @@ mod tests {
         for of_the_world in [Errno::NOMEM, Errno::MFILE, Errno::NFILE] {
             assert!(matches!(fault(of_the_world), Fault::World(_)), "{of_the_world}");
         }
+    }
+
+    #[test]
+    fn only_what_says_so_is_taken_for_absence() {
+        let found = |error: Errno| if_there::<()>(Err(io::Error::from(error)));
+        assert!(matches!((found(Errno::NOENT), found(Errno::NOTDIR)), (Ok(None), Ok(None))));
+        for error in [Errno::IO, Errno::ACCESS, Errno::NOMEM, Errno::STALE] {
+            found(error).unwrap_err();
+        }
+        assert!(matches!(if_there(Ok(1)), Ok(Some(1))));
     }
 }

@@ -14,7 +14,7 @@ use super::claim::{Claim, Sealed, seal};
 use super::moves::{move_as, move_numbered};
 use super::name::numbered;
 use super::places::{Places, identity, identity_flags, subdirectory};
-use crate::fault::Reason;
+use crate::fault::{Reason, if_there};
 use crate::file::Identity;
 
 /// How the directory of a day is called.
@@ -48,7 +48,7 @@ impl Day {
     /// What the system says; the file is still in its slot then.
     pub fn put(&self, slot: impl AsFd, name: &OsStr) -> io::Result<Option<OsString>> {
         let archived = match move_numbered(&slot, name, &self.directory, name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !still_there(&slot, name) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !still_there(&slot, name)? => return Ok(None),
             moved => moved?,
         };
         let mut place = OsString::from(format!("archive/{}/", self.name));
@@ -65,8 +65,9 @@ impl Day {
     }
 }
 
-fn still_there(slot: impl AsFd, name: &OsStr) -> bool {
-    statx(slot, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).is_ok()
+fn still_there(slot: impl AsFd, name: &OsStr) -> io::Result<bool> {
+    let found = statx(slot, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
+    Ok(if_there(found)?.is_some())
 }
 
 /// What became of fetching a file.

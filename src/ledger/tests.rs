@@ -117,7 +117,7 @@ fn a_ledger_of_the_first_version_is_read_as_it_is_and_gets_what_it_lacks_when_a_
     assert_eq!(ledger.pause_of("orders").unwrap(), None);
     let fresh = tempfile::tempdir().unwrap();
     let tables = |ledger: &Ledger| {
-        let connection = ledger.connection();
+        let connection = ledger.connection().unwrap();
         let mut query = connection.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
         query.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
     };

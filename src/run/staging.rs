@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
 
 use super::results::Produced;
 use super::tree::{self, Node};
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Reason, if_there};
 use crate::folder::moves;
 use crate::room;
 
@@ -75,7 +75,10 @@ impl<'a> Staging<'a> {
     /// not read or move becomes readable and movable.
     pub(super) fn harvest(self, name: &OsStr) -> Result<Produced, Fault> {
         let work = self.work();
-        fs::set_permissions(&work, Permissions::from_mode(0o700)).map_err(|error| work_is_gone(&error))?;
+        let of = |path: &Path, error: &io::Error| Fault::io(path.display(), error);
+        if_there(fs::set_permissions(&work, Permissions::from_mode(0o700)))
+            .map_err(|error| of(&work, &error))?
+            .ok_or_else(work_is_gone)?;
         let mut entries = Vec::new();
         let mut nodes = 0;
         tree::walk(&work, &mut |node| {
@@ -86,7 +89,9 @@ impl<'a> Staging<'a> {
             }
             Ok(())
         })?;
-        let stdout = fs::symlink_metadata(self.root.join(STDOUT)).is_ok_and(|found| found.is_file() && found.len() > 0);
+        let stdout = self.root.join(STDOUT);
+        let stdout = if_there(fs::symlink_metadata(&stdout)).map_err(|error| of(&stdout, &error))?;
+        let stdout = stdout.is_some_and(|found| found.is_file() && found.len() > 0);
         let nodes = nodes + usize::from(stdout);
         Ok(Produced { entries, stdout, staging: self.root.into(), name: name.into(), nodes, opened: self.opened })
     }
@@ -112,9 +117,8 @@ fn tame(node: &Node<'_>) -> Result<(), Fault> {
 }
 
 /// Only the command itself can have done this.
-fn work_is_gone(error: &io::Error) -> Fault {
-    let text = format!("the command removed its working directory: {error}");
-    Fault::Deferred { reason: Reason::new("work_is_gone", text), charged: true }
+fn work_is_gone() -> Fault {
+    Fault::Deferred { reason: Reason::new("work_is_gone", "the command removed its working directory"), charged: true }
 }
 
 fn not_a_result(node: &Node<'_>, kind: FileType) -> Fault {
@@ -158,7 +162,7 @@ fn inode_of(root: &Path) -> Option<u64> {
 /// Moves the claimed file back, when it is there, under the name that the command gave it: it is the same most of the
 /// time, and no other is known.
 fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
-    let Some(found) = find(inode, root)? else { return Ok(()) };
+    let Some(found) = find_moved(inode, root)? else { return Ok(()) };
     if fs::symlink_metadata(&found).is_ok_and(|file| file.nlink() > 1) {
         // It was brought back before.
         return Ok(());
@@ -172,10 +176,11 @@ fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
 }
 
 /// Where the file lies that the command moved into its working directory.
-fn find(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
+fn find_moved(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
     let work = root.join(WORK);
+    let there = if_there(fs::symlink_metadata(&work)).map_err(|error| Fault::io(work.display(), &error))?;
     let mut found = None;
-    if work.is_dir() {
+    if there.is_some_and(|there| there.is_dir()) {
         tree::walk(&work, &mut |node| {
             // Staging is on the same filesystem: nothing but a rename gets it there.
             if node.stat.st_ino == inode {
@@ -260,10 +265,12 @@ impl<'a> Input<'a> {
     /// Brings a file back that the command moved into its working directory, where it stays as well.
     /// Returns whether the claimed file is where it was.
     pub(super) fn bring_back(&self, staging: &Path) -> Result<bool, Fault> {
-        if fs::symlink_metadata(self.path).is_ok() {
+        let there =
+            if_there(fs::symlink_metadata(self.path)).map_err(|error| Fault::io(self.path.display(), &error))?;
+        if there.is_some() {
             return Ok(true);
         }
-        let Some(found) = find(self.inode, staging)? else { return Ok(false) };
+        let Some(found) = find_moved(self.inode, staging)? else { return Ok(false) };
         linkat(CWD, &found, CWD, self.path, AtFlags::empty())
             .or_else(|_| rustix::fs::rename(&found, self.path))
             .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error.into()))?;

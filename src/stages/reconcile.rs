@@ -2,9 +2,9 @@
 //! put back to where they were before they were claimed are brought to their end.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use importerd_actors::Halt;
@@ -16,7 +16,7 @@ use super::file::{Body, Claimed};
 use super::folder::{Folder, Work};
 use super::recover::from_row;
 use crate::events::{Event, Kind, Subject};
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Reason, if_there};
 use crate::file::{FileId, Identity};
 use crate::folder::archive;
 use crate::folder::moves::move_numbered;
@@ -147,7 +147,7 @@ impl Carrier {
     pub(super) fn slot_of(&mut self, folder: usize, row: &Row) -> Result<Option<usize>, Halt> {
         for slot in self.slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
-            if is_there(directory.descriptor.as_fd(), &row.name, &row.identity) {
+            if is_there(directory.descriptor.as_fd(), &directory.path, row)? {
                 return Ok(Some(slot));
             }
         }
@@ -159,7 +159,7 @@ impl Carrier {
         let places = &self.folders[folder].places;
         let open = places.now().map_err(|error| halt(&Fault::io(places.path.display(), &error.into())))?;
         let inbox = open.inbox.as_fd();
-        if !is_there(inbox, &row.name, &row.identity) {
+        if !is_there(inbox, &places.inbox_path, row)? {
             return Ok(None);
         }
         // A power cut may have brought another file of that name back to this slot.
@@ -241,8 +241,10 @@ fn likely_days(row: &Row) -> Vec<String> {
     [committed, next, Zoned::now()].iter().map(|day| day.strftime(archive::DAY).to_string()).collect()
 }
 
-/// Whether this very file lies there under that name.
-fn is_there(directory: std::os::fd::BorrowedFd<'_>, name: &OsStr, file: &Identity) -> bool {
-    statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags())
-        .is_ok_and(|stat| identity(&stat).is_same_file(file))
+/// Whether this very file lies there under its name.
+fn is_there(directory: BorrowedFd<'_>, path: &Path, row: &Row) -> Result<bool, Halt> {
+    let found = statx(directory, &row.name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
+    let found = if_there(found)
+        .map_err(|error| halt(&Fault::io(format_args!("{}: find {}", path.display(), escape(&row.name)), &error)))?;
+    Ok(found.is_some_and(|stat| identity(&stat).is_same_file(&row.identity)))
 }

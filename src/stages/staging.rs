@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, statat};
 
 use super::carrier::{Carrier, halt};
 use super::file::{Claimed, SlotDirectory};
-use crate::fault::Fault;
+use crate::fault::{Fault, if_there};
 use crate::file::FileId;
 use crate::folder::places::{self, STAGING, subdirectory};
 use crate::ledger::{Row, State};
@@ -41,7 +41,8 @@ impl SlotDirectory {
     /// What is in staging, whoever made it.
     fn staged(&self) -> Result<Vec<Staged>, Fault> {
         let of_staging = |error| Fault::io(self.path.join(STAGING).display(), &error);
-        if statat(&self.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+        let found = statat(&self.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into);
+        if if_there(found).map_err(of_staging)?.is_none() {
             return Ok(Vec::new());
         }
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;

@@ -149,6 +149,15 @@ fn a_start_without_descriptors_or_threads_goes_on_or_says_why_not() {
     points::sweep("no descriptor, no thread", calls.map(trial).collect(), Trial::outcome);
 }
 
+/// All of these, whatever the sample: an error is no word on whether a file or a result is there.
+#[test]
+fn a_file_that_cannot_be_asked_for_is_not_taken_for_gone() {
+    let asks = |hit: &Hit| ["statx", "newfstatat", "chmod"].contains(&hit.call) && hit.target.contains("/active");
+    let calls = calls().into_iter().filter(|(_, hit)| asks(hit));
+    let trial = |(at, _)| Trial { death: None, at, end: 0 };
+    points::sweep("error where a file is asked for", calls.map(trial).collect(), Trial::outcome);
+}
+
 /// faults 68, 69, 70, 71, 72, 84
 #[test]
 fn an_error_inside_the_recovery_from_a_kill_brings_nothing_wrong_and_is_told() {
