@@ -107,8 +107,9 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
             return;
         }
         let (tell_ended, ended) = oneshot::channel::<()>();
-        // Not on the runtime's pool: the end of the runtime would wait for a thread that hangs.
-        std::thread::spawn(move || {
+        // Not on the runtime's pool: the end of the runtime would wait for a thread that hangs. Where no thread can be had
+        // for it, nobody waits: they have nothing in hand any more. fault 84
+        let _ = std::thread::Builder::new().name("leave".to_owned()).spawn(move || {
             for thread in threads {
                 thread.stop();
                 // An error is a panic, and that was told when it happened.

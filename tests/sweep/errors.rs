@@ -186,6 +186,21 @@ fn a_watch_that_can_have_no_thread_keeps_nobody_from_going_on() {
     assert!(!life.log.contains("panic"), "{}", life.log);
 }
 
+/// fault 84: the last thread of the main thread is the one that waits for those of the actors.
+#[test]
+fn a_drain_that_can_have_no_thread_ends_as_any_other() {
+    let is_it = |hit: &Hit| hit.call == "clone3" && hit.program == "importerd";
+    let traced = |plan| {
+        let scene = Scene::set(WORKLOAD, &in_memory(), None);
+        let life = scene.live_traced(WORKLOAD.verb, FALLIBLE, plan, |tracer| tracer.own().only(is_it));
+        (life, scene.problems())
+    };
+    let last = traced(Plan::Count).0.report.calls;
+    let (life, problems) = traced(Plan::ChangeAt(last, Change::Fail(Errno::EAGAIN)));
+    assert!(life.report.hit.is_some() && life.log.contains("daemon.drained"), "{}", life.log);
+    assert_eq!((life.code, problems), (Some(0), vec![]), "{}", life.log);
+}
+
 /// fault 84: SQLite opens for reading what it can't open for writing at that moment.
 #[test]
 fn a_log_that_could_not_be_opened_once_is_written_without_a_restart() {
