@@ -239,7 +239,7 @@ impl Inbox {
             }
             self.notice = notice;
         }
-        self.walk = Some(Dir::read_from(&open.inbox).map_err(|error| self.hold(error))?);
+        self.walk = Some(retry_on_intr(|| Dir::read_from(&open.inbox)).map_err(|error| self.hold(error))?);
         let rescan = match self.notice {
             Some(Notice::Watching) => self.rules.rescan,
             _ => self.rules.rescan.min(RESCAN_UNWATCHED),

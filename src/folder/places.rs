@@ -318,7 +318,7 @@ fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
 pub fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
     use std::os::unix::ffi::OsStrExt;
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(directory)? {
+    for entry in retry_on_intr(|| rustix::fs::Dir::read_from(&directory))? {
         let name = entry?.file_name().to_bytes().to_owned();
         if name.first() != Some(&b'.') {
             names.push(OsStr::from_bytes(&name).to_owned());

@@ -102,7 +102,7 @@ fn descend(
 /// The names in a directory, in order.
 pub(super) fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
+    for entry in retry_on_intr(|| Dir::read_from(dir))? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
