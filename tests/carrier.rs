@@ -92,7 +92,7 @@ fn settings(root: &Path, work: Work) -> Settings {
 }
 
 fn import() -> Work {
-    Work::Import(Import { into: None, table: "rows".to_owned(), format: None })
+    Work::Import(Import::into_table("rows"))
 }
 
 fn run(script: &str) -> Work {
@@ -207,7 +207,7 @@ fn a_name_that_was_planned_in_vain_is_free_again() {
 
 #[test]
 fn what_was_offered_before_a_pause_is_not_claimed_after_it() {
-    let mut site = Site::new(Work::Import(Import { into: None, table: "rows".to_owned(), format: None }));
+    let mut site = Site::new(Work::Import(Import::into_table("rows")));
     fs::write(site.path("inbox/a.csv"), "id\n1\n").expect("drop a file");
     let offered = Settled { name: "a.csv".into() };
     site.folders[0].gate.close();

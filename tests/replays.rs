@@ -75,7 +75,7 @@ fn settings(root: &Path, work: Work, duplicates: Duplicates) -> Settings {
 }
 
 fn import() -> Work {
-    Work::Import(Import { into: None, table: "rows".to_owned(), format: None })
+    Work::Import(Import::into_table("rows"))
 }
 
 /// How far a replay comes before the program dies.

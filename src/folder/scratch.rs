@@ -74,7 +74,7 @@ pub(super) fn settings(path: &Path) -> settings::Folder {
         rescan: Duration::from_secs(30),
         ready_marker: None,
         duplicates: Duplicates::Allow,
-        work: Work::Import(settings::Import { into: None, table: "orders".to_owned(), format: None }),
+        work: Work::Import(settings::Import::into_table("orders")),
     }
 }
 

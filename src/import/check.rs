@@ -98,15 +98,14 @@ pub fn each_row(
         let known = layout.names().len();
         if record.names.len() > known {
             for name in &record.names[known..] {
-                let added = Arc::make_mut(&mut layout).add(name);
-                added.map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
+                Arc::make_mut(&mut layout).add(name).map_err(|reason| record.refuse(reason))?;
             }
         }
         for (column, kind) in layout.kinds().iter().enumerate() {
             let cell = record.cell(column);
             let Some(value) = kind.read(cell) else {
                 let place = shown::name(&layout.names()[column]);
-                return Err(Fault::Permanent(kind.misfit(cell).at_line(record.line).in_column(place)));
+                return Err(record.refuse(kind.misfit(cell).in_column(place)));
             };
             sink.cell(value)?;
         }
@@ -145,7 +144,7 @@ pub fn infer(reader: &mut Reader<'_>, table: &str) -> Result<Inferred, Fault> {
     }
     let kinds = guesses.into_iter().map(Guess::settle);
     let table = Arc::new(Table::made_for(table, reader.names().iter().cloned().zip(kinds)));
-    if reader.bytes_read() <= KEPT_BYTES_MAX as u64 {
+    if reader.bytes() <= KEPT_BYTES_MAX as u64 {
         return Ok(Inferred::Small(table));
     }
     let mut layout = Layout::new(&table, reader.names()).map_err(Fault::Permanent)?;

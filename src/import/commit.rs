@@ -14,7 +14,6 @@ use super::check::{self, Checked, Content};
 use super::database::{Seen, lock};
 use super::insert::Insert;
 use super::marker::{self, Marker};
-use super::reader::Reader;
 use super::replace::Gone;
 use super::{Import, Load, Outcome};
 use crate::fault::{Fault, Reason};
@@ -185,7 +184,7 @@ impl Import {
             rows.replay(&mut insert)?;
             checked.digest
         } else {
-            let mut reader = Reader::open(&load.file, &load.name, self.format, checked.delimiter)?;
+            let mut reader = self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()))?;
             check::each_row(&mut reader, Arc::clone(layout), &mut insert)?;
             reader.digest()
         };

@@ -1,149 +1,27 @@
-//! CSV (RFC 4180): records of a file, with the line each starts on and whether a field was quoted.
+//! The rows of a CSV file, behind its header where it has one, each with the line on which it starts.
 //!
-//! Written by hand because the difference between an empty field and a quoted empty one matters
-//! (NULL and the empty string), and because a quote that is never closed must name its line.
-//!
-//! Stricter than most: a quote inside an unquoted field and text behind a closing quote are
-//! refused, since programs disagree on what they mean. Lines end with LF, CRLF or CR, mixed as
-//! may be. Empty lines are skipped, except in a file of one column, where they are its NULLs.
+//! Empty lines are skipped, except in a file of one column, where they are its NULLs.
 
 use std::str;
 
+use super::dialect::Dialect;
 use super::header::{COLUMNS_MAX, Header};
-use super::record::{Holds, Record, Span};
+use super::record::Record;
+use super::scanner::{Scanner, breaks, rewrite};
 use super::shown;
 use super::source::{RECORD_BYTES_MAX, Source};
+use super::table::Table;
 use crate::fault::{Fault, Reason};
 
-/// Finds the fields of one record in a buffer.
-pub struct Scanner {
-    delimiter: u8,
-    /// The bytes that end an unquoted field.
-    ends: [bool; 256],
-    /// The fields of the last record, as far as a table could hold them.
-    spans: Vec<Span>,
-    /// How many fields the last record has.
-    fields: usize,
-    /// Whether a field of it has doubled quotes.
-    doubled: bool,
-    /// Line breaks inside its quoted fields.
-    breaks: u64,
-}
-
-/// How far a record reaches.
+/// Where the names of the columns come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// Its bytes, without its line end.
-    pub length: usize,
-    /// Its bytes, with its line end.
-    pub taken: usize,
-}
-
-/// What makes a record unreadable, and at which byte.
-pub struct Flaw {
-    at: usize,
-    code: &'static str,
-    text: &'static str,
-}
-
-impl Scanner {
-    /// For this delimiter.
-    pub fn new(delimiter: u8) -> Self {
-        let mut ends = [false; 256];
-        for byte in [delimiter, b'"', b'\n', b'\r'] {
-            ends[usize::from(byte)] = true;
-        }
-        Self { delimiter, ends, spans: Vec::new(), fields: 0, doubled: false, breaks: 0 }
-    }
-
-    /// How many fields the last record had.
-    pub fn fields(&self) -> usize {
-        self.fields
-    }
-
-    /// The record that starts at the first of `bytes`. `None`: it isn't complete; with `last` (no
-    /// more bytes will come): there is none.
-    pub fn scan(&mut self, bytes: &[u8], last: bool) -> Result<Option<Extent>, Flaw> {
-        self.spans.clear();
-        (self.fields, self.doubled, self.breaks) = (0, false, 0);
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let mut at = 0;
-        loop {
-            let end = match bytes.get(at) {
-                Some(b'"') => self.quoted(bytes, at, last)?,
-                _ => self.bare(bytes, at, last)?,
-            };
-            let Some(end) = end else { return Ok(None) };
-            match bytes.get(end) {
-                Some(&byte) if byte == self.delimiter => at = end + 1,
-                Some(b'\r') if end + 1 == bytes.len() && !last => return Ok(None),
-                Some(b'\r') if bytes.get(end + 1) == Some(&b'\n') => {
-                    return Ok(Some(Extent { length: end, taken: end + 2 }));
-                }
-                Some(_) => return Ok(Some(Extent { length: end, taken: end + 1 })),
-                None => return Ok(Some(Extent { length: end, taken: end })),
-            }
-        }
-    }
-
-    /// An unquoted field; answers where it ends.
-    fn bare(&mut self, bytes: &[u8], start: usize, last: bool) -> Result<Option<usize>, Flaw> {
-        let end = match bytes[start..].iter().position(|&byte| self.ends[usize::from(byte)]) {
-            Some(length) => start + length,
-            None if last => bytes.len(),
-            None => return Ok(None),
-        };
-        if bytes.get(end) == Some(&b'"') {
-            return Err(Flaw { at: end, code: "stray_quote", text: "a quote inside an unquoted field" });
-        }
-        let holds = if start == end { Holds::Null } else { Holds::Field };
-        self.push(Span { holds, rewritten: false, start, end });
-        Ok(Some(end))
-    }
-
-    /// A quoted field; answers where it ends, behind the closing quote.
-    fn quoted(&mut self, bytes: &[u8], open: usize, last: bool) -> Result<Option<usize>, Flaw> {
-        let mut doubled = false;
-        let mut close = open + 1;
-        loop {
-            close += match memchr::memchr(b'"', &bytes[close..]) {
-                Some(length) => length,
-                None if last => {
-                    return Err(Flaw { at: open, code: "unclosed_quote", text: "a quote opens here and never closes" });
-                }
-                None => return Ok(None),
-            };
-            match bytes.get(close + 1) {
-                Some(b'"') => (doubled, close) = (true, close + 2),
-                None if !last => return Ok(None),
-                None | Some(b'\n' | b'\r') => break,
-                Some(&byte) if byte == self.delimiter => break,
-                Some(_) => {
-                    return Err(Flaw { at: close + 1, code: "stray_quote", text: "text behind a closing quote" });
-                }
-            }
-        }
-        self.doubled |= doubled;
-        self.breaks += breaks(&bytes[open + 1..close]);
-        self.push(Span { holds: Holds::Field, rewritten: doubled, start: open + 1, end: close });
-        Ok(Some(close + 1))
-    }
-
-    fn push(&mut self, span: Span) {
-        self.fields += 1;
-        if self.fields <= COLUMNS_MAX {
-            self.spans.push(span);
-        }
-    }
-}
-
-/// How many lines end in `bytes`: LF, CRLF and CR are one each.
-fn breaks(bytes: &[u8]) -> u64 {
-    memchr::memchr2_iter(b'\n', b'\r', bytes)
-        .filter(|&at| bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n'))
-        .count() as u64
+pub enum Columns<'t> {
+    /// The first record.
+    Header,
+    /// There is no header, and no table yet: c1, c2, …
+    Numbered,
+    /// There is no header: the table's columns, by position.
+    Table(&'t Table),
 }
 
 /// The records of a CSV file behind its header row.
@@ -151,42 +29,69 @@ pub struct Reader<'f> {
     source: Source<'f>,
     scanner: Scanner,
     header: Header,
+    /// Who says how many fields a record has. `None`: nobody, the first record is being read.
+    counted_by: Option<&'static str>,
     /// The line on which the next record starts.
     line: u64,
     /// The bytes of the last record, not consumed while it is borrowed.
     taken: usize,
     /// The lines of the last record, likewise.
     lines: u64,
+    /// The length of a record that was looked at and not read.
+    looked_at: Option<usize>,
     rewritten: String,
 }
 
 impl<'f> Reader<'f> {
-    /// Reads the header. A file without any record has no columns and no rows.
-    pub fn open(source: Source<'f>, delimiter: u8) -> Result<Self, Fault> {
+    /// Finds the columns. A file without any record has none, and no rows.
+    pub fn open(source: Source<'f>, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
         let mut reader = Self {
             source,
-            scanner: Scanner::new(delimiter),
+            scanner: Scanner::new(dialect),
             header: Header::default(),
+            counted_by: None,
             line: 1,
             taken: 0,
             lines: 0,
+            looked_at: None,
             rewritten: String::new(),
         };
-        let mut header = Header::default();
-        if let Some(record) = reader.record()? {
-            for column in 0..record.spans.len() {
-                let name = record.cell(column).text().unwrap_or_default();
-                header.push(name).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
+        let (header, counted_by) = match columns {
+            Columns::Header => (reader.header_row()?, "header"),
+            Columns::Numbered => (reader.numbered()?, "first row"),
+            Columns::Table(table) => {
+                let fillable = table.columns().iter().filter(|column| !column.generated);
+                let names = fillable.map(|column| column.name.as_str());
+                (Header::of(names).map_err(Fault::Permanent)?, "table")
             }
-            let line = record.line;
-            let columns = reader.scanner.fields;
-            if columns > COLUMNS_MAX {
-                let text = format!("{columns} columns, where at most {COLUMNS_MAX} fit a table");
-                return Err(Fault::Permanent(Reason::new("too_many_columns", text).at_line(line)));
-            }
-        }
-        reader.header = header;
+        };
+        (reader.header, reader.counted_by) = (header, Some(counted_by));
         Ok(reader)
+    }
+
+    fn header_row(&mut self) -> Result<Header, Fault> {
+        let Some(record) = self.record()? else { return Ok(Header::default()) };
+        let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
+        let header = Header::of(names).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
+        self.check_width().map(|()| header)
+    }
+
+    /// By the width of the first record, which stays to be read.
+    fn numbered(&mut self) -> Result<Header, Fault> {
+        self.looked_at = self.advance()?;
+        let columns = self.looked_at.map_or(0, |_| self.scanner.fields);
+        self.check_width()?;
+        let names: Vec<String> = (1..=columns).map(|number| format!("c{number}")).collect();
+        Header::of(names.iter().map(String::as_str)).map_err(Fault::Permanent)
+    }
+
+    fn check_width(&self) -> Result<(), Fault> {
+        let columns = self.scanner.fields;
+        if columns <= COLUMNS_MAX {
+            return Ok(());
+        }
+        let text = format!("{columns} columns, where at most {COLUMNS_MAX} fit a table");
+        Err(Fault::Permanent(Reason::new("too_many_columns", text).at_line(self.line)))
     }
 
     /// What the columns are called.
@@ -196,7 +101,7 @@ impl<'f> Reader<'f> {
 
     /// What separates the fields.
     pub fn delimiter(&self) -> u8 {
-        self.scanner.delimiter
+        self.scanner.dialect.delimiter
     }
 
     /// The bytes behind the records.
@@ -210,26 +115,39 @@ impl<'f> Reader<'f> {
     }
 
     fn record(&mut self) -> Result<Option<Record<'_>>, Fault> {
-        let Some(length) = self.advance()? else { return Ok(None) };
-        let (fields, columns) = (self.scanner.fields, self.header.len());
-        if fields != columns && columns > 0 {
-            let text = format!("{fields} {} where the header has {columns}", plural(fields));
-            return Err(Fault::Permanent(Reason::new("ragged_row", text).at_line(self.line)));
-        }
+        let length = match self.looked_at.take() {
+            None => self.advance()?,
+            length => length,
+        };
+        let Some(length) = length else { return Ok(None) };
+        self.check_fields(length)?;
         let raw = &self.source.unread()[..length];
         if let Some(at) = memchr::memchr(0, raw) {
-            let text = "a NUL byte";
-            return Err(self.refuse(at, Reason::new("nul_byte", text).hint("is the file UTF-16, or not text at all?")));
+            let hint = "is the file no text, or UTF-16? declare its encoding: import.encoding = \"utf-16le\"";
+            return Err(self.refuse(at, Reason::new("nul_byte", "a NUL byte").hint(hint)));
         }
         let raw = match str::from_utf8(raw) {
             Ok(raw) => raw,
             Err(error) => return Err(self.refuse(error.valid_up_to(), not_utf8(raw, error))),
         };
-        if self.scanner.doubled {
-            undouble(raw, &mut self.scanner.spans, &mut self.rewritten);
+        if self.scanner.rewritten {
+            rewrite(raw, self.scanner.dialect, &mut self.scanner.spans, &mut self.rewritten);
         }
         let (line, names, rewritten) = (self.line, self.header.names(), &self.rewritten);
-        Ok(Some(Record { line, names, raw, rewritten, spans: &self.scanner.spans }))
+        Ok(Some(Record { line, number: None, names, raw, rewritten, spans: &self.scanner.spans }))
+    }
+
+    /// Whether the record has as many fields as there are columns.
+    fn check_fields(&self, length: usize) -> Result<(), Fault> {
+        let (fields, columns) = (self.scanner.fields, self.header.len());
+        let Some(counted_by) = self.counted_by.filter(|_| fields != columns) else { return Ok(()) };
+        let noun = if fields == 1 { "field" } else { "fields" };
+        let text = format!("{fields} {noun} where the {counted_by} has {columns}");
+        let mut reason = Reason::new("ragged_row", text).at_line(self.line);
+        if self.source.ended() && self.source.unread().len() == length {
+            reason = reason.hint("the file ends here, within a line: was it cut off?");
+        }
+        Err(Fault::Permanent(reason))
     }
 
     /// Goes to the next record, complete in the window; answers its length.
@@ -241,17 +159,28 @@ impl<'f> Reader<'f> {
                 Err(flaw) => return Err(self.refuse(flaw.at, Reason::new(flaw.code, flaw.text))),
                 Ok(Some(extent)) if extent.length <= RECORD_BYTES_MAX => {
                     (self.taken, self.lines) = (extent.taken, self.scanner.breaks + 1);
-                    if extent.length > 0 || self.header.len() == 1 {
+                    let is_row = extent.length > 0 || self.header.len() == 1;
+                    if is_row && self.scanner.fields > 0 {
                         return Ok(Some(extent.length));
                     }
                 }
                 Ok(None) if self.source.ended() => return Ok(None),
-                Ok(None) if self.source.unread().len() <= RECORD_BYTES_MAX => self.source.more()?,
+                Ok(None) if self.source.unread().len() <= RECORD_BYTES_MAX => {
+                    self.source.more().map_err(|fault| self.broken(fault))?;
+                }
                 Ok(_) => {
                     let reason = too_long(self.line).hint("is a quote opened here and never closed?");
                     return Err(Fault::Permanent(reason));
                 }
             }
+        }
+    }
+
+    /// The fault, where the text that can be read ends.
+    fn broken(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Permanent(reason) => self.refuse(self.source.unread().len(), reason),
+            other => other,
         }
     }
 
@@ -264,33 +193,11 @@ impl<'f> Reader<'f> {
     }
 }
 
-fn plural(fields: usize) -> &'static str {
-    if fields == 1 { "field" } else { "fields" }
-}
-
-/// Writes the fields with doubled quotes anew, with single ones.
-fn undouble(raw: &str, spans: &mut [Span], rewritten: &mut String) {
-    rewritten.clear();
-    for span in spans.iter_mut().filter(|span| span.rewritten) {
-        let start = rewritten.len();
-        for part in raw[span.start..span.end].split_inclusive("\"\"") {
-            match part.strip_suffix("\"\"") {
-                Some(before) => {
-                    rewritten.push_str(before);
-                    rewritten.push('"');
-                }
-                None => rewritten.push_str(part),
-            }
-        }
-        (span.start, span.end) = (start, rewritten.len());
-    }
-}
-
 /// The reason for bytes that are no UTF-8.
 pub fn not_utf8(bytes: &[u8], error: str::Utf8Error) -> Reason {
     let byte = bytes[error.valid_up_to()];
     Reason::new("not_utf8", format!("byte 0x{byte:02X} is not UTF-8"))
-        .hint("convert the file first, for instance with iconv -f LATIN1 -t UTF-8")
+        .hint("declare the file's encoding, for instance import.encoding = \"windows-1252\"")
 }
 
 /// The reason for a record that is longer than allowed.

@@ -1,17 +1,34 @@
 //! What the CSV reader takes, and what it refuses and where.
 
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
 use super::*;
 use crate::import::record::Cell;
+use crate::import::value::Type;
+use crate::settings;
 
 /// Every record: its line, and its cells (`None`: NULL).
 type Records = Vec<(u64, Vec<Option<String>>)>;
 
 fn read(content: &[u8]) -> Result<Records, String> {
+    read_as(content, &settings::Csv::default(), Columns::Header)
+}
+
+fn dialect(declared: &settings::Csv) -> Dialect {
+    Dialect::new(declared, declared.delimiter.unwrap_or(b','))
+}
+
+fn open(file: &File) -> Reader<'_> {
+    let source = Source::open(file, &settings::Import::into_table("x")).unwrap();
+    Reader::open(source, dialect(&settings::Csv::default()), Columns::Header).unwrap()
+}
+
+fn read_as(content: &[u8], declared: &settings::Csv, columns: Columns<'_>) -> Result<Records, String> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
-    let mut reader = Reader::open(Source::open(&file).unwrap(), b',').map_err(|fault| fault.to_string())?;
+    let source = Source::open(&file, &settings::Import::into_table("x")).unwrap();
+    let mut reader = Reader::open(source, dialect(declared), columns).map_err(|fault| fault.to_string())?;
     let mut records = Vec::new();
     while let Some(record) = reader.next().map_err(|fault| fault.to_string())? {
         let cells = (0..record.names.len()).map(|column| record.cell(column).text().map(str::to_owned));
@@ -41,7 +58,7 @@ fn an_unquoted_empty_field_is_null_and_a_quoted_one_is_empty() {
     assert_eq!(read(b"a,b\n1,").unwrap(), [row(2, &["1", "NULL"])]);
 }
 
-// fault 56
+/// fault 56
 #[test]
 fn lines_may_end_with_lf_crlf_and_cr_in_one_file() {
     let records = read(b"a,b\r\n1,2\r3,4\n5,\"6\"\r\n7,\"8\"\r9,10").unwrap();
@@ -50,7 +67,7 @@ fn lines_may_end_with_lf_crlf_and_cr_in_one_file() {
     assert_eq!(records[4], row(6, &["9", "10"]));
 }
 
-// fault 46
+/// fault 46
 #[test]
 fn a_last_line_without_its_end_is_a_row_when_it_is_whole() {
     assert_eq!(read(b"a,b\n1,2").unwrap(), [row(2, &["1", "2"])]);
@@ -63,7 +80,7 @@ fn empty_lines_are_skipped_but_are_nulls_of_a_single_column() {
     assert_eq!(read(b"a\n1\n\n2\n").unwrap(), [row(2, &["1"]), row(3, &["NULL"]), row(4, &["2"])]);
 }
 
-// fault 19, fault 54
+/// fault 19, fault 54
 #[test]
 fn a_file_without_rows_has_none() {
     assert_eq!(read(b"").unwrap(), []);
@@ -72,7 +89,7 @@ fn a_file_without_rows_has_none() {
     assert_eq!(read(b"a,b,c\n").unwrap(), []);
 }
 
-// fault 44
+/// fault 44
 #[test]
 fn an_unclosed_quote_is_refused_at_the_line_on_which_it_opened() {
     let why = "a quote opens here and never closes";
@@ -88,7 +105,7 @@ fn a_quote_out_of_place_is_refused_with_its_place() {
     assert_eq!(refused("a,b\n1,\"x\n\" ,2\n"), "line 3, column b: text behind a closing quote");
 }
 
-// fault 45
+/// fault 45
 #[test]
 fn a_ragged_row_is_refused_with_its_line() {
     assert_eq!(refused("a,b,c,d\n1,2,3,4\n\"x\n\",2,3,4\n1,2,3\n"), "line 5: 3 fields where the header has 4");
@@ -96,14 +113,14 @@ fn a_ragged_row_is_refused_with_its_line() {
     assert_eq!(refused(format!("a,b\n{}\n", ",".repeat(9_999))), "line 2: 10000 fields where the header has 2");
 }
 
-// fault 49
+/// fault 49
 #[test]
 fn a_nul_byte_is_refused_with_its_place() {
     assert_eq!(refused("a,b\n1,x\0y\n"), "line 2, column b: a NUL byte");
     assert_eq!(refused("a,b\n1,\"x\n\0\"\n"), "line 3, column b: a NUL byte");
 }
 
-// fault 48, fault 50
+/// fault 48, fault 50
 #[test]
 fn bytes_that_are_not_utf8_are_refused_with_their_place() {
     assert_eq!(refused(b"a,b\n1,2\nM\xfcller,2\n"), "line 3, column a: byte 0xFC is not UTF-8");
@@ -113,7 +130,7 @@ fn bytes_that_are_not_utf8_are_refused_with_their_place() {
     assert_eq!(refused(&late), "line 100002, column b: byte 0xC3 is not UTF-8");
 }
 
-// fault 51
+/// fault 51
 #[test]
 fn headers_that_no_table_can_have_are_refused_at_their_line() {
     assert_eq!(refused("\na,b,a\n1,2,3\n"), r#"line 2: columns 1 and 3 are both named "a""#);
@@ -123,7 +140,7 @@ fn headers_that_no_table_can_have_are_refused_at_their_line() {
     assert_eq!(refused(wide.join(",")), "line 1: 2001 columns, where at most 1998 fit a table");
 }
 
-// fault 55
+/// fault 55
 #[test]
 fn a_giant_field_is_refused_in_flat_memory() {
     let mut file = tempfile::tempfile().unwrap();
@@ -131,10 +148,10 @@ fn a_giant_field_is_refused_in_flat_memory() {
     // A hole: 300 MB that no disk has to hold.
     file.seek(SeekFrom::Start(300_000_000)).unwrap();
     file.write_all(b"\"\n").unwrap();
-    let mut reader = Reader::open(Source::open(&file).unwrap(), b',').unwrap();
+    let mut reader = open(&file);
     let fault = reader.next().unwrap_err();
     assert_eq!(fault.to_string(), "line 2: a record of more than 16 MiB");
-    assert!(reader.source().bytes_read() < 17 << 20);
+    assert!(reader.source().bytes() < 17 << 20);
 }
 
 #[test]
@@ -166,6 +183,98 @@ fn records_do_not_depend_on_where_the_window_ends() {
 fn a_field_has_no_type() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"a\n\"12\"\n").unwrap();
-    let mut reader = Reader::open(Source::open(&file).unwrap(), b',').unwrap();
+    let mut reader = open(&file);
     assert_eq!(reader.next().unwrap().unwrap().cell(0), Cell::Field("12"));
+}
+
+fn escaped() -> settings::Csv {
+    settings::Csv { escape: Some(b'\\'), ..settings::Csv::default() }
+}
+
+#[test]
+fn an_escape_takes_the_meaning_from_what_follows() {
+    let content = r#"a,b
+"say \"hi\", ""you""","\\"
+x\,y,\"z\"
+"1\
+2",\N
+"\é",3\
+4
+5,6
+"#;
+    let records = read_as(content.as_bytes(), &escaped(), Columns::Header).unwrap();
+    let expected = [
+        row(2, &["say \"hi\", \"you\"", "\\"]),
+        row(3, &["x,y", "\"z\""]),
+        row(4, &["1\n2", "NULL"]),
+        row(6, &["é", "3\n4"]),
+        row(8, &["5", "6"]),
+    ];
+    assert_eq!(records, expected);
+    // Where none is declared, it is a character like any other.
+    assert_eq!(read(b"a,b\n\\N,\"c:\\\"\n").unwrap(), [row(2, &["\\N", "c:\\"])]);
+}
+
+/// fault 44
+#[test]
+fn an_escape_that_programs_understand_differently_is_refused() {
+    let refused = |content: &[u8]| read_as(content, &escaped(), Columns::Header).expect_err("a refusal");
+    let unclear = "an escape in front of a letter or a digit: programs disagree on its meaning";
+    assert_eq!(refused(b"a,b\n1,x\\ty\n"), format!("line 2, column b: {unclear}"));
+    assert_eq!(refused(b"a,b\n\"x\ny\\n\",1\n"), format!("line 3, column a: {unclear}"));
+    assert_eq!(refused(b"a,b\n\\Nx,1\n"), format!("line 2, column a: {unclear}"));
+    assert_eq!(refused(b"a,b\n1,x\\"), "line 2, column b: the file ends behind an escape");
+    assert_eq!(refused(b"a,b\n1,\"x\\\"\n"), "line 2, column b: a quote opens here and never closes");
+    assert_eq!(refused(b"a,b\n1,\"x\\"), "line 2, column b: a quote opens here and never closes");
+}
+
+#[test]
+fn declared_comments_are_lines_that_are_skipped() {
+    let declared = settings::Csv { comment: Some(b'#'), ..settings::Csv::default() };
+    let content = b"# made by \"x\n#\r\na,b\n1,#2\n#3,4,\0\xff\n\"#5\",\"\n#6\"\n#";
+    let records = read_as(content, &declared, Columns::Header).unwrap();
+    assert_eq!(records, [row(4, &["1", "#2"]), row(6, &["#5", "\n#6"])]);
+    assert_eq!(read_as(b"a\n#\n\n1", &declared, Columns::Header).unwrap(), [row(3, &["NULL"]), row(4, &["1"])]);
+    assert_eq!(refused("# x\n1,2\n"), "line 2: 2 fields where the header has 1");
+}
+
+#[test]
+fn without_quotes_a_quote_is_a_character() {
+    let declared = settings::Csv { quote: None, delimiter: Some(b'\t'), ..settings::Csv::default() };
+    let records = read_as(b"a\tb\n5\" disk\t\"x\n\t\"\"\n", &declared, Columns::Header).unwrap();
+    assert_eq!(records, [row(2, &["5\" disk", "\"x"]), row(3, &["NULL", "\"\""])]);
+}
+
+#[test]
+fn another_quote_encloses_as_well() {
+    let declared = settings::Csv { quote: Some(b'\''), ..settings::Csv::default() };
+    let records = read_as(b"a,b\n'it''s, \"x\"',''\n", &declared, Columns::Header).unwrap();
+    assert_eq!(records, [row(2, &["it's, \"x\"", ""])]);
+}
+
+#[test]
+fn without_a_header_the_first_record_is_a_row() {
+    let declared = settings::Csv { header: false, ..settings::Csv::default() };
+    let numbered = |content: &[u8]| read_as(content, &declared, Columns::Numbered);
+    assert_eq!(numbered(b"\n1,\"x\ny\"\n2,\n").unwrap(), [row(2, &["1", "x\ny"]), row(4, &["2", "NULL"])]);
+    assert_eq!(numbered(b"").unwrap(), []);
+    assert_eq!(numbered(b"1\n\n2").unwrap(), [row(1, &["1"]), row(2, &["NULL"]), row(3, &["2"])]);
+    assert_eq!(numbered(b"1,2\n3\n").unwrap_err(), "line 2: 1 field where the first row has 2");
+    let wide = numbered(&[b','; 2_000]).unwrap_err();
+    assert_eq!(wide, "line 1: 2001 columns, where at most 1998 fit a table");
+    let table = Table::made_for("t", ["x", "y"].map(|name| (name.to_owned(), Type::Text)).into_iter());
+    let of_table = |content: &[u8]| read_as(content, &declared, Columns::Table(&table));
+    assert_eq!(of_table(b"1,2\n3,\n").unwrap(), [row(1, &["1", "2"]), row(2, &["3", "NULL"])]);
+    assert_eq!(of_table(b"1\n").unwrap_err(), "line 1: 1 field where the table has 2");
+}
+
+/// fault 46
+#[test]
+fn a_last_record_that_is_too_short_is_asked_whether_it_was_cut() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"a,b\n1,2\n3").unwrap();
+    let mut reader = open(&file);
+    reader.next().unwrap();
+    let fault = reader.next().unwrap_err();
+    assert_eq!(fault.reason().hint.as_deref(), Some("the file ends here, within a line: was it cut off?"));
 }

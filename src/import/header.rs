@@ -19,6 +19,15 @@ pub struct Header {
 }
 
 impl Header {
+    /// With these names.
+    pub fn of<'n>(names: impl Iterator<Item = &'n str>) -> Result<Self, Reason> {
+        let mut header = Self::default();
+        for name in names {
+            header.push(name)?;
+        }
+        Ok(header)
+    }
+
     /// The names, in order.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -40,6 +49,10 @@ impl Header {
         let number = self.names.len();
         if name.is_empty() {
             return Err(Reason::new("empty_column", format!("column {} has no name", number + 1)));
+        }
+        if name.contains('\0') {
+            let text = format!("the column name {} has a NUL character, no table's can", shown::value(name));
+            return Err(Reason::new("nul_byte", text));
         }
         if LINEAGE.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
             let text = format!("the column name {} is taken: it says where a row came from", shown::value(name));
@@ -77,6 +90,7 @@ mod tests {
         assert_eq!(refused(&["a", "b", "a"]), r#"columns 1 and 3 are both named "a""#);
         assert_eq!(refused(&["a", "A"]), r#"column names "a" and "A" differ only in case"#);
         assert_eq!(refused(&["a", ""]), "column 2 has no name");
+        assert_eq!(refused(&["a\0b"]), r#"the column name "a\0b" has a NUL character, no table's can"#);
         assert_eq!(refused(&["_LINE"]), r#"the column name "_LINE" is taken: it says where a row came from"#);
         let many: Vec<String> = (0..=COLUMNS_MAX).map(|at| format!("c{at}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

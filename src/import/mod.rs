@@ -1,10 +1,10 @@
 //! import: a file's rows into a database table, all of them or none, once.
 //!
 //! ```text
-//! file ─ source ─ reader ─┬─ csv (dialect) ─┬─ record ─ check ─ Checked ─┬─ insert ─ table
-//!        bytes, hash      └─ ndjson ────────┘    │  header, layout, value └─ marker
-//!                                                └─ infer: when there is no table yet
-//!        └───────────── process: in memory ──────────────────┘└─ commit: one transaction ─┘
+//! file ─ bytes ─ unpack ─ text ─ source ─ reader ─┬─ csv (scanner) ─┬─ record ─ check ─ Checked ─┬─ insert ─ table
+//!        hash    gzip,    UTF-8  window           ├─ ndjson ────────┤    │  header, layout, value └─ marker
+//!                zstd                             └─ json (object) ─┘    └─ infer: when there is no table yet
+//!        └─────────────────── process: in memory ────────────────────────────┘└─ commit: one transaction ─┘
 //! ```
 //!
 //! **Replayed, a file replaces itself**: the rows and the marker of its earlier number go in the transaction in which
@@ -21,14 +21,21 @@
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
 
+mod bytes;
+mod content;
 mod source;
+mod text;
+mod unpack;
 
 mod csv;
 mod dialect;
 mod header;
+mod json;
 mod ndjson;
+mod object;
 mod reader;
 mod record;
+mod scanner;
 
 mod infer;
 mod literal;
@@ -74,7 +81,8 @@ use table::Table;
 pub struct Import {
     folder: String,
     table: String,
-    format: Option<settings::Format>,
+    /// How files are read.
+    settings: settings::Import,
     database: Arc<Database>,
     /// The delimiter of this folder's files, from the first that was committed.
     delimiter: Mutex<Option<u8>>,
@@ -153,7 +161,7 @@ impl Import {
         Ok(Self {
             folder: folder.to_owned(),
             table: settings.table.clone(),
-            format: settings.format,
+            settings: settings.clone(),
             database,
             delimiter: Mutex::new(None),
             layout: Mutex::new(None),
@@ -221,18 +229,29 @@ impl Import {
         self.database.read(|connection| Newest::read(connection, &self.folder))
     }
 
+    /// The file's records, for this table where it is there.
+    fn reader<'f>(
+        &self,
+        file: &'f File,
+        name: &OsStr,
+        delimiter: Option<u8>,
+        table: Option<&Arc<Table>>,
+    ) -> Result<Reader<'f>, Fault> {
+        Reader::open(file, name, &self.settings, delimiter, table.map(Arc::as_ref))
+    }
+
     /// Checks against this table. `None`: it isn't there.
     fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
         let delimiter = *lock(&self.delimiter);
-        let open = || Reader::open(file, name, self.format, delimiter);
+        let open = |table| self.reader(file, name, delimiter, table);
         if let Some(table) = table {
             let known = lock(&self.layout).clone();
-            return check::against(&mut open()?, table, known);
+            return check::against(&mut open(Some(table))?, table, known);
         }
-        match check::infer(&mut open()?, &self.table)? {
+        match check::infer(&mut open(None)?, &self.table)? {
             Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
             Inferred::Small(table) => {
-                let checked = check::against(&mut open()?, &table, None)?;
+                let checked = check::against(&mut open(Some(&table))?, &table, None)?;
                 Ok(Checked { new_table: true, ..checked })
             }
         }

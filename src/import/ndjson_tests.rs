@@ -1,17 +1,23 @@
 //! What the NDJSON reader takes, and what it refuses and where.
 
+use std::fs::File;
 use std::io::Write;
 
 use super::*;
 use crate::import::record::Cell;
+use crate::settings;
 
 /// The names of the columns; every record's line and cells.
 type Read = (Vec<String>, Vec<(u64, String)>);
 
+fn open(file: &File) -> Reader<'_> {
+    Reader::open(Source::open(file, &settings::Import::into_table("x")).unwrap())
+}
+
 fn read(content: &[u8]) -> Result<Read, String> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
-    let mut reader = Reader::open(Source::open(&file).unwrap());
+    let mut reader = open(&file);
     let mut records = Vec::new();
     while let Some(record) = reader.next().map_err(|fault| fault.to_string())? {
         let cells: Vec<Cell<'_>> = (0..record.names.len()).map(|column| record.cell(column)).collect();
@@ -50,7 +56,7 @@ fn keys_may_be_missing_new_and_in_any_order() {
     );
 }
 
-// fault 62
+/// fault 62
 #[test]
 fn a_number_stays_its_literal() {
     let (_, records) = read(b"{\"a\":123456789012345678901234567890,\"b\":1e400,\"c\":-0,\"d\":0.10}").unwrap();
@@ -58,7 +64,7 @@ fn a_number_stays_its_literal() {
     assert_eq!(records, [(1, cells.to_owned())]);
 }
 
-// fault 62
+/// fault 62
 #[test]
 fn a_key_given_twice_is_refused() {
     assert_eq!(refused(r#"{"a":1,"b":2,"a":3}"#), r#"line 1: the key "a" stands twice"#);
@@ -66,7 +72,7 @@ fn a_key_given_twice_is_refused() {
     assert_eq!(refused("{\"a\":1}\n{\"A\":1}"), r#"line 2: column names "a" and "A" differ only in case"#);
 }
 
-// fault 63
+/// fault 63
 #[test]
 fn a_line_that_is_not_one_object_is_refused() {
     for (content, why) in [
@@ -75,8 +81,8 @@ fn a_line_that_is_not_one_object_is_refused() {
         ("{\"a\":1}\nnull", r#"line 2: "null" is not a JSON object"#),
         ("{\"a\":1}{\"a\":2}", "line 1: byte 8 of the line: trailing characters"),
         ("{\"a\":1} x", "line 1: byte 9 of the line: trailing characters"),
-        ("{\"a\":1}\n{\"a\":", "line 2: byte 5 of the line: the line ends inside a value"),
-        ("{\n \"a\": 1\n}\n", "line 1: byte 1 of the line: the line ends inside an object"),
+        ("{\"a\":1}\n{\"a\":", "line 2: byte 5 of the line: the text ends inside a value"),
+        ("{\n \"a\": 1\n}\n", "line 1: byte 1 of the line: the text ends inside an object"),
         ("{\"a\":01}", "line 1: byte 7 of the line: invalid number"),
         ("{\"a\":NaN}", "line 1: byte 6 of the line: expected value"),
         ("{\"a\":1,}", "line 1: byte 8 of the line: trailing comma"),
@@ -97,7 +103,7 @@ fn texts_that_no_database_holds_are_refused() {
     assert_eq!(refused(b"{\"a\":\"x\"}\n{\"a\":\"\xe9\"}"), "line 2: byte 0xE9 is not UTF-8");
 }
 
-// fault 51, fault 60
+/// fault 51, fault 60
 #[test]
 fn keys_that_no_table_can_have_are_refused() {
     assert_eq!(refused(r#"{"":1}"#), "line 1: column 1 has no name");
@@ -106,7 +112,7 @@ fn keys_that_no_table_can_have_are_refused() {
     assert_eq!(names, ["a\") ; drop table"]);
 }
 
-// fault 61
+/// fault 61
 #[test]
 fn deep_nesting_is_refused_without_a_deep_stack() {
     let deep = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
@@ -115,20 +121,20 @@ fn deep_nesting_is_refused_without_a_deep_stack() {
     assert!(read(format!("{{\"a\":[\"{}\"]}}", "[{".repeat(1_000)).as_bytes()).is_ok());
 }
 
-// fault 55
+/// fault 55
 #[test]
 fn a_giant_line_is_refused_in_flat_memory() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"{\"a\":1}\n{\"a\":\"").unwrap();
     // A hole: 300 MB that no disk has to hold.
     file.set_len(300_000_000).unwrap();
-    let mut reader = Reader::open(Source::open(&file).unwrap());
+    let mut reader = open(&file);
     assert!(reader.next().unwrap().is_some());
     assert_eq!(reader.next().unwrap_err().to_string(), "line 2: a record of more than 16 MiB");
-    assert!(reader.source().bytes_read() < 17 << 20);
+    assert!(reader.source().bytes() < 17 << 20);
 }
 
-// fault 19
+/// fault 19
 #[test]
 fn an_empty_file_has_no_rows() {
     assert_eq!(read(b"").unwrap(), (Vec::new(), Vec::new()));

@@ -1,5 +1,7 @@
 //! One record of a file, whatever its format: cells by column, borrowed from the reader's buffers.
 
+use crate::fault::{Fault, Reason};
+
 /// A cell as the file has it, before any type is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'r> {
@@ -69,6 +71,8 @@ impl Span {
 pub struct Record<'r> {
     /// The physical line on which it starts, counted from 1.
     pub line: u64,
+    /// Its number among the records, counted from 1, where lines don't tell them apart.
+    pub number: Option<u64>,
     /// The names of the columns, as far as they are known.
     pub names: &'r [String],
     /// Its text as the file has it.
@@ -80,6 +84,14 @@ pub struct Record<'r> {
 }
 
 impl<'r> Record<'r> {
+    /// The reason, at this record.
+    pub fn refuse(&self, mut reason: Reason) -> Fault {
+        if let Some(number) = self.number {
+            reason.text = format!("record {number}: {}", reason.text);
+        }
+        Fault::Permanent(reason.at_line(self.line))
+    }
+
     /// The cell of the column with this number; NULL where the record ends before it.
     pub fn cell(&self, column: usize) -> Cell<'r> {
         let span = self.spans.get(column).unwrap_or(&Span::NULL);

@@ -21,6 +21,7 @@ pub fn name(text: &str) -> String {
 pub fn delimiter(byte: u8) -> String {
     match byte {
         b'\t' => "tab".to_owned(),
+        other if other.is_ascii_control() => format!("\"\\u{other:04x}\""),
         other => format!("\"{}\"", char::from(other)),
     }
 }

@@ -1,48 +1,81 @@
-//! A dropped file's bytes: read once from start to end, hashed on the way, seen through a bounded window.
+//! A dropped file's text, seen through a bounded window: unpacked and decoded on the way, UTF-8 as it is.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 
+use encoding_rs::UTF_8;
+
+use super::content;
+use super::text::{self, ROOM_BYTES_MIN, Transcoder};
+use super::unpack::Unpacked;
 use crate::fault::Fault;
 use crate::file::Digest;
+use crate::settings;
 
-/// The longest record (a CSV row, a line of NDJSON) in bytes. It bounds the memory of a file
-/// that never ends a line or never closes a quote.
+/// The longest record (a CSV row, a line of NDJSON, an object of a JSON array) in bytes. It bounds the memory
+/// of a file that never ends a line or never closes a quote.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
-/// How much of a file is looked at before a record needs more.
+/// How much of a text is looked at before a record needs more.
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// What is left unread of a file, in order.
+/// What is left unread of a text, in order.
 pub struct Source<'f> {
-    file: &'f File,
-    offset: u64,
+    unpacked: Unpacked<'f>,
+    /// For a text that isn't UTF-8.
+    transcoder: Option<Transcoder>,
     window: Vec<u8>,
     start: usize,
     end: usize,
     ended: bool,
-    hasher: blake3::Hasher,
+    /// How many bytes of text came into the window.
+    bytes: u64,
+    /// Where the text breaks off, told when everything before it is consumed.
+    broken: Option<Fault>,
 }
 
 impl<'f> Source<'f> {
-    /// Starts at the first byte, whatever the descriptor's own position is, and leaves that alone.
-    pub fn open(file: &'f File) -> Result<Self, Fault> {
+    /// Starts at the first character, behind a byte order mark.
+    pub fn open(file: &'f File, settings: &settings::Import) -> Result<Self, Fault> {
+        let unpacked = Unpacked::open(file, settings.unpack)?;
         let size = file.metadata().map_err(|error| Fault::unreadable(&error))?.len();
         let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1).min(WINDOW_BYTES);
+        let room = if unpacked.packed() { WINDOW_BYTES } else { room };
         let mut source = Self {
-            file,
-            offset: 0,
+            unpacked,
+            transcoder: None,
             window: vec![0; room],
             start: 0,
             end: 0,
             ended: false,
-            hasher: blake3::Hasher::new(),
+            bytes: 0,
+            broken: None,
         };
-        while source.end < source.window.len() && !source.ended {
-            source.more()?;
+        source.fill_window()?;
+        let first = source.unread();
+        content::refuse_binary(first, source.unpacked.packed())?;
+        let declared = settings.encoding.as_deref().and_then(text::encoding);
+        let (encoding, mark_bytes) = text::encoding_of(first, declared);
+        source.start = mark_bytes;
+        if encoding != UTF_8 {
+            source.transcode(encoding)?;
         }
         Ok(source)
+    }
+
+    /// What is in the window so far was no UTF-8.
+    fn transcode(&mut self, encoding: &'static encoding_rs::Encoding) -> Result<(), Fault> {
+        self.transcoder = Some(Transcoder::new(encoding, self.unread()));
+        (self.start, self.end, self.ended, self.bytes, self.broken) = (0, 0, false, 0, None);
+        self.window.resize(WINDOW_BYTES, 0);
+        self.fill_window()
+    }
+
+    /// Until it is full, or the text ends or breaks.
+    fn fill_window(&mut self) -> Result<(), Fault> {
+        while self.room() > 0 && !self.ended && self.broken.is_none() {
+            self.fill()?;
+        }
+        Ok(())
     }
 
     /// The bytes that are in the window and not consumed.
@@ -50,14 +83,19 @@ impl<'f> Source<'f> {
         &self.window[self.start..self.end]
     }
 
-    /// Whether the window reaches the end of the file.
+    /// Whether the window reaches the end of the text.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// How many bytes were read from the file so far.
-    pub fn bytes_read(&self) -> u64 {
-        self.offset
+    /// How many bytes of text there were so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The hash of the file's bytes read so far: of the whole file once [`Self::ended`].
+    pub fn digest(&self) -> Digest {
+        self.unpacked.file().digest()
     }
 
     /// Drops the first `bytes` of [`Self::unread`].
@@ -67,64 +105,51 @@ impl<'f> Source<'f> {
     }
 
     /// Reads on, in a window that doubles when one record fills it. It stays bounded because the
-    /// readers never ask for more than a record of [`RECORD_BYTES_MAX`].
+    /// readers never ask for more than a record of [`RECORD_BYTES_MAX`]. A fault of the file is met behind the last
+    /// of [`Self::unread`].
     pub fn more(&mut self) -> Result<(), Fault> {
         crate::pulse::beat();
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
         if self.start > 0 {
             self.window.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.window.len() {
+        if self.room() == 0 {
             let room = (self.window.len() * 2).min(RECORD_BYTES_MAX + WINDOW_BYTES);
             self.window.resize(room, 0);
         }
-        let read = self.read_once().map_err(|error| Fault::unreadable(&error))?;
-        self.hasher.update(&self.window[self.end..self.end + read]);
-        self.end += read;
-        self.offset += read as u64;
-        self.ended = read == 0;
-        Ok(())
+        self.fill_window()
     }
 
-    fn read_once(&mut self) -> io::Result<usize> {
-        loop {
-            match self.file.read_at(&mut self.window[self.end..], self.offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
+    /// How much can come into the window.
+    fn room(&self) -> usize {
+        let free = self.window.len() - self.end;
+        if self.transcoder.is_some() && free < ROOM_BYTES_MIN { 0 } else { free }
+    }
+
+    fn fill(&mut self) -> Result<(), Fault> {
+        let free = &mut self.window[self.end..];
+        let (filled, result) = match &mut self.transcoder {
+            None => match self.unpacked.fill(free) {
+                Ok(filled) => (filled, Ok(())),
+                Err(fault) => (0, Err(fault)),
+            },
+            Some(transcoder) => transcoder.fill(&mut self.unpacked, free),
+        };
+        self.end += filled;
+        self.bytes += filled as u64;
+        match result {
+            Ok(()) => self.ended = filled == 0,
+            Err(fault @ Fault::Permanent(_)) => self.broken = Some(fault),
+            Err(fault) => return Err(fault),
         }
-    }
-
-    /// The hash of the bytes read so far: of the whole file once [`Self::ended`].
-    pub fn digest(&self) -> Digest {
-        Digest(*self.hasher.finalize().as_bytes())
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    #[test]
-    fn every_byte_is_seen_once_and_hashed() {
-        let mut file = tempfile::tempfile().unwrap();
-        let content: Vec<u8> = (0..WINDOW_BYTES * 3 + 17).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        file.write_all(&content).unwrap();
-        let mut source = Source::open(&file).unwrap();
-        let mut seen = Vec::new();
-        while !source.ended() {
-            let some = source.unread().len() / 2 + 1;
-            let some = some.min(source.unread().len());
-            seen.extend_from_slice(&source.unread()[..some]);
-            source.consume(some);
-            source.more().unwrap();
-        }
-        seen.extend_from_slice(source.unread());
-        assert_eq!(seen, content);
-        assert_eq!(source.digest().0, *blake3::hash(&content).as_bytes());
-        assert_eq!(source.bytes_read(), content.len() as u64);
-    }
-}
+#[path = "source_tests.rs"]
+mod tests;

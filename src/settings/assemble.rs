@@ -9,7 +9,7 @@ use super::keys::{self, Found, Preset};
 use super::load::{Leaf, Merged};
 use super::nearest::similar;
 use super::value::Value;
-use super::{Backoff, Duplicates, Folder, Format, Import, Run, Settings, Work};
+use super::{Backoff, Csv, Duplicates, Folder, Format, Import, Run, Settings, Unpack, Work, limits};
 
 /// Makes the settings, or notes in `problems` why that can't be done.
 ///
@@ -88,12 +88,48 @@ impl Reader<'_> {
         Some(Import {
             into: into.strip_prefix("sqlite:").map(PathBuf::from),
             table: self.text(&format!("{import}.table"))?,
-            format: match self.optional_text(&format!("{import}.format")).as_deref() {
-                Some("csv") => Some(Format::Csv),
-                Some("ndjson") => Some(Format::Ndjson),
-                _ => None,
+            format: self.format(import),
+            csv: self.csv(import)?,
+            encoding: self.optional_text(&format!("{import}.encoding")),
+            records: self.optional_text(&format!("{import}.records")).unwrap_or_default(),
+            unpack: Unpack {
+                bytes_max: self.count::<u64>(&format!("{import}.unpacked_gib_max"))? << 30,
+                ratio_max: self.count(&format!("{import}.unpack_ratio_max"))?,
             },
         })
+    }
+
+    fn format(&mut self, import: &str) -> Option<Format> {
+        let format = match self.optional_text(&format!("{import}.format")).as_deref() {
+            Some("csv") => Some(Format::Csv),
+            Some("tsv") => Some(Format::Tsv),
+            Some("ndjson") => Some(Format::Ndjson),
+            Some("json") => Some(Format::Json),
+            _ => None,
+        };
+        let records = format!("{import}.records");
+        if let Some(leaf) = self.leaf(&records).filter(|_| format != Some(Format::Json)) {
+            let problem = Problem::of_key(&leaf.origin, records, "it takes a document: set import.format = \"json\"");
+            self.problems.push(problem);
+        }
+        format
+    }
+
+    fn csv(&mut self, import: &str) -> Option<Csv> {
+        let mut roles: Vec<(u8, &str)> = Vec::new();
+        let [delimiter, quote, escape, comment] = ["delimiter", "quote", "escape", "comment"].map(|role| {
+            let key = format!("{import}.{role}");
+            let byte = limits::byte(&self.optional_text(&key)?)?;
+            if let Some((_, other)) = roles.iter().find(|(taken, _)| *taken == byte) {
+                let origin = self.leaf(&key).map_or_else(String::new, |leaf| leaf.origin.clone());
+                let text = format!("the same character as {import}.{other}");
+                self.problems.push(Problem::of_key(origin, key, text));
+            }
+            roles.push((byte, role));
+            Some(byte)
+        });
+        let Value::Flag(header) = self.need(&format!("{import}.header"))? else { return None };
+        Some(Csv { delimiter, quote, escape, comment, header })
     }
 
     /// Two folders with the same directory would take each other's files.

@@ -51,7 +51,9 @@ impl fmt::Display for Preset {
     }
 }
 
-use Kind::{Command, Count, Directory, Duration, Globs, OneOf, Suffix, Table, Target};
+use Kind::{
+    Character, Command, Count, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer, Suffix, Table, Target,
+};
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
 /// The rows, in the order in which they are shown.
@@ -130,9 +132,53 @@ pub const KEYS: &[Key] = &[
     row("folder.*.import.table", Table, FolderName, "The table; by default called as the folder."),
     row(
         "folder.*.import.format",
-        OneOf(&["csv", "ndjson"]),
+        OneOf(&["csv", "tsv", "ndjson", "json"]),
         Unset,
-        "The format of the files; by default told from name and content.",
+        "The format of the files, compressed or not; by default told from name and content.",
+    ),
+    row(
+        "folder.*.import.delimiter",
+        Character { none: false },
+        Unset,
+        "What separates the fields of CSV; by default found, and then the folder's.",
+    ),
+    row(
+        "folder.*.import.quote",
+        Character { none: true },
+        Is("\""),
+        "What encloses fields of CSV, doubled inside them; none: nothing does.",
+    ),
+    row(
+        "folder.*.import.escape",
+        Character { none: false },
+        Unset,
+        "What takes the meaning from the next character of CSV; by default only doubled quotes do.",
+    ),
+    row("folder.*.import.comment", Character { none: false }, Unset, "What begins a line of CSV that is skipped."),
+    row(
+        "folder.*.import.header",
+        Flag,
+        Is("true"),
+        "Whether CSV begins with its columns' names; else the table's are meant by position, or c1, c2, ….",
+    ),
+    row("folder.*.import.encoding", Encoding, Is("utf-8"), "The encoding of files without a byte order mark."),
+    row(
+        "folder.*.import.records",
+        Pointer,
+        Unset,
+        "Where in a JSON document the array, or the object, of records is; by default it is the document.",
+    ),
+    row(
+        "folder.*.import.unpacked_gib_max",
+        Count { min: 1, max: 1_000_000 },
+        Is("100"),
+        "The most that may come out of a compressed file, in GiB.",
+    ),
+    row(
+        "folder.*.import.unpack_ratio_max",
+        Count { min: 2, max: 100_000 },
+        Is("200"),
+        "The most bytes that may come out of a compressed file for one that is read.",
     ),
     row(
         "folder.*.run.command",

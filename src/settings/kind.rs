@@ -18,6 +18,8 @@ pub enum Kind {
         /// The largest that is allowed.
         max: u64,
     },
+    /// Yes or no.
+    Flag,
     /// A time with its unit, such as `30s`.
     Duration {
         /// The shortest that is allowed.
@@ -33,6 +35,15 @@ pub enum Kind {
     Table,
     /// The end of a file name.
     Suffix,
+    /// One character of ASCII.
+    Character {
+        /// Whether `none` is allowed.
+        none: bool,
+    },
+    /// The label of a text encoding.
+    Encoding,
+    /// A JSON pointer.
+    Pointer,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of globs; it may be empty.
@@ -46,11 +57,16 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count { min, max } => write!(f, "A whole number from {min} to {max}"),
+            Self::Flag => f.write_str("true or false"),
             Self::Duration { min, max } => write!(f, "A duration from {min} to {max}"),
             Self::Directory => f.write_str("An absolute path"),
             Self::Target => f.write_str("sqlite:PATH; a relative PATH is below the state directory"),
             Self::Table => f.write_str("The name of a table"),
             Self::Suffix => f.write_str("The end of a file name"),
+            Self::Character { none: false } => f.write_str("A character of ASCII, or tab"),
+            Self::Character { none: true } => f.write_str("A character of ASCII, or none"),
+            Self::Encoding => f.write_str("A label of the WHATWG encoding standard"),
+            Self::Pointer => f.write_str("A JSON pointer"),
             Self::OneOf(words) => write!(f, "One of {}", words.join(", ")),
             Self::Globs => f.write_str("A list of globs"),
             Self::Command => f.write_str("A program and its arguments, as a list"),
@@ -68,6 +84,7 @@ impl Kind {
             (Self::Count { .. }, DeValue::Integer(number)) => u64::from_str_radix(number.as_str(), number.radix())
                 .map(Value::Whole)
                 .map_err(|_| self.out_of_range(&number.to_string()))?,
+            (Self::Flag, DeValue::Boolean(yes)) => Value::Flag(*yes),
             (Self::Duration { .. }, DeValue::Integer(number)) => return Err(no_unit(number.as_str(), number.as_str())),
             (Self::Globs | Self::Command, DeValue::Array(items)) => Value::List(
                 items
@@ -75,7 +92,7 @@ impl Kind {
                     .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(|| self.mistyped(item.get_ref())))
                     .collect::<Result<_, _>>()?,
             ),
-            (Self::Count { .. } | Self::Globs | Self::Command, other) => return Err(self.mistyped(other)),
+            (Self::Count { .. } | Self::Flag | Self::Globs | Self::Command, other) => return Err(self.mistyped(other)),
             (_, DeValue::String(text)) => Value::Text(text.to_string()),
             (_, other) => return Err(self.mistyped(other)),
         };
@@ -95,6 +112,11 @@ impl Kind {
                 let number = text.parse().map_err(|_| self.out_of_range(text))?;
                 self.check(Value::Whole(number))
             }
+            Self::Flag => match text {
+                "true" => Ok(Value::Flag(true)),
+                "false" => Ok(Value::Flag(false)),
+                _ => Err(format!("{} is not true or false", excerpt(text))),
+            },
             Self::Globs | Self::Command if is_array(text) => {
                 let array = DeValue::parse(text)
                     .map_err(|_| format!("{} is not a list; write it like [\"a\", \"b\"]", excerpt(text)))?;
@@ -116,6 +138,9 @@ impl Kind {
             (Self::Target, Value::Text(text)) => limits::target(text)?,
             (Self::Table, Value::Text(text)) => limits::table(text)?,
             (Self::Suffix, Value::Text(text)) => limits::suffix(text)?,
+            (Self::Character { none }, Value::Text(text)) => limits::character(text, none)?,
+            (Self::Encoding, Value::Text(text)) => limits::encoding(text)?,
+            (Self::Pointer, Value::Text(text)) => limits::pointer(text)?,
             (Self::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
                 return Err(format!("{} is not one of {}", excerpt(text), self.allowed()));
             }
@@ -131,11 +156,16 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Self::Count { min, max } => format!("{min} to {max}"),
+            Self::Flag => "true or false".to_owned(),
             Self::Duration { min, max } => format!("{min} to {max}"),
             Self::Directory => "an absolute path".to_owned(),
             Self::Target => "sqlite:PATH".to_owned(),
             Self::Table => "the name of a table".to_owned(),
             Self::Suffix => "the end of a file name".to_owned(),
+            Self::Character { none: false } => "one character, or \"tab\"".to_owned(),
+            Self::Character { none: true } => "one character, or \"none\"".to_owned(),
+            Self::Encoding => "the label of an encoding".to_owned(),
+            Self::Pointer => "a JSON pointer".to_owned(),
             Self::OneOf(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "),
             Self::Globs => "a list of globs".to_owned(),
             Self::Command => "a list: the program and its arguments".to_owned(),
@@ -146,7 +176,15 @@ impl Kind {
         match self {
             Self::Count { .. } => "a whole number",
             Self::Duration { .. } => "a duration such as \"30s\"",
-            Self::Directory | Self::Table | Self::Suffix | Self::Target | Self::OneOf(_) => "a string",
+            Self::Flag => "true or false",
+            Self::Directory
+            | Self::Table
+            | Self::Suffix
+            | Self::Target
+            | Self::Character { .. }
+            | Self::Encoding
+            | Self::Pointer
+            | Self::OneOf(_) => "a string",
             Self::Globs => "a list of strings such as [\"*.csv\"]",
             Self::Command => "a list of strings such as [\"/usr/bin/program\", \"{path}\"]",
         }

@@ -47,6 +47,41 @@ pub fn suffix(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+pub fn character(text: &str, none: bool) -> Result<(), Wrong> {
+    match byte(text) {
+        Some(_) => Ok(()),
+        None if none && text == NONE => Ok(()),
+        None => Err(format!("{} is not one character of ASCII that can stand in a line", excerpt(text))),
+    }
+}
+
+/// No character where there might be one.
+pub const NONE: &str = "none";
+
+/// The byte that a text stands for: itself, or `tab`.
+pub fn byte(text: &str) -> Option<u8> {
+    match *text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Some(byte),
+        _ if text == "tab" => Some(b'\t'),
+        _ => None,
+    }
+}
+
+pub fn encoding(label: &str) -> Result<(), Wrong> {
+    match encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()) {
+        Some(_) => Ok(()),
+        None => Err(format!("{} is no encoding that is known; write one like \"windows-1252\"", excerpt(label))),
+    }
+}
+
+pub fn pointer(text: &str) -> Result<(), Wrong> {
+    let escapes = text.split('~').skip(1);
+    if (text.is_empty() || text.starts_with('/')) && escapes.into_iter().all(|rest| rest.starts_with(['0', '1'])) {
+        return Ok(());
+    }
+    Err(format!("{} is not a JSON pointer; write it like \"/data/rows\"", excerpt(text)))
+}
+
 pub fn glob(glob: &str) -> Result<(), Wrong> {
     match globset::Glob::new(glob) {
         Ok(_) if !glob.is_empty() => Ok(()),

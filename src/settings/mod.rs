@@ -120,15 +120,79 @@ pub struct Import {
     pub table: String,
     /// The format; `None`: by name or content.
     pub format: Option<Format>,
+    /// How CSV is written.
+    pub csv: Csv,
+    /// The label of the encoding of files without a byte order mark; `None`: UTF-8.
+    pub encoding: Option<String>,
+    /// The JSON pointer to the records of a JSON document.
+    pub records: String,
+    /// What may come out of a compressed file.
+    pub unpack: Unpack,
 }
 
-/// A file format.
+impl Import {
+    /// Into this table, all else as by default.
+    #[must_use]
+    pub fn into_table(table: &str) -> Self {
+        Self {
+            into: None,
+            table: table.to_owned(),
+            format: None,
+            csv: Csv::default(),
+            encoding: None,
+            records: String::new(),
+            unpack: Unpack::default(),
+        }
+    }
+}
+
+/// A file format, whether or not the file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// RFC 4180, the delimiter found from the content.
+    /// RFC 4180 and its dialects.
     Csv,
+    /// CSV with tabs.
+    Tsv,
     /// One JSON object a line.
     Ndjson,
+    /// A JSON document with an array, or an object, of objects.
+    Json,
+}
+
+/// How CSV is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Csv {
+    /// Separates fields; `None`: to be found.
+    pub delimiter: Option<u8>,
+    /// Encloses fields; `None`: nothing does.
+    pub quote: Option<u8>,
+    /// Takes the meaning from the next character.
+    pub escape: Option<u8>,
+    /// Begins a line that is skipped.
+    pub comment: Option<u8>,
+    /// Whether the first record has the names of the columns.
+    pub header: bool,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Self { delimiter: None, quote: Some(b'"'), escape: None, comment: None, header: true }
+    }
+}
+
+/// What may come out of a compressed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpack {
+    /// How many bytes.
+    pub bytes_max: u64,
+    /// How many for one byte of the file.
+    pub ratio_max: u64,
+}
+
+impl Default for Unpack {
+    fn default() -> Self {
+        Self { bytes_max: 100 << 30, ratio_max: 200 }
+    }
 }
 
 /// `run = { … }`.

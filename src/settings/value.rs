@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
+    /// Yes or no.
+    Flag(bool),
     /// A whole number.
     Whole(u64),
     /// A text; durations and paths too, as they were written.
@@ -20,6 +22,7 @@ impl fmt::Display for Value {
     /// As TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Flag(yes) => yes.fmt(f),
             Self::Whole(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::List(items) => {
@@ -38,6 +41,7 @@ fn quoted(text: &str) -> String {
 impl From<Value> for config::ValueKind {
     fn from(value: Value) -> Self {
         match value {
+            Value::Flag(yes) => Self::Boolean(yes),
             Value::Whole(number) => Self::U64(number),
             Value::Text(text) => Self::String(text),
             Value::List(items) => items.into(),
@@ -49,6 +53,7 @@ impl Value {
     /// What `config` merged, back again; `None` for a table or what no layer can have set.
     pub(super) fn of_merged(kind: config::ValueKind) -> Option<Self> {
         match kind {
+            config::ValueKind::Boolean(yes) => Some(Self::Flag(yes)),
             config::ValueKind::U64(number) => Some(Self::Whole(number)),
             config::ValueKind::String(text) => Some(Self::Text(text)),
             config::ValueKind::Array(items) => {

@@ -64,7 +64,7 @@ fn an_imported_file_has_its_load_marker_and_a_lost_one_has_none() {
     let ledger = desk.ledger();
     let identity = desk.put("orders/archive/2026-11-22/done~2.csv");
     let path = desk.path("orders/archive/2026-11-22/done~2.csv");
-    let settings = settings::Import { into: None, table: "orders".to_owned(), format: None };
+    let settings = settings::Import::into_table("orders");
     let import = Import::open("orders", &settings, &desk.path("state/importerd.db")).unwrap();
     let checked = import.process(&File::open(&path).unwrap(), OsStr::new("done.csv")).unwrap();
     let load = Load {

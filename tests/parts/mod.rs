@@ -31,7 +31,7 @@ pub fn settings(root: &Path) -> Settings {
         rescan: Duration::from_secs(1),
         ready_marker: None,
         duplicates: Duplicates::ByContent,
-        work: settings::Work::Import(Import { into: None, table: "rows".to_owned(), format: None }),
+        work: settings::Work::Import(Import::into_table("rows")),
     };
     Settings {
         processors: 2,

@@ -2,6 +2,7 @@
 
 mod batches;
 mod contract;
+mod formats;
 mod locks;
 mod replays;
 mod round_trip;
@@ -31,8 +32,13 @@ struct Orders {
 
 impl Orders {
     fn new() -> Self {
+        Self::reading(&settings("orders"))
+    }
+
+    /// With files read like this.
+    fn reading(settings: &settings::Import) -> Self {
         let directory = TempDir::new().unwrap();
-        let import = Import::open("orders", &settings("orders"), &directory.path().join("orders.db")).unwrap();
+        let import = Import::open("orders", settings, &directory.path().join("orders.db")).unwrap();
         Self { directory, import, files: 0 }
     }
 
@@ -110,7 +116,7 @@ fn shown(value: Sql) -> String {
 }
 
 fn settings(table: &str) -> settings::Import {
-    settings::Import { into: None, table: table.to_owned(), format: None }
+    settings::Import::into_table(table)
 }
 
 fn identity(file: &fs::File) -> Identity {

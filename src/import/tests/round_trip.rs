@@ -1,9 +1,12 @@
-//! Random rows → file → import → the same cells.
+//! Random rows → file → import → the same cells, in every format, dialect, encoding and compression.
 
-use std::fmt::Write as _;
+use encoding_rs::{Encoding, WINDOWS_1252};
 
+use super::formats::{gzip, utf16le, zstd};
 use super::*;
+use crate::settings::{Csv, Format};
 
+const CASES: u32 = 120;
 const ROWS_MAX: usize = 60;
 
 type Draw = fn(&mut fastrand::Rng) -> String;
@@ -19,37 +22,180 @@ const COLUMNS: [(&str, Draw); 6] = [
 ];
 
 /// Characters that mean something to somebody.
-const ODD: [char; 16] = ['a', '"', ',', ';', '\n', '\r', '\t', ' ', '\'', '\\', 'é', '😀', '0', '-', '.', '\u{feff}'];
+const ODD: [char; 22] = [
+    'a', '"', ',', ';', '\n', '\r', '\t', ' ', '\'', '\\', 'é', '😀', '0', '-', '.', '\u{feff}', '|', '^', '#', 'N',
+    '€', '{',
+];
 
-fn quoted(cell: &str, random: &mut fastrand::Rng) -> String {
-    let must = cell.is_empty() || cell.contains(['"', ',', ';', '\t', '|', '\n', '\r']);
-    if must || random.u8(..4) == 0 { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+type Row = Vec<Option<String>>;
+
+/// How a file is written, and what is declared of it.
+struct Writer {
+    random: fastrand::Rng,
+    settings: settings::Import,
+    name: &'static str,
 }
 
-fn csv(rows: &[Vec<Option<String>>], random: &mut fastrand::Rng) -> String {
-    let end = *random.choice(&["\n", "\r\n", "\r"]).unwrap();
-    let mut content = COLUMNS.map(|(name, _)| name).join(",") + end;
-    for row in rows {
-        let cells: Vec<String> =
-            row.iter().map(|cell| cell.as_ref().map_or(String::new(), |cell| quoted(cell, random))).collect();
-        content += &cells.join(",");
-        content += end;
+impl Writer {
+    fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut settings = settings("orders");
+        let name = *random.choice(&["a.csv", "a.ndjson", "a.json", "a.txt"]).unwrap();
+        settings.format = (name == "a.txt").then_some(Format::Json);
+        if name == "a.txt" && random.bool() {
+            settings.records = "/da~1ta/1".to_owned();
+        }
+        let some = |random: &mut fastrand::Rng, byte| random.bool().then_some(byte);
+        settings.csv = Csv {
+            delimiter: None,
+            quote: Some(*random.choice(b"\"\"'").unwrap()),
+            escape: some(&mut random, b'\\'),
+            comment: some(&mut random, b'#'),
+            header: random.u8(..4) > 0,
+        };
+        settings.encoding = (random.u8(..4) == 0).then(|| "windows-1252".to_owned());
+        Self { random, settings, name }
     }
-    content
-}
 
-fn ndjson(rows: &[Vec<Option<String>>]) -> String {
-    let mut content = String::new();
-    for row in rows {
-        let pairs = row.iter().zip(COLUMNS).filter_map(|(cell, (name, _))| {
-            let cell = cell.as_ref()?;
-            let bare = matches!(name, "integer" | "real" | "boolean");
-            let cell = if bare { cell.clone() } else { serde_json::to_string(cell).unwrap() };
-            Some(format!("\"{name}\":{cell}"))
-        });
-        writeln!(content, "{{{}}}", pairs.collect::<Vec<_>>().join(",")).unwrap();
+    /// Which of these characters this file can hold.
+    fn holds(&self, cell: &str) -> String {
+        let fits = |char: &char| {
+            let wide = WINDOWS_1252.encode(char.encode_utf8(&mut [0; 4])).2;
+            self.settings.encoding.is_none() || !wide
+        };
+        cell.chars().filter(fits).collect()
     }
-    content
+
+    fn write(&mut self, rows: &[Row]) -> Vec<u8> {
+        let text = match self.name {
+            "a.csv" => self.csv(rows),
+            "a.ndjson" => self.ndjson(rows),
+            _ => self.json(rows),
+        };
+        let encoded = self.encode(&text);
+        self.pack(&encoded)
+    }
+
+    fn csv(&mut self, rows: &[Row]) -> String {
+        let delimiter = *self.random.choice(b",;\t|^").unwrap();
+        // Only what can be found for certain may stay undeclared.
+        if delimiter == b'^' || !self.settings.csv.header || self.random.bool() {
+            self.settings.csv.delimiter = Some(delimiter);
+        }
+        let end = *self.random.choice(&["\n", "\r\n", "\r"]).unwrap();
+        let delimiter = char::from(delimiter).to_string();
+        let mut content = String::new();
+        if self.settings.csv.header {
+            content += &(COLUMNS.map(|(name, _)| name).join(&delimiter) + end);
+        }
+        for row in rows {
+            if self.settings.csv.comment.is_some() && self.random.u8(..4) == 0 {
+                content.extend(["# \"not, a row;", end]);
+            }
+            if self.random.u8(..8) == 0 {
+                content += end;
+            }
+            let cells: Vec<String> = row.iter().map(|cell| self.field(cell.as_deref(), &delimiter)).collect();
+            content += &(cells.join(&delimiter) + end);
+        }
+        if self.random.bool() {
+            content.truncate(content.len() - end.len());
+        }
+        content
+    }
+
+    fn field(&mut self, cell: Option<&str>, delimiter: &str) -> String {
+        let Csv { quote, escape, comment, .. } = self.settings.csv;
+        let quote = char::from(quote.unwrap());
+        let Some(cell) = cell else {
+            return if escape.is_some() && self.random.bool() { "\\N".to_owned() } else { String::new() };
+        };
+        let special = |char: char| {
+            "\r\n".contains(char) || delimiter.contains(char) || char == quote || comment == Some(b'#') && char == '#'
+        };
+        let escaping = escape.is_some() && self.random.bool();
+        let enclosed = cell.is_empty() || (!escaping && cell.contains(special)) || self.random.u8(..4) == 0;
+        let mut field = String::new();
+        for char in cell.chars() {
+            match char {
+                '\\' if escape.is_some() => field += "\\\\",
+                char if char == quote && !escaping => field.extend([quote, quote]),
+                char if escaping && special(char) && (!enclosed || char == quote) => field.extend(['\\', char]),
+                char => field.push(char),
+            }
+        }
+        if enclosed { format!("{quote}{field}{quote}") } else { field }
+    }
+
+    fn object(&mut self, row: &Row) -> String {
+        let blank = *self.random.choice(&["", " ", "\t"]).unwrap();
+        let pairs: Vec<String> = row
+            .iter()
+            .zip(COLUMNS)
+            .filter_map(|(cell, (name, _))| {
+                let Some(cell) = cell else { return self.random.bool().then(|| format!("\"{name}\":null")) };
+                let bare = matches!(name, "integer" | "real" | "boolean");
+                Some(format!("\"{name}\":{blank}{}", if bare { cell.clone() } else { self.string(cell) }))
+            })
+            .collect();
+        format!("{{{}}}", pairs.join(","))
+    }
+
+    fn string(&mut self, text: &str) -> String {
+        if self.random.bool() {
+            return serde_json::to_string(text).unwrap();
+        }
+        let units: String = text.encode_utf16().fold(String::new(), |units, unit| units + &format!("\\u{unit:04x}"));
+        format!("\"{units}\"")
+    }
+
+    fn ndjson(&mut self, rows: &[Row]) -> String {
+        let end = *self.random.choice(&["\n", "\r\n", "\n\n"]).unwrap();
+        rows.iter().fold(String::new(), |content, row| content + &self.object(row) + end)
+    }
+
+    fn json(&mut self, rows: &[Row]) -> String {
+        let blank = *self.random.choice(&["", "\n", "\r\n  ", " "]).unwrap();
+        let keyed = self.settings.format.is_some() && self.random.bool();
+        let values: Vec<String> = (0..)
+            .zip(rows)
+            .map(|(number, row)| {
+                let object = self.object(row).replace("\":", &format!("\"{blank}:{blank}"));
+                if keyed { format!("\"{number}\":{object}") } else { object }
+            })
+            .collect();
+        let values = values.join(&format!("{blank},{blank}"));
+        let records = if keyed { format!("{{{blank}{values}}}") } else { format!("[{values}{blank}]") };
+        if self.settings.records.is_empty() {
+            return records;
+        }
+        format!(
+            "{{\"x\": [{{}}, \"]}}\", [[]]],{blank}\"da/ta\":[null,{records}, 2], \"y\": {{\"z\": [-1e5]}}}}{blank}"
+        )
+    }
+
+    fn encode(&mut self, text: &str) -> Vec<u8> {
+        if let Some(label) = &self.settings.encoding {
+            return Encoding::for_label(label.as_bytes()).unwrap().encode(text).0.into_owned();
+        }
+        match self.random.u8(..4) {
+            0 => utf16le(&format!("\u{feff}{text}")),
+            1 => utf16le(&format!("\u{feff}{text}")).chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect(),
+            2 => format!("\u{feff}{text}").into_bytes(),
+            _ => text.as_bytes().to_vec(),
+        }
+    }
+
+    fn pack(&mut self, content: &[u8]) -> Vec<u8> {
+        let (one, other) = content.split_at(self.random.usize(..=content.len()));
+        match self.random.u8(..5) {
+            0 => gzip(content),
+            1 => [gzip(one), gzip(other)].concat(),
+            2 => zstd(content),
+            3 => [zstd(one), zstd(other)].concat(),
+            _ => content.to_vec(),
+        }
+    }
 }
 
 /// The cell as SQLite must have it.
@@ -65,29 +211,32 @@ fn expected(name: &str, cell: Option<&String>) -> String {
 
 #[test]
 fn random_cells_come_back_as_they_were() {
-    for _ in 0..40 {
+    for _ in 0..CASES {
         let seed = fastrand::u64(..);
-        let mut random = fastrand::Rng::with_seed(seed);
-        let rows: Vec<Vec<Option<String>>> = (0..random.usize(1..ROWS_MAX))
+        let mut writer = Writer::new(seed);
+        let rows: Vec<Row> = (0..writer.random.usize(1..ROWS_MAX))
             .map(|number| {
-                let cell = |(_, draw): &(&str, Draw)| {
+                let mut cell = |(_, draw): &(&str, Draw)| {
                     // The first row is full, so that every column has its type.
-                    (number == 0 || random.u8(..5) > 0).then(|| draw(&mut random))
+                    let drawn = (number == 0 || writer.random.u8(..5) > 0).then(|| draw(&mut writer.random));
+                    drawn.map(|cell| writer.holds(&cell))
                 };
-                COLUMNS.iter().map(cell).collect()
+                COLUMNS.iter().map(&mut cell).collect()
             })
             .collect();
-        let (name, content) =
-            if random.bool() { ("a.csv", csv(&rows, &mut random)) } else { ("a.ndjson", ndjson(&rows)) };
-        let mut orders = Orders::new();
-        let outcome = orders.import(name, &content);
-        assert_eq!(outcome, Ok(loaded(rows.len() as u64)), "seed {seed}:\n{content}");
-        let back = orders.rows("SELECT integer, real, boolean, date, code, text FROM orders ORDER BY rowid");
+        let content = writer.write(&rows);
+        let case = format!("seed {seed}: {:?}\n{}", writer.settings, String::from_utf8_lossy(&content));
+        let mut orders = Orders::reading(&writer.settings);
+        let outcome = orders.import(writer.name, &content);
+        assert_eq!(outcome, Ok(loaded(rows.len() as u64)), "{case}");
+        let has_names = writer.name != "a.csv" || writer.settings.csv.header;
+        let columns = if has_names { "integer, real, boolean, date, code, text" } else { "c1, c2, c3, c4, c5, c6" };
+        let back = orders.rows(&format!("SELECT {columns} FROM orders ORDER BY rowid"));
         for (row, back) in rows.iter().zip(&back) {
             let row: Vec<String> =
                 row.iter().zip(COLUMNS).map(|(cell, (name, _))| expected(name, cell.as_ref())).collect();
-            assert_eq!(row.join("|"), *back, "seed {seed}:\n{content}");
+            assert_eq!(row.join("|"), *back, "{case}");
         }
-        assert_eq!(back.len(), rows.len(), "seed {seed}");
+        assert_eq!(back.len(), rows.len(), "{case}");
     }
 }

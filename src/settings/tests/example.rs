@@ -68,8 +68,12 @@ fn every_row_keeps_its_own_limits() {
             let limits = [min, max].map(|limit| humantime::parse_duration(limit).unwrap());
             assert!(limits[0] < limits[1], "{}", row.path);
         }
-        if let Preset::Is(text) | Preset::Required(text) = row.preset {
-            let text = text.trim_matches('"');
+        let text = match row.preset {
+            Preset::Is(text) => Some(text),
+            Preset::Required(text) => Some(text.trim_matches('"')),
+            _ => None,
+        };
+        if let Some(text) = text {
             row.kind.take_text(text).unwrap_or_else(|wrong| panic!("{}: {wrong}", row.path));
         }
         assert!(row.help.ends_with('.') && row.help.len() < 110, "{}: {}", row.path, row.help);

@@ -28,6 +28,11 @@ folder.orders.rescan = "30s"                       # built-in
 folder.orders.duplicates = "by-content"            # built-in
 folder.orders.import.into = "sqlite:importerd.db"  # built-in
 folder.orders.import.table = "orders"              # built-in
+folder.orders.import.quote = "\""                  # built-in
+folder.orders.import.header = true                 # built-in
+folder.orders.import.encoding = "utf-8"            # built-in
+folder.orders.import.unpacked_gib_max = 100        # built-in
+folder.orders.import.unpack_ratio_max = 200        # built-in
 "#;
     assert_eq!(text, expected);
 }

@@ -25,7 +25,10 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
     for (line, problem) in [
         ("  settel = '2s'", "3:3: folder.orders.settel: unknown key; did you mean folder.orders.settle?"),
         ("timeout = '2s'", "3:1: folder.orders.timeout: unknown key; did you mean folder.orders.run.timeout?"),
-        ("import.columns = {}", "3:8: folder.orders.import.columns: unknown key; known here: into, table, format"),
+        (
+            "import.columns = {}",
+            "3:8: folder.orders.import.columns: unknown key; known here: into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+        ),
         (
             "'a.b' = 1",
             "3:1: folder.orders.a.b: unknown key; known here: path, inbox, match, ignore, settle, rescan, ready, duplicates, import, run",
@@ -65,7 +68,10 @@ fn nothing_is_converted_in_a_file() {
         ("match = '*.csv'", "the string \"*.csv\" where a list of strings such as [\"*.csv\"] is needed"),
         ("match = ['*.csv', 1]", "the integer 1 where a list of strings such as [\"*.csv\"] is needed"),
         ("path = 2026-11-22", "a date where a string is needed"),
-        ("import = 'sqlite:x'", "the string \"sqlite:x\" where a table is needed with into, table, format"),
+        (
+            "import = 'sqlite:x'",
+            "the string \"sqlite:x\" where a table is needed with into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+        ),
     ] {
         let problems = problems_of(&format!("[folder.orders]\n{line}"));
         let first = problems.lines().find(|problem| problem.starts_with("2:")).unwrap();
@@ -110,7 +116,27 @@ fn a_value_of_the_right_type_can_still_make_no_sense() {
             "duplicates = 'by-size'",
             "3:14: folder.orders.duplicates: \"by-size\" is not one of \"by-content\", \"by-name\", \"allow\"",
         ),
-        ("import.format = 'xls'", "3:17: folder.orders.import.format: \"xls\" is not one of \"csv\", \"ndjson\""),
+        (
+            "import.format = 'xls'",
+            "3:17: folder.orders.import.format: \"xls\" is not one of \"csv\", \"tsv\", \"ndjson\", \"json\"",
+        ),
+        (
+            "import.delimiter = '::'",
+            "3:20: folder.orders.import.delimiter: \"::\" is not one character of ASCII that can stand in a line",
+        ),
+        (
+            "import.delimiter = '§'",
+            "3:20: folder.orders.import.delimiter: \"§\" is not one character of ASCII that can stand in a line",
+        ),
+        ("import.header = 'no'", "3:17: folder.orders.import.header: the string \"no\" where true or false is needed"),
+        (
+            "import.encoding = 'ansi-1'",
+            "3:19: folder.orders.import.encoding: \"ansi-1\" is no encoding that is known; write one like \"windows-1252\"",
+        ),
+        (
+            "import = { format = 'json', records = 'rows' }",
+            "3:39: folder.orders.import.records: \"rows\" is not a JSON pointer; write it like \"/data/rows\"",
+        ),
         ("import.table = ''", "3:16: folder.orders.import.table: the name of a table can't be empty"),
         (
             "run.command = []",
@@ -180,7 +206,11 @@ fn a_variable_is_named_in_its_errors() {
         ("FOLDER__ORDERS__SETTEL", "2", ": unknown; did you mean IMPORTERD__FOLDER__ORDERS__SETTLE?"),
         ("FOLDERS__ORDERS__PATH", "/x", ": unknown; did you mean IMPORTERD__FOLDER__ORDERS__PATH?"),
         ("BACKOFF__FIRST", "1s", ": backoff.first: unknown key; known here: min, max"),
-        ("FOLDER__ORDERS__IMPORT", "{}", ": folder.orders.import: a table; set one of its keys: into, table, format"),
+        (
+            "FOLDER__ORDERS__IMPORT",
+            "{}",
+            ": folder.orders.import: a table; set one of its keys: into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+        ),
         ("folder__orders__settle", "5s", ": write it in capitals: IMPORTERD__FOLDER__ORDERS__SETTLE"),
         (
             "FOLDER__ORDERS__MATCH",

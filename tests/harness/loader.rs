@@ -1,0 +1,135 @@
+//! Files through both stages of an import, in this process, one table each; and what Python's readers make of them.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use importerd::fault::Fault;
+use importerd::file::{FileId, Identity};
+use importerd::import::{Database, Databases, Import, Load, Outcome};
+use importerd::settings::{self, Csv, Duplicates, Format};
+use rusqlite::Connection;
+use serde_json::json;
+
+/// What is declared of a file: `delimiter=; header=false encoding=latin1`.
+pub type Declared = BTreeMap<String, String>;
+
+/// Takes such a text apart.
+pub fn declared(text: &str) -> Declared {
+    let pair = |word: &str| word.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    text.split_whitespace().filter_map(pair).collect()
+}
+
+/// The settings that say the same.
+pub fn settings(table: &str, declared: &Declared) -> settings::Import {
+    let byte = |key: &str| declared.get(key).map(|value| if value == "tab" { b'\t' } else { value.as_bytes()[0] });
+    let quote = match declared.get("quote").map(String::as_str) {
+        Some("none") => None,
+        Some(_) => byte("quote"),
+        None => Some(b'"'),
+    };
+    settings::Import {
+        format: declared.get("format").map(|format| match format.as_str() {
+            "csv" => Format::Csv,
+            "tsv" => Format::Tsv,
+            "ndjson" => Format::Ndjson,
+            "json" => Format::Json,
+            other => panic!("no format {other}"),
+        }),
+        csv: Csv {
+            delimiter: byte("delimiter"),
+            quote,
+            escape: byte("escape"),
+            comment: byte("comment"),
+            header: declared.get("header").is_none_or(|value| value == "true"),
+        },
+        encoding: declared.get("encoding").cloned(),
+        records: declared.get("records").cloned().unwrap_or_default(),
+        ..settings::Import::into_table(table)
+    }
+}
+
+/// A database, and every file that was put into it.
+pub struct Loader {
+    directory: tempfile::TempDir,
+    database: Arc<Database>,
+    files: i64,
+    loaded: Vec<serde_json::Value>,
+}
+
+impl Loader {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let database = Databases::default().open(&directory.path().join("rows.db")).expect("open a database");
+        Self { directory, database, files: 0, loaded: Vec::new() }
+    }
+
+    /// How many files were loaded.
+    pub fn loaded(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// How many rows it had, or why it was refused.
+    pub fn load(&mut self, name: &str, content: &[u8], declared: &Declared) -> Result<u64, String> {
+        self.files += 1;
+        let (path, table) = (self.path(self.files), format!("t{}", self.files));
+        fs::write(&path, content).expect("write a file");
+        let rows = self.import(name, &path, &table, declared).map_err(|fault| match fault {
+            Fault::Permanent(reason) => reason.to_string(),
+            other => panic!("{name}: the file is not at fault: {other}"),
+        })?;
+        let file = json!({ "name": name, "path": path, "table": table, "rows": rows, "declared": declared });
+        self.loaded.push(file);
+        Ok(rows)
+    }
+
+    fn path(&self, number: i64) -> PathBuf {
+        self.directory.path().join(format!("{number}.file"))
+    }
+
+    fn import(&self, name: &str, path: &Path, table: &str, declared: &Declared) -> Result<u64, Fault> {
+        let import = Import::new("drop", &settings(table, declared), Arc::clone(&self.database))?;
+        let file = File::open(path).expect("open a file");
+        let metadata = file.metadata().expect("its metadata");
+        let identity = Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            born_ns: 0,
+            size: metadata.len(),
+            mtime_ns: metadata.mtime_nsec(),
+        };
+        let name = OsStr::new(name);
+        let checked = import.process(&file, name)?;
+        let id = FileId(self.files);
+        let load =
+            Load { id, name: name.to_owned(), identity, file, checked, duplicates: Duplicates::Allow, replaces: None };
+        match import.commit(&[load])?.remove(0) {
+            Outcome::Loaded { rows } | Outcome::Replaced { rows, .. } => Ok(rows),
+            Outcome::Refused(fault) => Err(fault),
+            Outcome::Duplicate { of } => panic!("a duplicate of {of:?}"),
+        }
+    }
+
+    /// The rows' database.
+    pub fn rows(&self) -> Connection {
+        Connection::open(self.directory.path().join("rows.db")).expect("open rows.db")
+    }
+
+    /// What Python's readers see otherwise in the files that were loaded, a line each; nothing where they agree.
+    pub fn disagreements(&self) -> Vec<String> {
+        let list = self.directory.path().join("loaded.json");
+        fs::write(&list, serde_json::to_vec(&self.loaded).expect("as JSON")).expect("write the list");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/reread.py");
+        let mut python = Command::new("python3");
+        let output = python.arg(script).arg(&list).arg(self.directory.path().join("rows.db")).output();
+        let output = output.expect("run python3");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+    }
+}
