@@ -5,6 +5,7 @@
 
 mod crash;
 mod harness;
+mod proof;
 
 use std::time::Duration;
 
@@ -45,4 +46,6 @@ fn two_hundred_kills_lose_nothing_and_double_nothing() {
     }
     load.finish();
     crash::finish(&site, &load, seed);
+    let tried = KILLS as u64;
+    proof::Row { faults: tried, states: tried, ..proof::Row::new("kill -9 at random moments, under load") }.enter();
 }
