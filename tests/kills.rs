@@ -18,7 +18,7 @@ const KILLS: usize = 200;
 /// fault 80
 #[test]
 fn two_hundred_kills_lose_nothing_and_double_nothing() {
-    let seed = crash::seed();
+    let seed = proof::seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let site = Site::new();
     let mut load = Load::on(&site, random.u64(..));

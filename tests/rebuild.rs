@@ -5,6 +5,7 @@
 
 mod crash;
 mod harness;
+mod proof;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -236,7 +237,7 @@ fn crash_finish_both(site: &Site) {
 /// A daemon killed at some moment under load, and then the ledger is lost.
 #[test]
 fn a_ledger_lost_in_the_middle_of_the_work_leaves_nothing_doubled_and_nothing_lost() {
-    let seed = crash::seed();
+    let seed = proof::seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut in_hand = 0;
     for round in 0..10 {

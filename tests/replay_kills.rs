@@ -4,6 +4,7 @@
 //! `IMPORTERD_SEED` repeats a run's choices.
 
 mod harness;
+mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
@@ -134,14 +135,10 @@ fn spin(time: Duration) {
     }
 }
 
-fn seed() -> u64 {
-    std::env::var("IMPORTERD_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a number"))
-}
-
 /// fault 80
 #[test]
 fn kills_while_files_are_replayed_double_no_row_and_lose_none() {
-    let seed = seed();
+    let seed = proof::seed();
     let drop = Drop::with_daemon("backoff = { min = \"20ms\", max = \"200ms\" }", "");
     let mut feed = Feed { drop, random: fastrand::Rng::with_seed(seed), dropped: 0, seen: BTreeSet::new() };
     feed.more(40);

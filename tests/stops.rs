@@ -17,7 +17,7 @@ const STOPS: usize = 200;
 /// fault 81
 #[test]
 fn two_hundred_stops_leave_every_file_untouched_or_done_once() {
-    let seed = crash::seed();
+    let seed = proof::seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let site = Site::new();
     let mut load = Load::on(&site, random.u64(..));

@@ -17,11 +17,6 @@ use site::Site;
 /// When nothing is heard for so long, what was dropped is likely to be done: time for the next moment.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// `IMPORTERD_SEED` repeats the choices of a run; otherwise they are made by chance.
-pub fn seed() -> u64 {
-    std::env::var("IMPORTERD_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a number"))
-}
-
 /// A moment in the daemon's life: so many records, or quiet, and a little more.
 pub fn await_a_moment(daemon: &mut Daemon, random: &mut fastrand::Rng) {
     // At least one: a signal before the program hears signals ends it as the kernel does.

@@ -54,9 +54,10 @@ pub fn is_full() -> bool {
     std::env::var("IMPORTERD_PROOF").is_ok_and(|proof| proof == "full")
 }
 
-/// `IMPORTERD_SEED` repeats the choices of a run; otherwise they are made by chance, once a process.
+/// `IMPORTERD_SEED` repeats the choices of a run. Otherwise a sample makes the same ones each time, so that it fails for
+/// what was changed and not by chance; a full run makes new ones.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     let chosen = || std::env::var("IMPORTERD_SEED").ok().map(|seed| seed.parse().expect("a number"));
-    *SEED.get_or_init(|| chosen().unwrap_or_else(|| fastrand::u64(..)))
+    *SEED.get_or_init(|| chosen().unwrap_or_else(|| if is_full() { fastrand::u64(..) } else { 1 }))
 }

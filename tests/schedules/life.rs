@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use importerd::events::Tally;
+use importerd::file::FileId;
 use importerd::folder::inbox::Settled;
-use importerd::ledger::FILE_NAME;
+use importerd::ledger::{FILE_NAME, State};
 use importerd::settings::Settings;
 use importerd::stages::{Carrier, Claimed, Committed, Processed};
 use importerd_actors::{Halt, InHand, Stages};
@@ -142,6 +143,12 @@ impl Life {
             self.unflushed.retain(|(of, ..)| *of != slot);
         }
         Ok(())
+    }
+
+    /// Whether the ledger says of one of these numbers that its file is in the archive: it does unless it lost its tail.
+    pub fn has_archived(&self, numbers: Vec<i64>) -> bool {
+        let entered = numbers.into_iter().map(|number| self.parts.ledger.by_id(FileId(number)).expect("the ledger"));
+        entered.flatten().any(|file| matches!(file.state, State::Archived | State::Duplicate))
     }
 
     /// What is in its hand is gone; a fresh one follows.

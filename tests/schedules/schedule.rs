@@ -30,8 +30,8 @@ struct Dropped {
     kind: Kind,
     /// How often: an operator may put it back from the archive.
     drops: i64,
-    /// The ledger's last word on it was lost after an operator had put it back: it may take his file for the one that
-    /// it had in hand.
+    /// The ledger lost its last word on it, before or after an operator had put it back: it may take his file for the
+    /// one that it had in hand.
     is_in_doubt: bool,
 }
 

@@ -56,13 +56,16 @@ impl Schedule {
         let archived = books::files_below(&self.folder("archive"));
         let Some(path) = archived.first() else { return };
         let name: OsString = path.file_name().expect("a name").to_owned();
-        let inbox = self.folder("inbox").join(&name);
-        let Some(file) = self.files.iter_mut().find(|file| file.inode == inode(path)) else { return };
+        let (inbox, archived) = (self.folder("inbox").join(&name), inode(path));
+        let numbers = self.numbers.iter().filter(|(_, of)| **of == archived).map(|(number, _)| *number).collect();
+        let is_entered = self.life().has_archived(numbers);
+        let Some(file) = self.files.iter_mut().find(|file| file.inode == archived) else { return };
         if inbox.exists() || file.drops > 1 {
             return;
         }
         fs::rename(path, &inbox).expect("put it back");
         file.drops += 1;
+        file.is_in_doubt |= !is_entered;
         self.life().unflushed.retain(|(_, claimed, _)| *claimed != name);
         self.tell(format!("an operator puts {} back into the inbox", name.display()));
     }
