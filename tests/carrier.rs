@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use importerd::events::Tally;
 use importerd::folder::inbox::Settled;
-use importerd::import::Databases;
+use importerd::import::Targets;
 use importerd::ledger::{FILE_NAME, Ledger};
 use importerd::run::Running;
 use importerd::settings::{self, Backoff, Duplicates, Import, Run, Settings, Work};
@@ -42,7 +42,7 @@ impl Site {
         let ledger = Arc::new(Ledger::open(root.path()).expect("open the ledger"));
         let running = Arc::new(Running::new().expect("an event descriptor"));
         let folder = &settings.folders["drop"];
-        let folder = Folder::open(&settings, folder, root.path(), &ledger, &Databases::default(), &running);
+        let folder = Folder::open(&settings, folder, root.path(), &ledger, &Targets::default(), &running);
         let folders = Arc::<[Folder]>::from([folder.expect("open the folder")]);
         let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), ledger, journal);

@@ -11,7 +11,7 @@ use importerd::control::{By, Ended, Line, Operator, Outcome, Request, Selection}
 use importerd::events::Tally;
 use importerd::exit;
 use importerd::folder::inbox::Settled;
-use importerd::import::Databases;
+use importerd::import::Targets;
 use importerd::ledger::{FILE_NAME, Ledger, State};
 use importerd::run::Running;
 use importerd::settings::{self, Backoff, Duplicates, Import, Run, Settings, Work};
@@ -42,7 +42,7 @@ impl Life {
         let ledger = Arc::new(Ledger::open(root).expect("open the ledger"));
         let running = Arc::new(Running::new().expect("an event descriptor"));
         let folder = &settings.folders["drop"];
-        let folder = Folder::open(&settings, folder, root, &ledger, &Databases::default(), &running);
+        let folder = Folder::open(&settings, folder, root, &ledger, &Targets::default(), &running);
         let folders: Arc<[Folder]> = [folder.expect("open the folder")].into();
         let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), Arc::clone(&ledger), journal.clone());

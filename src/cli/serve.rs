@@ -108,7 +108,7 @@ fn greeting(settings: &Settings, state: &Path) -> String {
     let folder = settings.folders.values().next().expect("watch sets one folder");
     let outcome = match &folder.work {
         Work::Import(import) => {
-            format!("rows go to       {}, table {:?}", stages::target(import, state).display(), import.table)
+            format!("rows go to       {}, table {:?}", stages::target(import, state), import.table)
         }
         Work::Run(_) => format!("results go to    {}", folder.path.join("results").display()),
     };

@@ -16,6 +16,7 @@ use crate::folder::lock::{self, STATE_LOCK};
 use crate::folder::name::Filter;
 use crate::folder::places::open_directory;
 use crate::folder::survey;
+use crate::import::Place;
 use crate::ledger::history::History;
 use crate::ledger::{Pause, Row, State};
 use crate::room;
@@ -113,8 +114,8 @@ impl Surroundings {
         match &folder.work {
             Work::Import(import) => {
                 let target = stages::target(import, &self.directories.state);
-                if target != folder.path.join("importerd.db") {
-                    words.extend(["--into".to_owned(), quoted(format!("sqlite:{}", target.display()))]);
+                if target != Place::Sqlite(folder.path.join("importerd.db")) {
+                    words.extend(["--into".to_owned(), quoted(format!("sqlite:{target}"))]);
                 }
             }
             Work::Run(run) => {

@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::fault::{Fault, Reason};
 use crate::folder::lock::{self, Lock, STATE_LOCK};
 use crate::folder::places;
-use crate::import::Databases;
+use crate::import::Targets;
 use crate::ledger::Ledger;
 use crate::run::Running;
 use crate::settings::Settings;
@@ -52,11 +52,11 @@ impl Opened {
         }
         let ledger = Ledger::open(state_directory)?;
         kinship::check(settings, state_directory, Some(&ledger))?;
-        let (databases, running) = (Databases::default(), Arc::new(new_running()?));
+        let (targets, running) = (Targets::default(), Arc::new(new_running()?));
         let folders = settings
             .folders
             .values()
-            .map(|folder| Folder::open(settings, folder, state_directory, &ledger, &databases, &running))
+            .map(|folder| Folder::open(settings, folder, state_directory, &ledger, &targets, &running))
             .collect::<Result<Vec<_>, _>>()?;
         // A full disk is no reason not to start; then a log that is taken away is not missed.
         if let Err(fault @ Fault::Fatal(_)) = ledger.begin() {

@@ -91,7 +91,7 @@ pub fn against(reader: &mut Reader<'_>, table: &Arc<Table>, known: Option<Arc<La
 pub fn each_row(
     reader: &mut Reader<'_>,
     mut layout: Arc<Layout>,
-    sink: &mut impl Sink,
+    sink: &mut (impl Sink + ?Sized),
 ) -> Result<(Arc<Layout>, u64), Fault> {
     let mut rows = 0;
     while let Some(record) = reader.next()? {

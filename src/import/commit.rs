@@ -8,14 +8,12 @@ use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
 
 use super::check::{self, Checked, Content};
-use super::database::{Seen, lock};
-use super::insert::Insert;
-use super::marker::{self, Marker};
+use super::marker::Marker;
 use super::replace::Gone;
-use super::{Import, Load, Outcome};
+use super::target::Transaction;
+use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
 use crate::settings::Duplicates;
 
@@ -31,10 +29,10 @@ impl Import {
         if loads.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.database.write(|connection| match self.commit_together(connection, loads) {
-            Err(Fault::Permanent(_)) => Ok(loads.iter().map(|load| self.commit_alone(connection, load)).collect()),
-            result => result,
-        })?;
+        let outcomes = match self.commit_together(loads) {
+            Err(Fault::Permanent(_)) => loads.iter().map(|load| self.commit_alone(load)).collect(),
+            result => result?,
+        };
         for (load, outcome) in loads.iter().zip(&outcomes) {
             if matches!(outcome, Outcome::Loaded { .. } | Outcome::Replaced { .. }) {
                 self.remember(&load.checked);
@@ -50,70 +48,50 @@ impl Import {
         }
     }
 
-    fn commit_alone(&self, connection: &mut Connection, load: &Load) -> Outcome {
-        match self.commit_together(connection, slice::from_ref(load)) {
+    fn commit_alone(&self, load: &Load) -> Outcome {
+        match self.commit_together(slice::from_ref(load)) {
             Ok(mut outcomes) => outcomes.remove(0),
             Err(fault) => Outcome::Refused(fault),
         }
     }
 
     /// [`Fault::Permanent`]: one of the loads broke the transaction for all.
-    fn commit_together(&self, connection: &mut Connection, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
-        let fault = |error: rusqlite::Error| self.database.fault(&error);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    fn commit_together(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
+        let mut transaction = self.target.begin()?;
         if loads.iter().any(|load| load.replaces.is_some()) {
-            // What refers to rows that go may refer to those that come.
-            transaction.pragma_update(None, "defer_foreign_keys", true).map_err(fault)?;
+            transaction.defer_constraints()?;
         }
         let committed_at = now();
-        let mut seen = None;
         let mut outcomes = Vec::with_capacity(loads.len());
         for load in loads {
-            outcomes.push(self.load(&transaction, load, &committed_at, &mut seen)?);
+            outcomes.push(self.load(&mut *transaction, load, &committed_at)?);
         }
-        transaction.commit().map_err(|error| self.commit_fault(&error))?;
+        transaction.commit()?;
         Ok(outcomes)
     }
 
     /// One load behind its savepoint.
-    fn load(
-        &self,
-        transaction: &Transaction<'_>,
-        load: &Load,
-        committed_at: &str,
-        seen: &mut Option<Seen>,
-    ) -> Result<Outcome, Fault> {
-        let execute = |sql: &str| match transaction.prepare_cached(sql).and_then(|mut sql| sql.execute(())) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.database.fault(&error)),
-        };
-        execute("SAVEPOINT load")?;
-        let outcome = match self.insert(transaction, load, committed_at, seen) {
+    fn load(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
+        transaction.set_savepoint()?;
+        let outcome = match self.insert(transaction, load, committed_at) {
             Ok(outcome @ (Outcome::Loaded { .. } | Outcome::Replaced { .. })) => outcome,
             // Set aside, unless the whole transaction is gone.
             Ok(outcome) => {
-                execute("ROLLBACK TO load")?;
+                transaction.roll_back()?;
                 outcome
             }
-            Err(fault @ (Fault::Permanent(_) | Fault::Deferred { .. })) if !transaction.is_autocommit() => {
-                execute("ROLLBACK TO load")?;
+            Err(fault @ (Fault::Permanent(_) | Fault::Deferred { .. })) if transaction.is_open() => {
+                transaction.roll_back()?;
                 Outcome::Refused(fault)
             }
             Err(fault) => return Err(fault),
         };
-        execute("RELEASE load")?;
+        transaction.release_savepoint()?;
         Ok(outcome)
     }
 
     /// Marker, then rows; the marker first, because it says whether the rows are in already.
-    fn insert(
-        &self,
-        transaction: &Transaction<'_>,
-        load: &Load,
-        committed_at: &str,
-        seen: &mut Option<Seen>,
-    ) -> Result<Outcome, Fault> {
-        let fault = |error: rusqlite::Error| self.database.fault(&error);
+    fn insert(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
         let marker = Marker {
             id: load.id,
             name: load.name.clone(),
@@ -125,20 +103,20 @@ impl Import {
             replaces: load.replaces,
             forgotten_at: None,
         };
-        if !marker::insert(transaction, &self.folder, &marker).map_err(fault)? {
+        if !transaction.enter(&self.folder, &marker)? {
             return self.repeated(transaction, load);
         }
-        let gone = load.replaces.map(|earlier| self.make_way(transaction, earlier, seen)).transpose()?;
+        let gone = load.replaces.map(|earlier| self.make_way(transaction, earlier)).transpose()?;
         let first = match load.duplicates {
-            Duplicates::ByContent => marker::by_content(transaction, &self.folder, marker.blake3, load.id),
-            Duplicates::ByName => marker::by_name(transaction, &self.folder, &load.name, load.id),
-            Duplicates::Allow => Ok(None),
+            Duplicates::ByContent => transaction.by_content(&self.folder, marker.blake3, load.id)?,
+            Duplicates::ByName => transaction.by_name(&self.folder, &load.name, load.id)?,
+            Duplicates::Allow => None,
         };
-        if let Some(of) = first.map_err(fault)? {
+        if let Some(of) = first {
             return Ok(Outcome::Duplicate { of });
         }
         if let Content::Rows { .. } = load.checked.content {
-            self.insert_rows(transaction, load, seen)?;
+            self.insert_rows(transaction, load)?;
         }
         Ok(match gone {
             Some(Gone { rows, blake3 }) => {
@@ -149,18 +127,13 @@ impl Import {
     }
 
     /// A marker with this number is there: this very load's, or the target and the ledger don't belong together.
-    fn repeated(&self, transaction: &Transaction<'_>, load: &Load) -> Result<Outcome, Fault> {
-        let there = marker::by_id(transaction, load.id).map_err(|error| self.database.fault(&error))?;
-        match there {
+    fn repeated(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<Outcome, Fault> {
+        match transaction.by_id(load.id)? {
             Some(marker) if marker.identity == load.identity && marker.blake3 == load.checked.digest => {
                 Ok(Outcome::Loaded { rows: marker.rows })
             }
             _ => {
-                let text = format!(
-                    "the database {} has another file under the number {}",
-                    self.database.path().display(),
-                    load.id
-                );
+                let text = format!("{} has another file under the number {}", self.target.place(), load.id);
                 let hint = "it was filled with another ledger: give this daemon a database of its own, or that ledger";
                 Err(Fault::World(Reason::new("other_ledger", text).hint(hint)))
             }
@@ -168,39 +141,27 @@ impl Import {
     }
 
     /// The rows, laid out for the table as it is now.
-    fn insert_rows(&self, transaction: &Transaction<'_>, load: &Load, seen: &mut Option<Seen>) -> Result<(), Fault> {
-        let table = self.database.table_within(transaction, &self.table, seen)?;
+    fn insert_rows(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<(), Fault> {
+        let table = transaction.table(&self.table)?;
         // The table may have changed, or been made by an earlier file, since this one was checked.
         let stale = !load.checked.fits(table.as_ref());
         let again = stale.then(|| self.check(&load.file, &load.name, table.as_ref())).transpose()?;
         let checked = again.as_ref().unwrap_or(&load.checked);
         let Content::Rows { layout, kept } = &checked.content else { return Err(changed()) };
         if table.is_none() {
-            let made = transaction.execute_batch(&layout.table().create_sql());
-            made.map_err(|error| self.database.fault(&error))?;
+            transaction.make(layout.table())?;
         }
-        let mut insert = Insert::new(&self.database, transaction, layout, load.id)?;
+        let mut insert = transaction.insert(layout, load.id)?;
         let digest = if let Some(rows) = kept {
-            rows.replay(&mut insert)?;
+            rows.replay(&mut *insert)?;
             checked.digest
         } else {
             let mut reader = self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()))?;
-            check::each_row(&mut reader, Arc::clone(layout), &mut insert)?;
+            check::each_row(&mut reader, Arc::clone(layout), &mut *insert)?;
             reader.digest()
         };
+        insert.finish()?;
         if digest == load.checked.digest { Ok(()) } else { Err(changed()) }
-    }
-
-    /// A failed flush leaves it open whether the transaction is on disk: only the write-ahead log, read anew,
-    /// can tell. After any other error it isn't: what SQLite has not rolled back, the transaction's drop does.
-    fn commit_fault(&self, error: &rusqlite::Error) -> Fault {
-        let fault = self.database.fault(error);
-        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-        if code != ffi::SQLITE_IOERR_FSYNC {
-            return fault;
-        }
-        let hint = "restart importerd: the load markers then say what is in";
-        Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
     }
 }
 

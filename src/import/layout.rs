@@ -17,7 +17,7 @@ pub struct Layout {
     kinds: Vec<Type>,
     /// The columns of the table, by number.
     columns: Vec<usize>,
-    insert_sql: String,
+    is_complete: bool,
 }
 
 impl Layout {
@@ -28,7 +28,7 @@ impl Layout {
             names: Vec::new(),
             kinds: Vec::new(),
             columns: Vec::new(),
-            insert_sql: String::new(),
+            is_complete: false,
         };
         let strange = !names.is_empty() && names.iter().all(|name| table.number(name).is_none());
         for name in names {
@@ -50,14 +50,14 @@ impl Layout {
             let text = format!("the column {} is computed by the database", shown::value(name));
             return Err(Reason::new("generated_column", text).hint("leave it out of the file"));
         }
-        self.insert_sql.clear();
+        self.is_complete = false;
         self.names.push(name.to_owned());
         self.kinds.push(column.kind);
         self.columns.push(number);
         Ok(())
     }
 
-    /// Checks that nothing is missing which the table must have, and prepares the insert.
+    /// Checks that nothing is missing which the table must have.
     pub fn complete(&mut self) -> Result<(), Reason> {
         let missing = |(number, column): &(usize, &super::table::Column)| {
             column.required && !column.generated && !self.columns.contains(number)
@@ -66,22 +66,13 @@ impl Layout {
             let text = format!("the file has no column {}, which must not be NULL", shown::value(&column.name));
             return Err(Reason::new("missing_column", text).hint("give the column a default, or the file the column"));
         }
-        self.insert_sql = self.insert();
+        self.is_complete = true;
         Ok(())
     }
 
     /// Whether no column was added since [`Self::complete`].
     pub fn is_complete(&self) -> bool {
-        !self.insert_sql.is_empty()
-    }
-
-    /// Parameters: our two where the table has them, then the file's columns in order.
-    fn insert(&self) -> String {
-        let ours: &[&str] = if self.table.lineage() { &super::header::LINEAGE } else { &[] };
-        let theirs = self.columns.iter().map(|&number| self.table.columns()[number].name.as_str());
-        let names: Vec<String> = ours.iter().copied().chain(theirs).map(identifier).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        format!("INSERT INTO {} ({}) VALUES ({marks})", identifier(self.table.name()), names.join(", "))
+        self.is_complete
     }
 
     /// The table.
@@ -99,8 +90,8 @@ impl Layout {
         &self.kinds
     }
 
-    /// See [`Self::complete`].
-    pub fn insert_sql(&self) -> &str {
-        &self.insert_sql
+    /// The table's names of the file's columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|&number| self.table.columns()[number].name.as_str())
     }
 }

@@ -18,6 +18,8 @@
 //! without these two is filled without them; its files can still be found in `_importerd_files`, their rows
 //! can't.
 //!
+//! **A target is a port** (`target`): what decides about a load stands in `commit` and `replace`, once for all databases.
+//!
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
 
@@ -48,10 +50,11 @@ mod rows;
 mod table;
 
 mod commit;
-mod database;
-mod insert;
 mod marker;
 mod replace;
+mod sqlite;
+mod target;
+mod targets;
 
 #[cfg(test)]
 mod tests;
@@ -60,19 +63,19 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use check::Checked;
-pub use database::{Database, Databases};
-pub use marker::{Marker, Newest, by_id as marker_by_id, each as each_marker, rows_by_marker};
+pub use marker::{Marker, Newest};
 pub use rows::KEPT_BYTES_MAX;
 pub use source::RECORD_BYTES_MAX;
+pub use target::{Markers, Target};
+pub use targets::{Place, Targets};
 
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
 use crate::settings;
 use check::{Content, Inferred};
-use database::lock;
 use layout::Layout;
 use reader::Reader;
 use table::Table;
@@ -83,7 +86,7 @@ pub struct Import {
     table: String,
     /// How files are read.
     settings: settings::Import,
-    database: Arc<Database>,
+    target: Arc<dyn Target>,
     /// The delimiter of this folder's files, from the first that was committed.
     delimiter: Mutex<Option<u8>>,
     /// The layout of the last file: the next one's, most of the time.
@@ -137,7 +140,7 @@ pub enum Outcome {
 
 impl fmt::Debug for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = (&self.folder, &self.table, self.database.path());
+        let target = (&self.folder, &self.table, self.target.place());
         f.debug_tuple("Import").field(&target).finish()
     }
 }
@@ -148,7 +151,7 @@ impl Import {
     /// # Errors
     ///
     /// [`Fault::Fatal`] for a table name that is SQLite's or ours.
-    pub fn new(folder: &str, settings: &settings::Import, database: Arc<Database>) -> Result<Self, Fault> {
+    pub fn new(folder: &str, settings: &settings::Import, target: Arc<dyn Target>) -> Result<Self, Fault> {
         let table = settings.table.to_ascii_lowercase();
         if table.is_empty()
             || table.contains('\0')
@@ -162,7 +165,7 @@ impl Import {
             folder: folder.to_owned(),
             table: settings.table.clone(),
             settings: settings.clone(),
-            database,
+            target,
             delimiter: Mutex::new(None),
             layout: Mutex::new(None),
         })
@@ -174,7 +177,7 @@ impl Import {
     ///
     /// Also when the database can't be opened.
     pub fn open(folder: &str, settings: &settings::Import, database: &Path) -> Result<Self, Fault> {
-        Self::new(folder, settings, Databases::default().open(database)?)
+        Self::new(folder, settings, Targets::default().open(&Place::Sqlite(database.to_owned()))?)
     }
 
     /// Reads the file from its start to its end and checks every row against the table, or finds the table that it
@@ -184,7 +187,7 @@ impl Import {
     ///
     /// [`Fault::Permanent`] with the place of the first row that doesn't fit.
     pub fn process(&self, file: &File, name: &OsStr) -> Result<Checked, Fault> {
-        let table = self.database.table(&self.table)?;
+        let table = self.target.table(&self.table)?;
         let checked = self.check(file, name, table.as_ref())?;
         if let (Content::Rows { layout, .. }, Some(_)) = (&checked.content, table) {
             *lock(&self.layout) = Some(Arc::clone(layout));
@@ -199,7 +202,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn marker(&self, identity: &Identity) -> Result<Option<Marker>, Fault> {
-        self.database.read(|connection| marker::by_identity(connection, &self.folder, identity))
+        self.target.markers()?.by_identity(&self.folder, identity)
     }
 
     /// The marker with this number, forgotten or not.
@@ -208,7 +211,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn marker_of(&self, id: FileId) -> Result<Option<Marker>, Fault> {
-        self.database.read(|connection| marker::by_id(connection, id))
+        self.target.markers()?.by_id(id)
     }
 
     /// The markers of this folder from a number on: what a ledger that lost its last entries has to learn.
@@ -217,7 +220,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn markers_from(&self, from: FileId) -> Result<Vec<Marker>, Fault> {
-        self.database.read(|connection| marker::from_id(connection, &self.folder, from))
+        self.target.markers()?.since(&self.folder, from)
     }
 
     /// The markers of the target, in short. `None`: there are none.
@@ -226,7 +229,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn newest_marker(&self) -> Result<Option<Newest>, Fault> {
-        self.database.read(|connection| Newest::read(connection, &self.folder))
+        self.target.markers()?.newest(&self.folder)
     }
 
     /// The file's records, for this table where it is there.
@@ -256,4 +259,10 @@ impl Import {
             }
         }
     }
+}
+
+/// Every mutex here guards something that is whole between two statements, so a panic elsewhere
+/// while it was held leaves nothing half done: an open transaction was rolled back on unwinding.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,10 @@
 //! replay and forget, in the target: rows that give way to a file's new ones, and markers that count no longer.
 
-use rusqlite::Transaction;
-
 use super::Import;
 use super::commit::now;
-use super::database::Seen;
-use super::header::LINEAGE;
-use super::marker::{self, Marker};
+use super::marker::Marker;
 use super::table::{Table, identifier};
+use super::target::Transaction;
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
 
@@ -24,39 +21,29 @@ impl Import {
     ///
     /// [`Fault::Permanent`]: they can't, and why; nothing was changed.
     pub fn can_replace(&self, id: FileId) -> Result<(), Fault> {
-        let table = self.database.table(&self.table)?;
+        let table = self.target.table(&self.table)?;
         self.replaceable(id, self.marker_of(id)?, table.as_deref()).map(drop)
     }
 
     /// Takes away the rows and the marker of an earlier number, within the savepoint of the load that takes its place.
-    pub(super) fn make_way(
-        &self,
-        transaction: &Transaction<'_>,
-        id: FileId,
-        seen: &mut Option<Seen>,
-    ) -> Result<Gone, Fault> {
-        let fault = |error: rusqlite::Error| self.database.fault(&error);
-        let marker = marker::by_id(transaction, id).map_err(fault)?;
-        let table = self.database.table_within(transaction, &self.table, seen)?;
+    pub(super) fn make_way(&self, transaction: &mut dyn Transaction, id: FileId) -> Result<Gone, Fault> {
+        let marker = transaction.by_id(id)?;
+        let table = transaction.table(&self.table)?;
         let marker = self.replaceable(id, marker, table.as_deref())?;
         let rows = match table {
-            Some(table) => {
-                let sql = format!("DELETE FROM {} WHERE {} = ?", identifier(table.name()), identifier(LINEAGE[0]));
-                transaction.prepare_cached(&sql).and_then(|mut delete| delete.execute([id.0])).map_err(fault)?
-            }
+            Some(table) => transaction.delete_rows(&table, id)?,
             // Dropped since; the new rows make it again.
             None => 0,
         };
-        marker::remove(transaction, id).map_err(fault)?;
-        Ok(Gone { rows: rows as u64, blake3: marker.blake3 })
+        transaction.remove(id)?;
+        Ok(Gone { rows, blake3: marker.blake3 })
     }
 
     /// The marker of a file whose rows can be told from all others in the table that rows go into now.
     fn replaceable(&self, id: FileId, marker: Option<Marker>, table: Option<&Table>) -> Result<Marker, Fault> {
         let refused = |code, text: String, hint: &str| Err(Fault::Permanent(Reason::new(code, text).hint(hint)));
-        let database = self.database.path().display();
         let Some(marker) = marker.filter(|marker| marker.forgotten_at.is_none()) else {
-            let text = format!("the database {database} has no load marker of {id}: it doesn't know its rows");
+            let text = format!("{} has no load marker of {id}: it doesn't know its rows", self.target.place());
             return refused("no_marker", text, "the rows may be in another database, or the file was forgotten");
         };
         let (then, now) = (identifier(&marker.table), identifier(&self.table));
@@ -80,16 +67,10 @@ impl Import {
     ///
     /// The world is at fault; none of them is forgotten.
     pub fn forget(&self, ids: &[FileId]) -> Result<(), Fault> {
-        self.database.write(|connection| {
-            let now = now();
-            let mut forget = || {
-                let transaction = connection.transaction()?;
-                for id in ids {
-                    marker::forget(&transaction, &self.folder, *id, &now)?;
-                }
-                transaction.commit()
-            };
-            forget().map_err(|error| self.database.fault(&error))
-        })
+        let (mut transaction, now) = (self.target.begin()?, now());
+        for id in ids {
+            transaction.forget(&self.folder, *id, &now)?;
+        }
+        transaction.commit()
     }
 }

@@ -53,7 +53,7 @@ impl Rows {
     }
 
     /// Hands them on as they came.
-    pub fn replay(&self, sink: &mut impl Sink) -> Result<(), Fault> {
+    pub fn replay(&self, sink: &mut (impl Sink + ?Sized)) -> Result<(), Fault> {
         let (mut cell, mut start) = (0, 0);
         for row in &self.ends {
             for packed in &self.cells[cell..row.end] {

@@ -1,8 +1,5 @@
 //! Column types, and the values that a cell becomes in a column of a type.
 
-use rusqlite::ToSql;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-
 use super::record::Cell;
 use super::{literal, shown};
 use crate::fault::Reason;
@@ -18,17 +15,6 @@ pub enum Value<'r> {
     Real(f64),
     /// A text; dates and timestamps as the file has them.
     Text(&'r str),
-}
-
-impl ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match *self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(integer) => ValueRef::Integer(integer),
-            Self::Real(real) => ValueRef::Real(real),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-        }))
-    }
 }
 
 /// What a column holds.
@@ -54,36 +40,6 @@ pub enum Type {
 }
 
 impl Type {
-    /// Of a column declared with this type: SQLite's rules of affinity, and the names that it
-    /// doesn't know but people use.
-    pub fn of_declared(declared: &str) -> Self {
-        let declared = declared.to_ascii_uppercase();
-        let names = |names: &[&str]| names.iter().any(|name| declared.contains(name));
-        match () {
-            () if names(&["INT"]) => Self::Integer,
-            () if names(&["CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty() => Self::Text,
-            () if names(&["REAL", "FLOA", "DOUB"]) => Self::Real,
-            () if names(&["BOOL"]) => Self::Boolean,
-            () if names(&["TIMESTAMP", "DATETIME"]) => Self::Timestamp,
-            () if names(&["DATE"]) => Self::Date,
-            () if names(&["NUMERIC", "DECIMAL", "NUMBER", "MONEY"]) => Self::Number,
-            () => Self::Untyped,
-        }
-    }
-
-    /// How a table that we make declares it.
-    pub fn declared(self) -> &'static str {
-        match self {
-            Self::Integer => "INTEGER",
-            Self::Real => "REAL",
-            Self::Boolean => "BOOLEAN",
-            Self::Date => "DATE",
-            Self::Timestamp => "TIMESTAMP",
-            Self::Number => "NUMERIC",
-            Self::Text | Self::Untyped => "TEXT",
-        }
-    }
-
     /// The value of this cell in a column of this type. `None`: it isn't one; [`Self::misfit`]
     /// says why. (Apart from it, since this runs for every cell.)
     #[inline]
@@ -175,32 +131,6 @@ mod tests {
 
     fn field(kind: Type, text: &str) -> Result<Value<'_>, String> {
         kind.read(Cell::Field(text)).ok_or_else(|| kind.misfit(Cell::Field(text)).to_string())
-    }
-
-    #[test]
-    fn a_declared_type_is_known_by_its_name() {
-        for (declared, kind) in [
-            ("INTEGER", Type::Integer),
-            ("bigint", Type::Integer),
-            ("VARCHAR(20)", Type::Text),
-            ("", Type::Text),
-            ("double precision", Type::Real),
-            ("boolean", Type::Boolean),
-            ("DATE", Type::Date),
-            ("DATETIME", Type::Timestamp),
-            ("TIMESTAMP WITH TIME ZONE", Type::Timestamp),
-            ("DECIMAL(10,2)", Type::Number),
-            ("UUID", Type::Untyped),
-        ] {
-            assert_eq!(Type::of_declared(declared), kind, "{declared}");
-        }
-    }
-
-    #[test]
-    fn what_we_declare_is_what_we_read_back() {
-        for kind in [Type::Integer, Type::Real, Type::Boolean, Type::Date, Type::Timestamp, Type::Text, Type::Number] {
-            assert_eq!(Type::of_declared(kind.declared()), kind);
-        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct Learnt {
     /// Where it is.
     pub path: PathBuf,
     /// The target, for an import.
-    pub target: Option<PathBuf>,
+    pub target: Option<String>,
     /// Load markers found in the target.
     pub markers: u64,
     /// Of these, files that the old ledger didn't say to be done.

@@ -1,59 +1,48 @@
 //! What the load markers of a folder's target prove.
 
-use std::path::PathBuf;
-
-use rusqlite::Connection;
-
 use super::{Learnt, Site};
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::FileId;
-use crate::import::{Marker, Newest, each_marker};
+use crate::import::{Marker, Markers, Place};
 use crate::ledger::draft::Draft;
-use crate::ledger::{Entry, Row, State, read_only};
+use crate::ledger::{Entry, Row, State};
 use crate::settings::Work;
 use crate::stages::target;
 
 impl Site<'_> {
     pub(super) fn meet_markers(&self, draft: &mut Draft) -> Result<(), Fault> {
-        let newest = self.ask_target(|connection| Newest::read(connection, &self.settings.name))?;
-        newest.flatten().into_iter().for_each(|newest| draft.met(newest.of_all));
+        let Some(markers) = self.markers()? else { return Ok(()) };
+        if let Some(newest) = markers.newest(&self.settings.name)? {
+            draft.met(newest.of_all);
+        }
         Ok(())
     }
 
     /// Enters every file of which a marker is there. Where old ledger and target disagree, the target is right: its
     /// marker came with the rows.
     pub(super) fn learn_markers(&self, draft: &mut Draft, learnt: &mut Learnt) -> Result<(), Fault> {
+        learnt.target = self.target().map(|place| place.to_string());
+        let Some(markers) = self.markers()? else { return Ok(()) };
         let mut failed = Ok(());
-        self.ask_target(|connection| {
-            if Newest::read(connection, &self.settings.name)?.is_none() {
-                return Ok(());
-            }
-            each_marker(connection, &self.settings.name, |marker| {
-                learnt.markers += 1;
-                failed = self.learn_marker(draft, &marker).map(|is_news| learnt.from_markers += u64::from(is_news));
-                failed.is_ok()
-            })
+        markers.each(&self.settings.name, &mut |marker| {
+            learnt.markers += 1;
+            failed = self.learn_marker(draft, &marker).map(|is_news| learnt.from_markers += u64::from(is_news));
+            failed.is_ok()
         })?;
-        learnt.target = self.target();
         failed
     }
 
-    fn target(&self) -> Option<PathBuf> {
+    fn target(&self) -> Option<Place> {
         match &self.settings.work {
             Work::Import(import) => Some(target(import, self.state_directory)),
             Work::Run(_) => None,
         }
     }
 
-    /// `None`: there is no target, or it isn't made yet. One that can't be read is an error.
-    fn ask_target<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, Fault> {
-        let Some(path) = self.target().filter(|path| path.exists()) else { return Ok(None) };
-        let answer = read_only::open(&path).and_then(|database| ask(&database.connection));
-        answer.map(Some).map_err(|error| {
-            let text = format!("the database {}: {error}", path.display());
-            let hint = "without its load markers nobody knows what is imported: make it readable, or restore it first";
-            Fault::World(Reason::new("target", text).hint(hint))
-        })
+    /// `None`: there is no target, or nothing was imported into it. One that can't be read is an error.
+    fn markers(&self) -> Result<Option<Box<dyn Markers>>, Fault> {
+        let hint = "without its load markers nobody knows what is imported: make it readable, or restore it first";
+        self.target().map_or(Ok(None), |place| place.look().map_err(|fault| fault.with_hint(hint)))
     }
 
     /// Returns whether it was news.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::folder::gate::Gate;
 use crate::folder::inbox::Rules;
 use crate::folder::name::Filter;
 use crate::folder::places::{Places, STAGING};
-use crate::import::{Databases, Import};
+use crate::import::{Import, Place, Targets};
 use crate::ledger::{Ledger, Row};
 use crate::run::{self, Command, Running};
 use crate::settings::{self, Backoff, Duplicates};
@@ -69,15 +69,15 @@ impl Folder {
         folder: &settings::Folder,
         state_directory: &Path,
         ledger: &Ledger,
-        databases: &Databases,
+        targets: &Targets,
         running: &Arc<Running>,
     ) -> Result<Self, Fault> {
         let marker = folder.ready_marker.clone();
         let filter = Filter::new(&folder.matching, &folder.ignore, marker.as_deref()).map_err(Fault::World)?;
         let work = match &folder.work {
             settings::Work::Import(import) => {
-                let database = databases.open(&target(import, state_directory))?;
-                Work::Import(Import::new(&folder.name, import, database)?)
+                let target = targets.open(&target(import, state_directory))?;
+                Work::Import(Import::new(&folder.name, import, target)?)
             }
             settings::Work::Run(run) => Work::Run(Command::new(run, Arc::clone(running))),
         };
@@ -161,9 +161,9 @@ impl Folder {
     }
 }
 
-/// The database file that a folder imports into.
+/// The database that a folder imports into.
 #[must_use]
-pub fn target(import: &settings::Import, state_directory: &Path) -> PathBuf {
+pub fn target(import: &settings::Import, state_directory: &Path) -> Place {
     let into = import.into.as_deref().unwrap_or_else(|| Path::new(DEFAULT_DATABASE));
-    state_directory.join(into)
+    Place::Sqlite(state_directory.join(into))
 }

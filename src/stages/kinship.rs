@@ -21,7 +21,7 @@ use crate::folder::places::{LOCK, open_directory};
 use crate::folder::remembered::{self, Remembered};
 use crate::import::Newest;
 use crate::ledger::history::History;
-use crate::ledger::{FILE_NAME, Ledger, LedgerId, REBUILD, read_only};
+use crate::ledger::{FILE_NAME, Ledger, LedgerId, REBUILD};
 use crate::log::escape;
 use crate::settings::{self, Work};
 
@@ -97,9 +97,7 @@ pub fn check_folder(folder: &settings::Folder, state_directory: &Path, ledger: O
 /// What the target of a folder says, as far as it can be read now by somebody who only looks.
 fn newest_marker(folder: &settings::Folder, state_directory: &Path) -> Option<Newest> {
     let Work::Import(import) = &folder.work else { return None };
-    let path = target(import, state_directory);
-    let database = path.exists().then(|| read_only::open(&path).ok()).flatten()?;
-    Newest::read(&database.connection, &folder.name).ok().flatten()
+    target(import, state_directory).look().ok().flatten()?.newest(&folder.name).ok().flatten()
 }
 
 /// Whether a folder was refused because it isn't this ledger's.

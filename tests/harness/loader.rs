@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use importerd::fault::Fault;
 use importerd::file::{FileId, Identity};
-use importerd::import::{Database, Databases, Import, Load, Outcome};
+use importerd::import::{Import, Load, Outcome, Place, Target, Targets};
 use importerd::settings::{self, Csv, Duplicates, Format};
 use rusqlite::Connection;
 use serde_json::json;
@@ -58,7 +58,7 @@ pub fn settings(table: &str, declared: &Declared) -> settings::Import {
 /// A database, and every file that was put into it.
 pub struct Loader {
     directory: tempfile::TempDir,
-    database: Arc<Database>,
+    target: Arc<dyn Target>,
     files: i64,
     loaded: Vec<serde_json::Value>,
 }
@@ -66,8 +66,9 @@ pub struct Loader {
 impl Loader {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let database = Databases::default().open(&directory.path().join("rows.db")).expect("open a database");
-        Self { directory, database, files: 0, loaded: Vec::new() }
+        let target =
+            Targets::default().open(&Place::Sqlite(directory.path().join("rows.db"))).expect("open a database");
+        Self { directory, target, files: 0, loaded: Vec::new() }
     }
 
     /// How many files were loaded.
@@ -94,7 +95,7 @@ impl Loader {
     }
 
     fn import(&self, name: &str, path: &Path, table: &str, declared: &Declared) -> Result<u64, Fault> {
-        let import = Import::new("drop", &settings(table, declared), Arc::clone(&self.database))?;
+        let import = Import::new("drop", &settings(table, declared), Arc::clone(&self.target))?;
         let file = File::open(path).expect("open a file");
         let metadata = file.metadata().expect("its metadata");
         let identity = Identity {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use importerd::events::Tally;
-use importerd::import::Databases;
+use importerd::import::Targets;
 use importerd::ledger::Ledger;
 use importerd::run::Running;
 use importerd::settings::{self, Backoff, Duplicates, Import, Settings};
@@ -49,8 +49,7 @@ pub fn open(root: &Path, settings: &Settings, tally: &Arc<Tally>) -> Parts {
     let ledger = Arc::new(Ledger::open(root).expect("open the ledger"));
     let running = Arc::new(Running::new().expect("an event descriptor"));
     let folder = &settings.folders["drop"];
-    let folder =
-        Folder::open(settings, folder, root, &ledger, &Databases::default(), &running).expect("open the folder");
+    let folder = Folder::open(settings, folder, root, &ledger, &Targets::default(), &running).expect("open the folder");
     let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::clone(tally));
     Parts { folders: [folder].into(), ledger, journal }
 }

@@ -8,7 +8,7 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use super::rights;
 use crate::exit;
-use crate::ledger::read_only;
+use crate::import::Place;
 use crate::settings::{Directories, Folder, Import, Work};
 use crate::stages;
 
@@ -21,7 +21,8 @@ pub fn check(folder: &Folder, directories: &Directories, section: &mut Section) 
 }
 
 fn database(import: &Import, state: &Path, section: &mut Section) {
-    let path = stages::target(import, state);
+    let place = stages::target(import, state);
+    let Place::Sqlite(path) = &place;
     let shown = path.display();
     let parent = path.parent().unwrap_or(Path::new("/"));
     // The daemon makes its own directory, and no other for a database.
@@ -46,18 +47,16 @@ fn database(import: &Import, state: &Path, section: &mut Section) {
     if !path.exists() {
         return section.ok(format!("the database {shown} will be made"));
     }
-    if let Err(error) = rights::may(&path, Access::READ_OK | Access::WRITE_OK) {
+    if let Err(error) = rights::may(path, Access::READ_OK | Access::WRITE_OK) {
         let fix = "give the daemon's user the right to read and write it".to_owned();
         return section.fail(rights::code(&error), format!("the database {shown}: {error}"), Some(fix));
     }
-    let table =
-        read_only::open(&path).and_then(|database| database.connection.table_exists(None, import.table.as_str()));
-    match table {
+    match place.has_table(&import.table) {
         Ok(true) => section.ok(format!("the database {shown} has the table {}", import.table)),
         Ok(false) => section.ok(format!("the database {shown}: the first file makes the table {}", import.table)),
-        Err(error) => {
+        Err(fault) => {
             let fix = "move that file away, or import into another one".to_owned();
-            section.fail(exit::UNAVAILABLE, format!("the database {shown}: {error}"), Some(fix));
+            section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
         }
     }
 }

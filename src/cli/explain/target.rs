@@ -5,13 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::file::FileId;
-use crate::import::{Marker, marker_by_id};
-use crate::ledger::read_only;
 use crate::log::escape;
 use crate::settings::{Folder, Work};
 use crate::stages;
-
-const MARKERS: &str = "_importerd_files";
 
 /// The database of an import.
 #[derive(Debug, Serialize)]
@@ -33,16 +29,17 @@ impl Target {
     /// Looks the marker up. `None`: the folder runs a command.
     pub fn look_up(folder: &Folder, state: &Path, id: FileId) -> Option<Self> {
         let Work::Import(import) = &folder.work else { return None };
-        let path = stages::target(import, state);
+        let place = stages::target(import, state);
         let target = Self {
-            database: escape(path.as_os_str()),
+            database: escape(place.to_string().as_ref()),
             table: import.table.clone(),
             imported: None,
             rows: None,
             committed_at: None,
             error: None,
         };
-        Some(match marker(&path, id) {
+        let marker = place.look().and_then(|markers| markers.map_or(Ok(None), |markers| markers.by_id(id)));
+        Some(match marker {
             Ok(None) => Self { imported: Some(false), ..target },
             Ok(Some(marker)) => Self {
                 imported: Some(true),
@@ -50,7 +47,12 @@ impl Target {
                 committed_at: Some(marker.committed_at),
                 ..target
             },
-            Err(error) => Self { error: Some(error), ..target },
+            Err(fault) => {
+                let text = &fault.reason().text;
+                // Which database is said already.
+                let error = text.strip_prefix(&format!("the database {place}: ")).unwrap_or(text).to_owned();
+                Self { error: Some(error), ..target }
+            }
         })
     }
 
@@ -65,18 +67,4 @@ impl Target {
         };
         format!("{}, table {}: {verdict}", self.database, self.table)
     }
-}
-
-fn marker(path: &Path, id: FileId) -> Result<Option<Marker>, String> {
-    // Not made yet, or not to be seen by this user.
-    match path.metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-        Ok(_) => {}
-    }
-    let look = || {
-        let database = read_only::open(path)?;
-        if database.connection.table_exists(None, MARKERS)? { marker_by_id(&database.connection, id) } else { Ok(None) }
-    };
-    look().map_err(|error: rusqlite::Error| error.to_string())
 }

@@ -134,9 +134,8 @@ fn page(report: &Report, condition: &Condition, state: &Path, importerd: &str, s
 fn learnt(folder: &Learnt) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(target) = &folder.target {
-        let what =
-            if target.exists() { counted(folder.markers, "load marker") } else { "missing: no load marker".into() };
-        lines.push(format!("{what} in {}; new to the ledger: {}", target.display(), folder.from_markers));
+        let what = counted(folder.markers, "load marker");
+        lines.push(format!("{what} in {target}; new to the ledger: {}", folder.from_markers));
     }
     lines.push(format!("files in archive/ that are new to the ledger: {}", folder.from_archive));
     if folder.unexplained > 0 {

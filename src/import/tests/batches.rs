@@ -37,16 +37,16 @@ fn what_counts_as_a_duplicate_is_the_folders_choice() {
 #[test]
 fn another_folder_in_the_same_database_has_files_of_its_own() {
     let directory = TempDir::new().unwrap();
-    let databases = Databases::default();
+    let databases = Targets::default();
     let path = directory.path().join("both.db");
-    let database = databases.open(&path).unwrap();
-    assert!(Arc::ptr_eq(&database, &databases.open(&path).unwrap()));
+    let database = databases.file(&path).unwrap();
+    assert!(Arc::ptr_eq(&database, &databases.file(&path).unwrap()));
     let alias = directory.path().join("alias.db");
     std::os::unix::fs::symlink(&path, &alias).unwrap();
-    assert!(Arc::ptr_eq(&database, &databases.open(&alias).unwrap()));
-    let other = Import::new("other", &settings("other"), Arc::clone(&database)).unwrap();
-    let import = Import::new("orders", &settings("orders"), database).unwrap();
-    let mut orders = Orders { directory, import, files: 0 };
+    assert!(Arc::ptr_eq(&database, &databases.file(&alias).unwrap()));
+    let other = Import::new("other", &settings("other"), database.clone()).unwrap();
+    let import = Import::new("orders", &settings("orders"), database.clone()).unwrap();
+    let mut orders = Orders { directory, import, target: database, files: 0 };
     let first = orders.load("a.csv", "id\n1\n").unwrap();
     let identity = first.identity;
     orders.import.commit(&[first]).unwrap();
@@ -172,7 +172,8 @@ fn a_number_of_another_ledger_holds_the_folder() {
 #[test]
 fn processors_side_by_side_commit_every_row_once() {
     let directory = TempDir::new().unwrap();
-    let import = Import::open("orders", &settings("orders"), &directory.path().join("orders.db")).unwrap();
+    let target = Targets::default().file(&directory.path().join("orders.db")).unwrap();
+    let import = Import::new("orders", &settings("orders"), target.clone()).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let (import, directory) = (&import, directory.path());
@@ -191,6 +192,6 @@ fn processors_side_by_side_commit_every_row_once() {
             });
         }
     });
-    let orders = Orders { directory, import, files: 0 };
+    let orders = Orders { directory, import, target, files: 0 };
     assert_eq!(orders.rows("SELECT count(*), count(DISTINCT id), sum(id = _file_id) FROM orders"), ["80|80|80"]);
 }

@@ -17,8 +17,7 @@ fn a_lock_of_another_program_holds_the_folder_and_commits_nothing() {
     let mut orders = Orders::new();
     let loads = [orders.load("a.csv", "id\n1\n").unwrap()];
     let other = orders.sql();
-    let impatient = |connection: &mut Connection| Ok(connection.busy_timeout(Duration::from_millis(20)));
-    orders.import.database.write(impatient).unwrap().unwrap();
+    orders.target.with_writer(|connection| connection.busy_timeout(Duration::from_millis(20))).unwrap().unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let text = held(orders.import.commit(&loads), "target_locked");
     assert!(text.contains("orders.db is locked by another program"), "{text}");
@@ -43,20 +42,20 @@ fn others_may_query_while_it_imports_and_it_imports_while_they_query() {
 #[test]
 fn who_waits_for_a_large_file_of_another_processor_gives_signs_of_life() {
     let orders = Orders::new();
-    let (pulse, database) = (importerd_actors::Pulse::default(), &orders.import.database);
+    let (pulse, database) = (importerd_actors::Pulse::default(), &orders.target);
     std::thread::scope(|scope| {
         let waits = || {
             crate::pulse::belongs_to_this_thread(pulse.clone());
-            database.write(|_| Ok(()))
+            database.with_writer(|_| ())
         };
-        let waiting = database.write(|_| {
+        let waiting = database.with_writer(|_| {
             let waiting = scope.spawn(waits);
             let began = std::time::Instant::now();
             while pulse.beats() < 2 {
                 assert!(began.elapsed() < Duration::from_mins(1), "it looks as if it hung");
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Ok(waiting)
+            waiting
         });
         waiting.unwrap().join().unwrap().unwrap();
     });
@@ -66,11 +65,7 @@ fn who_waits_for_a_large_file_of_another_processor_gives_signs_of_life() {
 fn what_is_committed_is_flushed() {
     let orders = Orders::new();
     let settings = |name: &str| {
-        orders
-            .import
-            .database
-            .write(|connection| Ok(connection.pragma_query_value(None, name, |row| row.get(0))))
-            .unwrap()
+        orders.target.with_writer(|connection| connection.pragma_query_value(None, name, |row| row.get(0))).unwrap()
     };
     assert_eq!(settings("synchronous"), Ok(2_i64));
     assert_eq!(settings("foreign_keys"), Ok(1));
@@ -90,9 +85,8 @@ fn a_full_database_holds_the_folder_and_resumes() {
     let limit = |pages: i64| {
         let set = |connection: &mut Connection| {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
-            Ok(())
         };
-        orders.import.database.write(set).unwrap();
+        orders.target.with_writer(set).unwrap();
     };
     limit(100);
     assert!(held(orders.import.commit(&loads), "disk_full").contains("orders.db"));
@@ -138,9 +132,9 @@ fn a_file_that_is_no_database_is_left_alone() {
     let text = "my notes\n".repeat(1_000);
     fs::write(&path, &text).unwrap();
     let text_of = |result: Result<Arc<Database>, Fault>| held(result.map(|_| ()), "not_a_database");
-    assert!(text_of(Databases::default().open(&path)).contains("notes.txt"));
+    assert!(text_of(Targets::default().file(&path)).contains("notes.txt"));
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    held(Databases::default().open(&directory.path().join("absent/x.db")).map(|_| ()), "target_missing");
+    held(Targets::default().file(&directory.path().join("absent/x.db")).map(|_| ()), "target_missing");
 }
 
 // fault 92

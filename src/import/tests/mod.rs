@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use tempfile::TempDir;
 
+use super::sqlite::Database;
 use super::*;
 use crate::settings::Duplicates;
 
@@ -27,6 +28,7 @@ use crate::settings::Duplicates;
 struct Orders {
     directory: TempDir,
     import: Import,
+    target: Arc<Database>,
     files: i64,
 }
 
@@ -38,8 +40,9 @@ impl Orders {
     /// With files read like this.
     fn reading(settings: &settings::Import) -> Self {
         let directory = TempDir::new().unwrap();
-        let import = Import::open("orders", settings, &directory.path().join("orders.db")).unwrap();
-        Self { directory, import, files: 0 }
+        let target = Targets::default().file(&directory.path().join("orders.db")).unwrap();
+        let import = Import::new("orders", settings, target.clone()).unwrap();
+        Self { directory, import, target, files: 0 }
     }
 
     /// With a table that the user made.
@@ -224,8 +227,9 @@ fn a_byte_order_mark_and_other_delimiters_are_no_matter() {
 fn hostile_names_and_cells_are_stored_as_they_are() {
     let directory = TempDir::new().unwrap();
     let table = "x\"; DROP TABLE _importerd_files; --";
-    let import = Import::open("odd", &settings(table), &directory.path().join("odd.db")).unwrap();
-    let mut orders = Orders { directory, import, files: 0 };
+    let target = Targets::default().file(&directory.path().join("odd.db")).unwrap();
+    let import = Import::new("odd", &settings(table), target.clone()).unwrap();
+    let mut orders = Orders { directory, import, target, files: 0 };
     let content = "\"a\"\") ; drop table\",select\n=1+cmd|' /C calc',\\.\n";
     let load = orders.load("a.csv", content).unwrap();
     assert_eq!(orders.import.commit(&[load]).unwrap(), [loaded(1)]);

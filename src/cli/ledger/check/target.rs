@@ -1,17 +1,14 @@
 //! A folder's target: its load markers, against the ledger and against the rows.
 
 use std::collections::HashSet;
-use std::path::Path;
-
-use rusqlite::Connection;
 
 use super::super::super::check::checklist::Section;
 use crate::exit;
-use crate::fault::Reason;
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
-use crate::import::{Marker, each_marker, rows_by_marker};
+use crate::import::{Marker, Markers, Place};
 use crate::ledger::history::History;
-use crate::ledger::{self, REBUILD, Row, State, read_only};
+use crate::ledger::{self, REBUILD, Row, State};
 use crate::log::escape;
 use crate::settings::Folder;
 use crate::stages::MARKERS_BACK;
@@ -22,34 +19,35 @@ const EXAMPLES_MAX: usize = 5;
 /// Enters it.
 pub fn check(
     folder: &Folder,
-    path: &Path,
+    place: &Place,
     history: &History,
     importerd: &str,
     section: &mut Section,
 ) -> Result<(), Reason> {
     let mut markers = Vec::new();
-    let mut read = || -> rusqlite::Result<Connection> {
-        let target = read_only::open(path)?.connection;
-        if target.table_exists(None, "_importerd_files")? {
-            each_marker(&target, &folder.name, |marker| {
+    let mut look = || {
+        let target = place.look()?;
+        if let Some(target) = &target {
+            target.each(&folder.name, &mut |marker| {
                 markers.push(marker);
                 true
             })?;
         }
         Ok(target)
     };
-    let target = match path.exists().then(&mut read).transpose() {
+    let target = match look() {
         Ok(target) => target,
-        Err(error) => {
+        Err(fault) => {
+            let fault: Fault = fault;
             let fix = "make it readable, or restore it from a backup".to_owned();
-            section.fail(exit::UNAVAILABLE, format!("the database {}: {error}", path.display()), Some(fix));
+            section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
             return Ok(());
         }
     };
     unknown_markers(folder, &markers, history, importerd, section)?;
-    unmarked_entries(folder, path, &markers, history, section)?;
+    unmarked_entries(folder, place, &markers, history, section)?;
     if let Some(target) = target {
-        rows(folder, &target, section);
+        rows(folder, &*target, section);
     }
     Ok(())
 }
@@ -85,7 +83,7 @@ fn unknown_markers(
 /// The ledger says that they are imported, and the target doesn't.
 fn unmarked_entries(
     folder: &Folder,
-    path: &Path,
+    place: &Place,
     markers: &[Marker],
     history: &History,
     section: &mut Section,
@@ -99,9 +97,9 @@ fn unmarked_entries(
         }
     })?;
     if unmarked.is_empty() {
-        section.ok(format!("{} load markers in {}, one for every imported file", markers.len(), path.display()));
+        section.ok(format!("{} load markers in {}, one for every imported file", markers.len(), place));
     } else {
-        let text = format!("{} have no load marker in {}: {}", unmarked.len(), path.display(), listed(&unmarked));
+        let text = format!("{} have no load marker in {}: {}", unmarked.len(), place, listed(&unmarked));
         let fix = "restore the database's latest state; what is in no backup, drop again from archive/".to_owned();
         section.fail(exit::REFUSED, text, Some(fix));
     }
@@ -109,9 +107,9 @@ fn unmarked_entries(
 }
 
 /// Only tables that say in `_file_id` where a row came from.
-fn rows(folder: &Folder, target: &Connection, section: &mut Section) {
+fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
     let (mut fewer, mut more) = (0, Vec::new());
-    let counted = rows_by_marker(target, &folder.name, |id, marked, there| {
+    let counted = target.each_count(&folder.name, &mut |id, marked, there| {
         fewer += u64::from(there < marked);
         if there > marked {
             more.push((id, format!("{there} rows instead of {marked}")));

@@ -1,0 +1,359 @@
+//! Load markers in SQLite.
+//!
+//! A name that isn't UTF-8 is stored as a BLOB of its bytes, any other as TEXT.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Type as SqlType, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior};
+
+use super::super::marker::{Marker, Newest};
+use super::super::table::identifier;
+use super::super::target::Markers;
+use crate::fault::Fault;
+use crate::file::{Digest, FileId, Identity};
+
+/// The table of markers.
+pub const NAME: &str = "_importerd_files";
+
+/// A connection that may ask for markers.
+pub trait Connected {
+    /// The connection.
+    fn connection(&self) -> &Connection;
+    /// What its error means.
+    fn fault(&self, error: &rusqlite::Error) -> Fault;
+}
+
+impl<C: Connected> Markers for C {
+    fn by_id(&self, id: FileId) -> Result<Option<Marker>, Fault> {
+        by_id(self.connection(), id).map_err(|error| self.fault(&error))
+    }
+
+    fn by_identity(&self, folder: &str, file: &Identity) -> Result<Option<Marker>, Fault> {
+        by_identity(self.connection(), folder, file).map_err(|error| self.fault(&error))
+    }
+
+    fn by_content(&self, folder: &str, digest: Digest, other_than: FileId) -> Result<Option<Marker>, Fault> {
+        by_content(self.connection(), folder, digest, other_than).map_err(|error| self.fault(&error))
+    }
+
+    fn by_name(&self, folder: &str, name: &OsStr, other_than: FileId) -> Result<Option<Marker>, Fault> {
+        by_name(self.connection(), folder, name, other_than).map_err(|error| self.fault(&error))
+    }
+
+    fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault> {
+        since(self.connection(), folder, from).map_err(|error| self.fault(&error))
+    }
+
+    fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault> {
+        newest(self.connection(), folder).map_err(|error| self.fault(&error))
+    }
+
+    fn each(&self, folder: &str, visit: &mut dyn FnMut(Marker) -> bool) -> Result<(), Fault> {
+        each(self.connection(), folder, visit).map_err(|error| self.fault(&error))
+    }
+
+    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault> {
+        each_count(self.connection(), folder, visit).map_err(|error| self.fault(&error))
+    }
+}
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS _importerd_files (
+        id INTEGER PRIMARY KEY,
+        folder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        blake3 TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        rejects INTEGER NOT NULL,
+        table_name TEXT NOT NULL,
+        committed_at TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        born_ns INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        replaces INTEGER,
+        forgotten_at TEXT
+    );
+    CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
+    CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
+    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);";
+
+/// Columns that tables made by earlier versions lack, and their types.
+const ADDED: [(&str, &str); 2] = [("replaces", "INTEGER"), ("forgotten_at", "TEXT")];
+
+macro_rules! select {
+    ($where:literal) => {
+        concat!("SELECT * FROM _importerd_files WHERE ", $where)
+    };
+}
+
+/// Makes the table of markers when it isn't there, or adds what an older one lacks.
+pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(CREATE)?;
+    if lacking(connection)?.is_empty() {
+        return Ok(());
+    }
+    // Another connection may be about to do the same.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (name, kind) in lacking(&transaction)? {
+        transaction.execute_batch(&format!("ALTER TABLE _importerd_files ADD COLUMN {name} {kind}"))?;
+    }
+    transaction.commit()
+}
+
+fn lacking(connection: &Connection) -> rusqlite::Result<Vec<(&'static str, &'static str)>> {
+    let mut query = connection.prepare("SELECT name FROM pragma_table_info('_importerd_files')")?;
+    let there: Vec<String> = query.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ADDED.into_iter().filter(|(name, _)| !there.iter().any(|there| there == name)).collect())
+}
+
+/// Writes a marker. `false`: one with its number is there already.
+pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO _importerd_files (id, folder, name, size, blake3, rows, rejects, table_name, committed_at,
+        device, inode, born_ns, mtime_ns, replaces) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        ON CONFLICT (id) DO NOTHING";
+    let identity = &marker.identity;
+    let inserted = connection.prepare_cached(sql)?.execute((
+        marker.id.0,
+        folder,
+        name_sql(&marker.name),
+        identity.size.cast_signed(),
+        marker.blake3.to_string(),
+        marker.rows.cast_signed(),
+        &marker.table,
+        &marker.committed_at,
+        identity.device.cast_signed(),
+        identity.inode.cast_signed(),
+        identity.born_ns,
+        identity.mtime_ns,
+        marker.replaces.map(|id| id.0),
+    ))?;
+    Ok(inserted == 1)
+}
+
+/// Takes a marker away, whose file's rows are taken away in the same transaction.
+pub fn remove(connection: &Connection, id: FileId) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM _importerd_files WHERE id = ?")?.execute([id.0]).map(drop)
+}
+
+/// Lets a marker count no longer; the first time stays. Returns whether there is one.
+pub fn forget(connection: &Connection, folder: &str, id: FileId, now: &str) -> rusqlite::Result<bool> {
+    let sql = "UPDATE _importerd_files SET forgotten_at = coalesce(forgotten_at, ?3) WHERE folder = ?1 AND id = ?2";
+    Ok(connection.prepare_cached(sql)?.execute((folder, id.0, now))? == 1)
+}
+
+/// The marker with this number, forgotten or not.
+fn by_id(connection: &Connection, id: FileId) -> rusqlite::Result<Option<Marker>> {
+    first(connection, select!("id = ?1"), (id.0,))
+}
+
+/// The marker of this very file. The device is a hint: it only prefers one of two.
+fn by_identity(connection: &Connection, folder: &str, file: &Identity) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!(
+        "folder = ?1 AND inode = ?2 AND born_ns = ?3 AND size = ?4 AND mtime_ns = ?5 AND forgotten_at IS NULL
+        ORDER BY device = ?6 DESC, id DESC"
+    );
+    let (inode, size, device) = (file.inode.cast_signed(), file.size.cast_signed(), file.device.cast_signed());
+    first(connection, sql, (folder, inode, file.born_ns, size, file.mtime_ns, device))
+}
+
+/// The first file of this folder with these bytes, other than this one.
+fn by_content(
+    connection: &Connection,
+    folder: &str,
+    digest: Digest,
+    other_than: FileId,
+) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!("folder = ?1 AND blake3 = ?2 AND id <> ?3 AND forgotten_at IS NULL ORDER BY id");
+    first(connection, sql, (folder, digest.to_string(), other_than.0))
+}
+
+/// The first file of this folder with this name, other than this one.
+fn by_name(
+    connection: &Connection,
+    folder: &str,
+    name: &OsStr,
+    other_than: FileId,
+) -> rusqlite::Result<Option<Marker>> {
+    let sql = select!("folder = ?1 AND name = ?2 AND id <> ?3 AND forgotten_at IS NULL ORDER BY id");
+    first(connection, sql, (folder, name_sql(name), other_than.0))
+}
+
+/// The markers of this folder from a number on, oldest first, forgotten or not.
+fn since(connection: &Connection, folder: &str, from: FileId) -> rusqlite::Result<Vec<Marker>> {
+    let mut query = connection.prepare_cached(select!("folder = ?1 AND id >= ?2 ORDER BY id"))?;
+    query.query_map((folder, from.0), read)?.collect()
+}
+
+/// Shows every marker of this folder, oldest first, until no more are wanted.
+fn each(connection: &Connection, folder: &str, visit: &mut dyn FnMut(Marker) -> bool) -> rusqlite::Result<()> {
+    let mut query = connection.prepare_cached(select!("folder = ?1 ORDER BY id"))?;
+    let mut rows = query.query([folder])?;
+    while let Some(row) = rows.next()? {
+        if !visit(read(row)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many rows
+/// it brought, and how many of them are there.
+fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> rusqlite::Result<()> {
+    let mut tables = connection.prepare("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = ?")?;
+    for table in tables.query_map([folder], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()? {
+        if !connection.table_exists(None, table.as_str())?
+            || !connection.column_exists(None, table.as_str(), "_file_id")?
+        {
+            continue;
+        }
+        let sql = format!(
+            "SELECT id, rows, coalesce(there, 0) FROM _importerd_files LEFT JOIN
+                (SELECT _file_id, count(*) AS there FROM {} GROUP BY _file_id) ON _file_id = id
+            WHERE folder = ?1 AND table_name = ?2",
+            identifier(&table)
+        );
+        let mut query = connection.prepare(&sql)?;
+        let mut rows = query.query((folder, &table))?;
+        while let Some(row) = rows.next()? {
+            let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            visit(FileId(row.get(0)?), unsigned(1)?, unsigned(2)?);
+        }
+    }
+    Ok(())
+}
+
+/// The markers of the target, in short. `None`: no file was ever imported into it.
+fn newest(connection: &Connection, folder: &str) -> rusqlite::Result<Option<Newest>> {
+    let sql = "SELECT max(id), EXISTS (SELECT 1 FROM _importerd_files WHERE folder = ?) FROM _importerd_files";
+    let (of_all, has_folder): (Option<i64>, bool) =
+        connection.query_row(sql, [folder], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(of_all.map(|of_all| Newest { of_all: FileId(of_all), has_folder }))
+}
+
+fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {
+    connection.prepare_cached(sql)?.query_row(params, read).optional()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Marker> {
+    let hex = row.get_ref("blake3")?.as_str()?;
+    let blake3 = blake3::Hash::from_hex(hex).map_err(|error| {
+        let error = FromSqlError::Other(Box::new(error));
+        rusqlite::Error::FromSqlConversionFailure(0, SqlType::Text, Box::new(error))
+    })?;
+    let unsigned = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(Marker {
+        id: FileId(row.get("id")?),
+        name: OsString::from_vec(row.get_ref("name")?.as_bytes()?.to_vec()),
+        rows: unsigned("rows")?,
+        blake3: Digest(*blake3.as_bytes()),
+        committed_at: row.get("committed_at")?,
+        identity: Identity {
+            device: unsigned("device")?,
+            inode: unsigned("inode")?,
+            born_ns: row.get("born_ns")?,
+            size: unsigned("size")?,
+            mtime_ns: row.get("mtime_ns")?,
+        },
+        table: row.get("table_name")?,
+        replaces: added::<i64>(row, "replaces")?.map(FileId),
+        forgotten_at: added(row, "forgotten_at")?,
+    })
+}
+
+/// A column of [`ADDED`]: who only reads may meet a table that lacks it.
+fn added<T: FromSql>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    match row.get(column) {
+        Err(rusqlite::Error::InvalidColumnName(_)) => Ok(None),
+        value => value,
+    }
+}
+
+fn name_sql(name: &OsStr) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match name.to_str() {
+        Some(text) => ValueRef::Text(text.as_bytes()),
+        None => ValueRef::Blob(name.as_bytes()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker(id: i64, name: &[u8]) -> Marker {
+        Marker {
+            id: FileId(id),
+            name: OsStr::from_bytes(name).to_owned(),
+            rows: 7,
+            blake3: Digest([u8::try_from(id).unwrap(); 32]),
+            committed_at: "2026-11-22T03:04:05.678Z".to_owned(),
+            identity: Identity { device: u64::MAX, inode: u64::MAX - 1, born_ns: -5, size: 12, mtime_ns: 99 },
+            table: "t".to_owned(),
+            replaces: None,
+            forgotten_at: None,
+        }
+    }
+
+    // fault 25, fault 85
+    #[test]
+    fn a_marker_comes_back_as_it_was_written_whatever_the_name() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        let odd = marker(1, b"a\xff\n\x1b.csv");
+        assert!(insert(&connection, "orders", &odd).unwrap());
+        assert!(!insert(&connection, "orders", &odd).unwrap());
+        assert_eq!(by_id(&connection, FileId(1)).unwrap(), Some(odd.clone()));
+        assert_eq!(by_name(&connection, "orders", &odd.name, FileId(9)).unwrap(), Some(odd.clone()));
+        assert_eq!(by_name(&connection, "orders", &odd.name, FileId(1)).unwrap(), None);
+        assert_eq!(by_name(&connection, "other", &odd.name, FileId(9)).unwrap(), None);
+        assert_eq!(by_content(&connection, "orders", odd.blake3, FileId(9)).unwrap(), Some(odd));
+    }
+
+    #[test]
+    fn another_device_number_is_still_the_same_file() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        let file = marker(1, b"a.csv");
+        insert(&connection, "orders", &file).unwrap();
+        let moved = Identity { device: 3, ..file.identity };
+        assert_eq!(by_identity(&connection, "orders", &moved).unwrap(), Some(file.clone()));
+        let grown = Identity { size: 13, ..file.identity };
+        assert_eq!(by_identity(&connection, "orders", &grown).unwrap(), None);
+    }
+
+    #[test]
+    fn a_table_of_an_earlier_version_is_read_as_it_is_and_completed_by_a_writer() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(&CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT", ""))
+            .unwrap();
+        assert_eq!(lacking(&connection).unwrap().len(), 2);
+        let old = "INSERT INTO _importerd_files VALUES (1, 'orders', 'a.csv', 12, ?, 7, 0, 't', '', 3, 4, 5, 6)";
+        connection.execute(old, [Digest([1; 32]).to_string()]).unwrap();
+        let file = by_id(&connection, FileId(1)).unwrap().unwrap();
+        assert_eq!((file.replaces, file.forgotten_at), (None, None));
+        prepare(&mut connection).unwrap();
+        assert!(lacking(&connection).unwrap().is_empty());
+        assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_forgotten_marker_is_found_by_its_number_only_and_can_be_forgotten_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        let file = marker(1, b"a.csv");
+        insert(&connection, "orders", &file).unwrap();
+        assert!(!forget(&connection, "other", FileId(1), "today").unwrap());
+        for day in ["today", "tomorrow"] {
+            assert!(forget(&connection, "orders", FileId(1), day).unwrap());
+        }
+        assert_eq!(by_content(&connection, "orders", file.blake3, FileId(9)).unwrap(), None);
+        assert_eq!(by_name(&connection, "orders", &file.name, FileId(9)).unwrap(), None);
+        assert_eq!(by_identity(&connection, "orders", &file.identity).unwrap(), None);
+        let kept = by_id(&connection, FileId(1)).unwrap().unwrap();
+        assert_eq!(kept.forgotten_at.as_deref(), Some("today"));
+    }
+}

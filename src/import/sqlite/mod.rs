@@ -1,0 +1,272 @@
+//! A SQLite file that rows go into: one writer, one reader.
+//!
+//! WAL and `synchronous=FULL`: what is committed is on disk, and others may query while it
+//! imports. Our own threads wait for each other at a mutex, never at SQLite's lock; that one is
+//! waited for only when another program holds it.
+
+mod fault;
+mod insert;
+mod markers;
+mod table;
+mod transaction;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::lock;
+use super::table::Table;
+use super::target::{Markers, Target, Transaction};
+use crate::fault::Fault;
+use crate::ledger::read_only;
+use crate::pulse;
+use fault::{LOCK_WAIT, fault};
+use markers::{Connected, NAME};
+use transaction::Open;
+
+/// How often who waits for a connection gives a sign of life.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// Prepared statements kept per connection: about ten of ours, and one for every layout in use.
+const STATEMENTS_MAX: usize = 64;
+
+/// One database file.
+pub struct Database {
+    path: PathBuf,
+    writer: parking_lot::Mutex<Held>,
+    reader: parking_lot::Mutex<Held>,
+    tables: Mutex<HashMap<String, Seen>>,
+}
+
+/// That of no file.
+const NO_FILE: (u64, u64) = (0, 0);
+
+/// A connection, and the file (device, inode) that it holds open.
+struct Held {
+    connection: Connection,
+    file: (u64, u64),
+}
+
+/// A table as it stood at a version of the schema.
+#[derive(Clone)]
+struct Seen {
+    version: i64,
+    table: Option<Arc<Table>>,
+}
+
+impl Database {
+    /// Opens the file at this absolute path, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be opened or written, or is no SQLite database.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let writer = Held::open(path)?;
+        let reader = Held::open(path)?;
+        let [writer, reader] = [writer, reader].map(parking_lot::Mutex::new);
+        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default() })
+    }
+
+    /// The writing connection, for one transaction.
+    fn writer(&self) -> Result<parking_lot::MutexGuard<'_, Held>, Fault> {
+        self.checked(&self.writer)
+    }
+
+    /// As another program would that has the same connection.
+    #[cfg(test)]
+    pub(super) fn with_writer<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> Result<T, Fault> {
+        Ok(work(&mut self.writer()?.connection))
+    }
+
+    /// What SQLite can't open for writing, be it for a moment, it opens for reading, and leaves it at that.
+    /// Both are closed before one is opened: they share the index of the log. fault 84
+    fn close(&self, writer: &mut Held) {
+        writer.close();
+        self.reader.lock().close();
+    }
+
+    /// The table as a transaction sees it, which may have changed it. `before`: what it saw of it before.
+    fn seen_within(&self, connection: &Connection, name: &str, before: Option<Seen>) -> rusqlite::Result<Seen> {
+        let version = schema_version(connection)?;
+        match before.filter(|seen| seen.version == version).or_else(|| self.still_seen(name, version)) {
+            Some(seen) => Ok(seen),
+            None => Seen::now(connection, name),
+        }
+    }
+
+    fn still_seen(&self, name: &str, version: i64) -> Option<Seen> {
+        lock(&self.tables).get(name).filter(|seen| seen.version == version).cloned()
+    }
+
+    /// A connection to the file that has this path now. One that was deleted is not made anew under a running
+    /// daemon: its load markers would be gone too.
+    fn checked<'d>(&self, held: &'d parking_lot::Mutex<Held>) -> Result<parking_lot::MutexGuard<'d, Held>, Fault> {
+        let mut held = loop {
+            // Another Processor may have a file of hours in its transaction: who waits for it doesn't hang.
+            match held.try_lock_for(BEAT_EVERY) {
+                Some(held) => break held,
+                None => pulse::beat(),
+            }
+        };
+        match file_at(&self.path) {
+            Ok(file) if file == held.file => {}
+            Ok(_) => {
+                // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that
+                // its own file was moved.
+                *held = Held::open(&self.path)?;
+                lock(&self.tables).clear();
+            }
+            Err(error) => return Err(gone(&self.path, &error)),
+        }
+        Ok(held)
+    }
+
+    /// What this error of the database means for the file in hand.
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        fault(&self.path, error)
+    }
+}
+
+impl Target for Database {
+    fn place(&self) -> String {
+        place(&self.path)
+    }
+
+    fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        let reader = self.checked(&self.reader)?;
+        let look = || {
+            if let Some(seen) = self.still_seen(name, schema_version(&reader.connection)?) {
+                return Ok(seen.table);
+            }
+            let transaction = reader.connection.unchecked_transaction()?;
+            let seen = Seen::now(&transaction, name)?;
+            lock(&self.tables).insert(name.to_owned(), seen.clone());
+            Ok(seen.table)
+        };
+        look().map_err(|error| self.fault(&error))
+    }
+
+    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault> {
+        Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
+    }
+
+    fn begin(&self) -> Result<Box<dyn Transaction + '_>, Fault> {
+        Ok(Box::new(Open::begin(self)?))
+    }
+}
+
+/// The reading connection.
+struct Reading<'d> {
+    database: &'d Database,
+    held: parking_lot::MutexGuard<'d, Held>,
+}
+
+impl Connected for Reading<'_> {
+    fn connection(&self) -> &Connection {
+        &self.held.connection
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        self.database.fault(error)
+    }
+}
+
+/// A database opened by somebody who only looks.
+pub(super) struct Looked {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Looked {
+    /// Nothing is made or changed. `None`: there is no file.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, Fault> {
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            Ok(true) => match read_only::open(path) {
+                Ok(opened) => Ok(Some(Self { connection: opened.connection, path: path.to_owned() })),
+                Err(error) => Err(fault(path, &error)),
+            },
+            Err(error) => Err(Fault::io(place(path), &error)),
+        }
+    }
+
+    /// Whether it has this table.
+    pub(super) fn has_table(&self, name: &str) -> Result<bool, Fault> {
+        self.connection.table_exists(None, name).map_err(|error| self.fault(&error))
+    }
+
+    /// Whether a file was ever imported into it.
+    pub(super) fn has_markers(&self) -> Result<bool, Fault> {
+        self.has_table(NAME)
+    }
+}
+
+impl Connected for Looked {
+    fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        fault(&self.path, error)
+    }
+}
+
+/// As it is called in messages.
+fn place(path: &Path) -> String {
+    format!("the database {}", path.display())
+}
+
+impl Held {
+    /// Closed, until it is wanted again.
+    fn close(&mut self) {
+        if let Ok(none) = Connection::open_in_memory() {
+            *self = Self { connection: none, file: NO_FILE };
+        }
+    }
+
+    fn open(path: &Path) -> Result<Self, Fault> {
+        let connection = connect(path).map_err(|error| fault(path, &error))?;
+        let file = file_at(path).map_err(|error| gone(path, &error))?;
+        Ok(Self { connection, file })
+    }
+}
+
+impl Seen {
+    fn now(connection: &Connection, name: &str) -> rusqlite::Result<Self> {
+        let version = schema_version(connection)?;
+        let table = table::read(connection, name)?.map(Arc::new);
+        Ok(Self { version, table })
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    markers::prepare(&mut connection)?;
+    Ok(connection)
+}
+
+/// Grows with every change of any table.
+fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA schema_version")?.query_row((), |row| row.get(0))
+}
+
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn gone(path: &Path, error: &io::Error) -> Fault {
+    Fault::io(format_args!("the database {}", path.display()), error)
+        .with_hint("put it back, or restart importerd to make a new one")
+}

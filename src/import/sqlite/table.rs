@@ -1,0 +1,146 @@
+//! Tables in SQLite: how one is read, how one is made, and how types are declared.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql};
+
+use super::super::header::LINEAGE;
+use super::super::table::{Column, Table, identifier};
+use super::super::value::{Type, Value};
+
+/// The table as the database has it now. `None`: it isn't there.
+pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Table>> {
+    let known = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE";
+    if connection.prepare_cached(known)?.query_row([name], |_| Ok(())).optional()?.is_none() {
+        return Ok(None);
+    }
+    let columns = "SELECT name, type, \"notnull\", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(?1)";
+    let mut keys = 0;
+    let mut statement = connection.prepare_cached(columns)?;
+    let columns = statement.query_map([name], |row| {
+        let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
+        let (not_null, no_default, key): (bool, bool, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        keys += i64::from(key > 0);
+        let fills_itself = key > 0 && declared.eq_ignore_ascii_case("INTEGER");
+        let column = Column {
+            name,
+            kind: type_of(&declared),
+            required: not_null && no_default,
+            generated: row.get::<_, i64>(5)? > 0,
+        };
+        Ok((column, fills_itself))
+    })?;
+    let mut columns: Vec<(Column, bool)> = columns.collect::<rusqlite::Result<_>>()?;
+    // A lone INTEGER PRIMARY KEY is the rowid, which SQLite fills.
+    for (column, fills_itself) in &mut columns {
+        column.required &= !(*fills_itself && keys == 1);
+    }
+    let ours = |column: &Column| LINEAGE.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+    let (lineage, columns): (Vec<_>, Vec<_>) =
+        columns.into_iter().map(|(column, _)| column).partition(|column| ours(column));
+    Ok(Some(Table::new(name, columns, lineage.len() == LINEAGE.len())))
+}
+
+/// The statement that makes it.
+pub fn create_sql(table: &Table) -> String {
+    let mut columns: Vec<String> = LINEAGE.iter().map(|name| format!("{} INTEGER", identifier(name))).collect();
+    columns
+        .extend(table.columns().iter().map(|column| format!("{} {}", identifier(&column.name), declared(column.kind))));
+    format!("CREATE TABLE {} ({})", identifier(table.name()), columns.join(", "))
+}
+
+/// Of a column declared with this type: SQLite's rules of affinity, and the names that it
+/// doesn't know but people use.
+fn type_of(declared: &str) -> Type {
+    let declared = declared.to_ascii_uppercase();
+    let names = |names: &[&str]| names.iter().any(|name| declared.contains(name));
+    match () {
+        () if names(&["INT"]) => Type::Integer,
+        () if names(&["CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty() => Type::Text,
+        () if names(&["REAL", "FLOA", "DOUB"]) => Type::Real,
+        () if names(&["BOOL"]) => Type::Boolean,
+        () if names(&["TIMESTAMP", "DATETIME"]) => Type::Timestamp,
+        () if names(&["DATE"]) => Type::Date,
+        () if names(&["NUMERIC", "DECIMAL", "NUMBER", "MONEY"]) => Type::Number,
+        () => Type::Untyped,
+    }
+}
+
+/// How a table that we make declares it.
+fn declared(kind: Type) -> &'static str {
+    match kind {
+        Type::Integer => "INTEGER",
+        Type::Real => "REAL",
+        Type::Boolean => "BOOLEAN",
+        Type::Date => "DATE",
+        Type::Timestamp => "TIMESTAMP",
+        Type::Number => "NUMERIC",
+        Type::Text | Type::Untyped => "TEXT",
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(integer) => ValueRef::Integer(integer),
+            Self::Real(real) => ValueRef::Real(real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_table_is_read_back_as_it_was_meant() {
+        // fault 60
+        let hostile = "a\") ; drop table x; --";
+        let columns = [("id", Type::Integer), (hostile, Type::Text), ("at", Type::Timestamp), ("ok", Type::Boolean)];
+        let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
+        let table = Table::made_for("my \"orders\"", columns.into_iter());
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&create_sql(&table)).unwrap();
+        assert_eq!(read(&connection, "my \"orders\"").unwrap(), Some(table));
+        assert_eq!(read(&connection, "absent").unwrap(), None);
+    }
+
+    #[test]
+    fn a_users_table_says_what_a_file_must_have() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, a TEXT NOT NULL, b NOT NULL DEFAULT 1, c AS (a))";
+        connection.execute_batch(sql).unwrap();
+        let table = read(&connection, "T").unwrap().unwrap();
+        let facts: Vec<_> = table.columns().iter().map(|column| (column.required, column.generated)).collect();
+        assert_eq!(facts, [(false, false), (true, false), (false, false), (false, true)]);
+        assert!(!table.lineage());
+        assert_eq!(table.number("A"), Some(1));
+    }
+
+    #[test]
+    fn a_declared_type_is_known_by_its_name() {
+        for (declared, kind) in [
+            ("INTEGER", Type::Integer),
+            ("bigint", Type::Integer),
+            ("VARCHAR(20)", Type::Text),
+            ("", Type::Text),
+            ("double precision", Type::Real),
+            ("boolean", Type::Boolean),
+            ("DATE", Type::Date),
+            ("DATETIME", Type::Timestamp),
+            ("TIMESTAMP WITH TIME ZONE", Type::Timestamp),
+            ("DECIMAL(10,2)", Type::Number),
+            ("UUID", Type::Untyped),
+        ] {
+            assert_eq!(type_of(declared), kind, "{declared}");
+        }
+    }
+
+    #[test]
+    fn what_we_declare_is_what_we_read_back() {
+        for kind in [Type::Integer, Type::Real, Type::Boolean, Type::Date, Type::Timestamp, Type::Text, Type::Number] {
+            assert_eq!(type_of(declared(kind)), kind);
+        }
+    }
+}

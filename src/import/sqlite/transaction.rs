@@ -1,0 +1,141 @@
+//! A transaction on the writing connection.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Params, ffi};
+
+use super::super::header::LINEAGE;
+use super::super::layout::Layout;
+use super::super::marker::Marker;
+use super::super::table::{Table, identifier};
+use super::super::target::{Insert, Transaction};
+use super::fault::READ_ONLY;
+use super::insert::Inserting;
+use super::markers::{self, Connected};
+use super::{Database, Held, Seen, table};
+use crate::fault::{Fault, Reason};
+use crate::file::FileId;
+
+/// A transaction that is open.
+pub(super) struct Open<'d> {
+    database: &'d Database,
+    held: parking_lot::MutexGuard<'d, Held>,
+    /// The table that was asked for last. Nothing of it is remembered beyond: all may be rolled back.
+    seen: Option<(String, Seen)>,
+    /// SQLite said that it can't write.
+    is_read_only: Cell<bool>,
+}
+
+impl<'d> Open<'d> {
+    /// It is the only one: others wait until it is dropped.
+    pub(super) fn begin(database: &'d Database) -> Result<Self, Fault> {
+        let held = database.writer()?;
+        let open = Self { database, held, seen: None, is_read_only: Cell::new(false) };
+        open.execute("BEGIN IMMEDIATE", ())?;
+        Ok(open)
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
+        let executed = self.held.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
+        executed.map_err(|error| self.fault(&error))
+    }
+
+    /// A failed flush leaves it open whether the transaction is on disk: only the write-ahead log, read anew,
+    /// can tell. After any other error it isn't: what SQLite has not rolled back, the transaction's drop does.
+    fn commit_fault(&self, error: &rusqlite::Error) -> Fault {
+        let fault = self.fault(error);
+        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+        if code != ffi::SQLITE_IOERR_FSYNC {
+            return fault;
+        }
+        let hint = "restart importerd: the load markers then say what is in";
+        Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.held.connection.is_autocommit() {
+            // What fails here ends with the connection.
+            let _ = self.held.connection.execute_batch("ROLLBACK");
+        }
+        if self.is_read_only.get() {
+            self.database.close(&mut self.held);
+        }
+    }
+}
+
+impl Connected for Open<'_> {
+    fn connection(&self) -> &Connection {
+        &self.held.connection
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        let fault = self.database.fault(error);
+        if matches!(&fault, Fault::World(reason) if reason.code == READ_ONLY) {
+            self.is_read_only.set(true);
+        }
+        fault
+    }
+}
+
+impl Transaction for Open<'_> {
+    fn defer_constraints(&mut self) -> Result<(), Fault> {
+        self.execute("PRAGMA defer_foreign_keys = true", ()).map(drop)
+    }
+
+    fn set_savepoint(&mut self) -> Result<(), Fault> {
+        self.execute("SAVEPOINT load", ()).map(drop)
+    }
+
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        self.execute("ROLLBACK TO load", ()).map(drop)
+    }
+
+    fn release_savepoint(&mut self) -> Result<(), Fault> {
+        self.execute("RELEASE load", ()).map(drop)
+    }
+
+    fn is_open(&self) -> bool {
+        !self.held.connection.is_autocommit()
+    }
+
+    fn enter(&mut self, folder: &str, marker: &Marker) -> Result<bool, Fault> {
+        markers::insert(&self.held.connection, folder, marker).map_err(|error| self.fault(&error))
+    }
+
+    fn remove(&mut self, id: FileId) -> Result<(), Fault> {
+        markers::remove(&self.held.connection, id).map_err(|error| self.fault(&error))
+    }
+
+    fn forget(&mut self, folder: &str, id: FileId, now: &str) -> Result<(), Fault> {
+        markers::forget(&self.held.connection, folder, id, now).map(drop).map_err(|error| self.fault(&error))
+    }
+
+    fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        let before = self.seen.take().filter(|(seen, _)| seen == name).map(|(_, seen)| seen);
+        let now = self.database.seen_within(&self.held.connection, name, before);
+        let now = now.map_err(|error| self.fault(&error))?;
+        let table = now.table.clone();
+        self.seen = Some((name.to_owned(), now));
+        Ok(table)
+    }
+
+    fn make(&mut self, table: &Table) -> Result<(), Fault> {
+        self.execute(&table::create_sql(table), ()).map(drop)
+    }
+
+    fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
+        let sql = format!("DELETE FROM {} WHERE {} = ?", identifier(table.name()), identifier(LINEAGE[0]));
+        self.execute(&sql, [of.0]).map(|rows| rows as u64)
+    }
+
+    fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {
+        Ok(Box::new(Inserting::begin(self, layout, id)?))
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), Fault> {
+        self.held.connection.execute_batch("COMMIT").map_err(|error| self.commit_fault(&error))
+    }
+}

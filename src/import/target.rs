@@ -1,0 +1,124 @@
+//! The port to the databases that rows go into. What decides about a load (`commit`, `replace`) is written against
+//! it, once; each database has a directory of its own that implements it.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::layout::Layout;
+use super::marker::{Marker, Newest};
+use super::rows::Sink;
+use super::table::Table;
+use crate::fault::Fault;
+use crate::file::{Digest, FileId, Identity};
+
+/// A database that rows go into, shared by all Processors and by all folders that import into it.
+pub trait Target: Send + Sync {
+    /// What it is called in messages: `the database /srv/orders.db`. Never with a password.
+    fn place(&self) -> String;
+
+    /// The table as committed. `None`: it isn't there.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
+
+    /// What is committed can be asked for.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault>;
+
+    /// Begins a transaction that may write. It is rolled back when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    fn begin(&self) -> Result<Box<dyn Transaction + '_>, Fault>;
+}
+
+/// The load markers of a target. Every error is a fault of the world.
+#[expect(clippy::missing_errors_doc, reason = "said once for all")]
+pub trait Markers {
+    /// The marker with this number, forgotten or not.
+    fn by_id(&self, id: FileId) -> Result<Option<Marker>, Fault>;
+
+    /// The marker of this very file. The device is a hint: it only prefers one of two.
+    fn by_identity(&self, folder: &str, file: &Identity) -> Result<Option<Marker>, Fault>;
+
+    /// The first file of this folder with these bytes, other than this one.
+    fn by_content(&self, folder: &str, digest: Digest, other_than: FileId) -> Result<Option<Marker>, Fault>;
+
+    /// The first file of this folder with this name, other than this one.
+    fn by_name(&self, folder: &str, name: &OsStr, other_than: FileId) -> Result<Option<Marker>, Fault>;
+
+    /// The markers of this folder from a number on, oldest first, forgotten or not.
+    fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault>;
+
+    /// All markers in short. `None`: no file was ever imported.
+    fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault>;
+
+    /// Shows every marker of this folder, oldest first, until no more are wanted.
+    fn each(&self, folder: &str, visit: &mut dyn FnMut(Marker) -> bool) -> Result<(), Fault>;
+
+    /// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many
+    /// rows it brought, and how many of them are there.
+    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault>;
+}
+
+/// A transaction of one Processor. [`Fault::Permanent`] is of the load in hand, anything else of the world.
+pub trait Transaction: Markers {
+    /// Checks constraints that allow it only at the end: what refers to rows that go may refer to those that come.
+    fn defer_constraints(&mut self) -> Result<(), Fault>;
+
+    /// From here on everything can be taken back: one load's work. There is one at a time.
+    fn set_savepoint(&mut self) -> Result<(), Fault>;
+
+    /// Takes back everything since the savepoint, which stays set.
+    fn roll_back(&mut self) -> Result<(), Fault>;
+
+    /// Keeps everything since the savepoint.
+    fn release_savepoint(&mut self) -> Result<(), Fault>;
+
+    /// `false`: the database has ended it by itself, and nothing of it is in.
+    fn is_open(&self) -> bool;
+
+    /// Enters a marker. `false`: one with its number is there already.
+    fn enter(&mut self, folder: &str, marker: &Marker) -> Result<bool, Fault>;
+
+    /// Takes away the marker of a file whose rows are taken away as well.
+    fn remove(&mut self, id: FileId) -> Result<(), Fault>;
+
+    /// Lets a marker count no longer; the first time stays. A file without one is passed over.
+    fn forget(&mut self, folder: &str, id: FileId, now: &str) -> Result<(), Fault>;
+
+    /// The table as this transaction sees it, which may have changed it.
+    fn table(&mut self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
+
+    /// Makes a table.
+    fn make(&mut self, table: &Table) -> Result<(), Fault>;
+
+    /// Takes away the rows of a file, and says how many there were. The table has lineage.
+    fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault>;
+
+    /// Begins to insert rows of a file.
+    fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault>;
+
+    /// Commits: durable on return.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is in; or [`Fault::Fatal`]: nobody can say until the markers are read anew.
+    fn commit(self: Box<Self>) -> Result<(), Fault>;
+}
+
+/// Rows on their way into a table.
+pub trait Insert: Sink {
+    /// Every row was handed over.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Sink`].
+    fn finish(self: Box<Self>) -> Result<(), Fault>;
+}

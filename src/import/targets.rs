@@ -1,0 +1,97 @@
+//! Where rows go: which database, opened once however many folders import into it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::lock;
+use super::sqlite::{Database, Looked};
+use super::target::{Markers, Target};
+use crate::fault::Fault;
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A SQLite file, by its absolute path.
+    Sqlite(PathBuf),
+}
+
+impl Place {
+    /// The file, where it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+        }
+    }
+
+    /// Its load markers, for somebody who only looks: nothing is made or changed. `None`: no file was ever imported into
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub fn look(&self) -> Result<Option<Box<dyn Markers>>, Fault> {
+        match self {
+            Self::Sqlite(path) => {
+                let Some(looked) = Looked::open(path)? else { return Ok(None) };
+                Ok(if looked.has_markers()? { Some(Box::new(looked)) } else { None })
+            }
+        }
+    }
+
+    /// Whether it has this table; for somebody who only looks.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub fn has_table(&self, name: &str) -> Result<bool, Fault> {
+        match self {
+            Self::Sqlite(path) => Looked::open(path)?.map_or(Ok(false), |looked| looked.has_table(name)),
+        }
+    }
+}
+
+/// As an operator knows it: a path.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The databases in use.
+#[derive(Default)]
+pub struct Targets {
+    files: Mutex<HashMap<PathBuf, Arc<Database>>>,
+}
+
+impl Targets {
+    /// The database at this place; opened, and made when missing, on first use.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be opened or written, or is no SQLite database.
+    pub fn open(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
+        match place {
+            Place::Sqlite(path) => Ok(self.file(path)?),
+        }
+    }
+
+    /// As [`Self::open`], a SQLite file.
+    pub(super) fn file(&self, path: &Path) -> Result<Arc<Database>, Fault> {
+        let mut files = lock(&self.files);
+        if let Some(database) = files.get(path) {
+            return Ok(Arc::clone(database));
+        }
+        let database = Arc::new(Database::open(path)?);
+        // Another path may lead to the same file.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let database = Arc::clone(files.entry(real).or_insert(database));
+        files.insert(path.to_owned(), Arc::clone(&database));
+        Ok(database)
+    }
+}
