@@ -2,6 +2,7 @@
 
 mod args;
 mod complaint;
+mod found;
 mod page;
 mod shell;
 mod surroundings;

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::super::found::{place, same};
 use super::super::shell::quoted;
 use super::super::surroundings::Surroundings;
 use super::super::when::{self, Stamp};
 use super::obstacle::{self, obstacles};
 use super::target::Target;
-use super::{place, same};
 use crate::fault::Reason;
 use crate::folder::name::suffixed;
 use crate::folder::quarantine::REASON_SUFFIX;
