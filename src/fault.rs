@@ -28,12 +28,23 @@ pub struct Reason {
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The rows that don't fit, where several of a file are to blame: for its reason file.
+    pub listed: Option<Box<Listed>>,
+}
+
+/// Some rows of a file, each with what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The first of them, in words.
+    pub rows: Vec<String>,
+    /// How many there are.
+    pub all: u64,
 }
 
 impl Reason {
     /// A reason with no place in the file.
     pub fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, line: None, column: None, text: text.into(), hint: None }
+        Self { code, line: None, column: None, text: text.into(), hint: None, listed: None }
     }
 
     /// The same reason, at a line counted from 1.

@@ -223,7 +223,7 @@ fn with_a_large_ledger(drop: &Drop) {
     let connection = drop.ledger();
     let columns = "folder, name, device, inode + n, born_ns + n, size, mtime_ns, randomblob(32), state, attempts,
         deferrals, rows, claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of,
-        results, replaces";
+        results, replaces, rejects";
     let sql = format!(
         "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 900)
          INSERT INTO file SELECT 100 + n, {columns} FROM file, more WHERE id = 1"

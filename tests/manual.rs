@@ -23,6 +23,7 @@ fn the_page_names_every_command_and_every_event() {
         "status",
         "ls",
         "explain",
+        "rejects",
         "events",
         "pause",
         "resume",

@@ -86,7 +86,8 @@ fn with_json_it_prints_one_object() {
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_str(printed(&output)).unwrap();
     let expected = serde_json::json!({
-        "committed": 1, "rows": 2, "duplicates": 1, "quarantined": 1, "deferred": 0, "paused": {}, "exit": 1
+        "committed": 1, "rows": 2, "with_rejects": 0, "rejects": 0, "duplicates": 1, "quarantined": 1, "deferred": 0,
+        "paused": {}, "exit": 1
     });
     assert_eq!(report, expected);
 }

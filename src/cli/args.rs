@@ -36,7 +36,7 @@ pub struct Global {
     /// Log more: every stage of every file
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Print JSON; `ls`, `explain` and `events` print one object a line
+    /// Print JSON; `ls`, `explain`, `rejects` and `events` print one object a line
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -57,6 +57,8 @@ pub enum Command {
     Ls(Ls),
     /// Tell one file's whole story, or why it is not taken yet
     Explain(Explain),
+    /// Print the rows of a file that don't fit, ready to be mended and dropped again; on stderr, why
+    Rejects(Rejects),
     /// Print the supervision events
     Events(Events),
     /// Take nothing new from a folder's inbox; what is in hand finishes
@@ -136,6 +138,9 @@ pub struct Ls {
     /// Only done files
     #[arg(long)]
     pub archived: bool,
+    /// Only done files that went in without some of their rows
+    #[arg(long)]
+    pub rejects: bool,
     /// Only files that were loaded again under another number
     #[arg(long)]
     pub replaced: bool,
@@ -149,6 +154,16 @@ pub struct Ls {
 
 #[derive(Debug, Args)]
 pub struct Explain {
+    /// Its name, its path, or its number (48213)
+    #[arg(value_name = "FILE")]
+    pub file: OsString,
+    /// Only in this folder
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rejects {
     /// Its name, its path, or its number (48213)
     #[arg(value_name = "FILE")]
     pub file: OsString,

@@ -34,6 +34,8 @@ struct Listed {
     /// RFC 3339: since when it has been in that state.
     since: Stamp,
     rows: Option<u64>,
+    /// How many rows didn't fit; it went in without them.
+    rejects: Option<u64>,
     bytes: u64,
     /// Why it is there.
     reason: Option<String>,
@@ -90,15 +92,17 @@ struct Chosen {
     quarantined: bool,
     /// States whose files are only looked up in the ledger.
     past: Vec<State>,
+    /// Of these only those that went in without some of their rows.
+    with_rejects: bool,
     limit: u32,
 }
 
 impl Chosen {
     fn by(ls: &Ls) -> Self {
-        let past_only = ls.duplicate || ls.archived || ls.replaced || ls.forgotten;
+        let past_only = ls.duplicate || ls.archived || ls.rejects || ls.replaced || ls.forgotten;
         let all = !(ls.waiting || ls.active || ls.deferred || ls.quarantined || past_only);
         let mut past = Vec::new();
-        if all || ls.archived {
+        if all || ls.archived || ls.rejects {
             past.extend([State::Committed, State::Archived]);
         }
         if all || ls.duplicate {
@@ -113,6 +117,7 @@ impl Chosen {
             deferred: all || ls.deferred,
             quarantined: all || ls.quarantined,
             past,
+            with_rejects: ls.rejects,
             // One more, to know whether there are more.
             limit: ls.limit.saturating_add(1),
         }
@@ -131,7 +136,8 @@ fn listed(surroundings: &Surroundings, folder: &Folder, chosen: &Chosen) -> Resu
         in_quarantine(surroundings, folder, &mut files)?;
     }
     if let (Some(history), false) = (&surroundings.history, chosen.past.is_empty()) {
-        let selection = Selection { folder: Some(&folder.name), states: &chosen.past, limit: chosen.limit };
+        let Chosen { past: states, with_rejects, limit, .. } = chosen;
+        let selection = Selection { folder: Some(&folder.name), states, with_rejects: *with_rejects, limit: *limit };
         let in_hand: HashSet<_> = files.iter().filter_map(|file| file.id).collect();
         let past = history.latest(&selection)?;
         files.extend(past.iter().filter(|row| !in_hand.contains(&row.id.0)).map(|row| of_row(folder, row)));
@@ -207,6 +213,7 @@ fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
         state: "waiting",
         since: Stamp(file.since),
         rows: None,
+        rejects: None,
         bytes: file.identity.size,
         reason: None,
         hint: None,
@@ -236,6 +243,7 @@ fn of_row(folder: &Folder, row: &Row) -> Listed {
         state: row.state.name(),
         since: Stamp(row.changed_at),
         rows: row.rows,
+        rejects: row.rows.map(|_| row.rejects),
         bytes: row.identity.size,
         reason: row.reason.clone(),
         hint: row.hint.clone(),
@@ -258,6 +266,7 @@ fn page(files: &[Listed], more: bool, limit: u32) -> Page {
         ("state", Left),
         ("age", Right),
         ("rows", Right),
+        ("rejects", Right),
         ("folder", Left),
         ("name", Left),
         ("reason", Left),
@@ -267,9 +276,10 @@ fn page(files: &[Listed], more: bool, limit: u32) -> Page {
         let plain = |text: String| (Look::Plain, text);
         table.row([
             plain(file.id.map_or("-".to_owned(), |id| format!("#{id}"))),
-            (look(file.state), file.state.to_owned()),
+            (file.look(), file.state.to_owned()),
             plain(when::age(file.since.0)),
             plain(file.rows.map_or("-".to_owned(), |rows| rows.to_string())),
+            plain(file.rejects.map_or("-".to_owned(), |rejects| rejects.to_string())),
             plain(file.folder.clone()),
             plain(file.name.clone()),
             plain(file.story()),
@@ -284,16 +294,17 @@ fn page(files: &[Listed], more: bool, limit: u32) -> Page {
     page
 }
 
-fn look(state: &str) -> Look {
-    match state {
-        "quarantined" => Look::Bad,
-        "deferred" => Look::Warning,
-        "archived" | "committed" => Look::Good,
-        _ => Look::Plain,
-    }
-}
-
 impl Listed {
+    fn look(&self) -> Look {
+        match self.state {
+            "quarantined" => Look::Bad,
+            "deferred" => Look::Warning,
+            "archived" | "committed" if self.rejects > Some(0) => Look::Warning,
+            "archived" | "committed" => Look::Good,
+            _ => Look::Plain,
+        }
+    }
+
     fn story(&self) -> String {
         let reason = self.reason.as_deref().map(|reason| visible(reason).into_owned());
         let next = self.retry_at.map(|at| format!("next try in {}", when::until(at.0)));

@@ -18,7 +18,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::OK, "All went well; after a drain, nothing was left in hand."),
     (
         exit::REFUSED,
-        "once: some file was refused. explain: nothing is known of the file. retry, replay, forget: some file can't be done \
+        "once: some file was refused. explain, rejects: nothing is known of the file. retry, replay, forget: some file can't be done \
          so. ledger check: something is wrong. ledger rebuild: nothing is wrong, or nobody wants it.",
     ),
     (exit::USAGE, "The command line can't be understood."),

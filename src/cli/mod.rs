@@ -17,6 +17,7 @@ mod ledger;
 mod ls;
 mod manual;
 mod order;
+mod rejects;
 mod serve;
 mod status;
 
@@ -52,6 +53,7 @@ fn answer(arguments: Arguments) -> u8 {
         Command::Status => status::answer(&global),
         Command::Ls(ls) => ls::answer(&global, &ls),
         Command::Explain(explain) => explain::answer(&global, &explain),
+        Command::Rejects(rejects) => rejects::answer(&global, &rejects),
         Command::Events(events) => events::answer(&global, &events),
         Command::Pause(folders) => order::answer(&global, &order::pause(folders)),
         Command::Resume(folders) => order::answer(&global, &order::resume(folders)),

@@ -131,12 +131,14 @@ fn code_of_once(ended: &Ended) -> u8 {
 
 /// What was done, and what to type next, with `importerd` as it must be typed.
 fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
-    let Counts { committed, duplicates, quarantined, deferred, rows, paused, paused_by_operator } = &ended.counts;
+    let Counts { committed, duplicates, quarantined, deferred, rows, with_rejects, rejects, .. } = &ended.counts;
+    let Counts { paused, paused_by_operator, .. } = &ended.counts;
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
-            "committed": committed, "rows": rows, "duplicates": duplicates, "quarantined": quarantined,
-            "deferred": deferred.len(), "paused": pauses, "exit": code,
+            "committed": committed, "rows": rows, "with_rejects": with_rejects, "rejects": rejects,
+            "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred.len(), "paused": pauses,
+            "exit": code,
         });
         return say(&report.to_string());
     }
@@ -144,6 +146,9 @@ fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
         return;
     }
     let mut parts = vec![format!("{committed} done")];
+    if *with_rejects > 0 {
+        parts.push(format!("{with_rejects} of them without {rejects} row{}", if *rejects == 1 { "" } else { "s" }));
+    }
     let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred.len() as u64, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     say(&parts.join(", "));
@@ -155,6 +160,9 @@ fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
     }
     if *quarantined > 0 {
         say(&format!("see why: {importerd} ls --quarantined"));
+    }
+    if *with_rejects > 0 {
+        say(&format!("see which rows don't fit: {importerd} ls --rejects"));
     }
 }
 

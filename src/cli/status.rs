@@ -63,6 +63,10 @@ struct FolderStatus {
     done_24h: u64,
     /// Rows that they brought.
     rows_24h: u64,
+    /// Files among them that went in without some of their rows.
+    with_rejects_24h: u64,
+    /// How many rows those were.
+    rejects_24h: u64,
     /// Files in `quarantine/`, without those that are forgotten.
     quarantined: u64,
     /// Files of the last 24 hours that were done before under another name.
@@ -78,6 +82,9 @@ struct FolderStatus {
     /// What to type to end an operator's pause.
     #[serde(skip)]
     resume: Option<String>,
+    /// What to type to see files with rejects.
+    #[serde(skip)]
+    see_rejects: String,
     #[serde(skip)]
     left_alone: Vec<String>,
 }
@@ -209,6 +216,8 @@ impl FolderStatus {
             deferred: survey.deferred + surroundings.waiting_in_archive(folder)?,
             done_24h: sum(&done, |tally| tally.files),
             rows_24h: sum(&done, |tally| tally.rows),
+            with_rejects_24h: sum(&done, |tally| tally.with_rejects),
+            rejects_24h: sum(&done, |tally| tally.rejects),
             quarantined: survey.quarantined.saturating_sub(surroundings.let_go(folder)?.len() as u64),
             duplicates_24h: sum(&[State::Duplicate], |tally| tally.files),
             oldest_waiting_secs: survey.oldest.map(|oldest| when::age_secs(oldest.since)),
@@ -216,6 +225,7 @@ impl FolderStatus {
             subdirectories: survey.directories.count,
             unmatched: survey.unmatched.count,
             resume,
+            see_rejects: format!("{} ls --rejects --folder {}", surroundings.importerd, folder.name),
             left_alone: left_alone(&survey),
         })
     }
@@ -257,8 +267,18 @@ impl FolderStatus {
             let state = page.paint(Look::Bad, if self.state == "paused" { "paused" } else { "no answer" });
             format!("{}: {state}: {}{next}", self.folder, visible(reason))
         });
+        let rejects = (self.with_rejects_24h > 0).then(|| {
+            let said = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+            let (files, rows) = (said(self.with_rejects_24h, "file"), said(self.rejects_24h, "row"));
+            let text = page.paint(Look::Warning, "rejects");
+            let see = &self.see_rejects;
+            format!(
+                "{}: {text}: {files} of the last 24 hours went in without {rows}; to see which, type: {see}",
+                self.folder
+            )
+        });
         let left = self.left_alone.iter().map(|left| format!("{}: {left}", self.folder));
-        cause.into_iter().chain(left).collect()
+        cause.into_iter().chain(rejects).chain(left).collect()
     }
 }
 

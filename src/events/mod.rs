@@ -85,7 +85,7 @@ kinds! {
     ProcessorRestarted "processor.restarted" Warning "a fresh Processor took the slot of a crashed one"
     ProcessorGaveUp   "processor.gave_up"  Error   "more crashes than the restart budget allows: the daemon stops"
     FileClaimed       "file.claimed"       Debug   "the file was moved out of the uploader's reach"
-    FileCommitted     "file.committed"     Info    "its rows or results are durable"
+    FileCommitted     "file.committed"     Info    "its rows or results are durable. A warning where it has `rejects`"
     FileArchived      "file.archived"      Debug   "the original lies in archive/"
     FileDeferred      "file.deferred"      Warning "tried in vain; back in the inbox until the stated time"
     FileQuarantined   "file.quarantined"   Error   "refused; it lies in quarantine/ with a reason file"
@@ -112,7 +112,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("replaces", "the number of the same file whose rows give way to these"),
     ("rows_before", "how many rows gave way"),
     ("bytes_changed", "whether the file has other bytes than when it was imported before"),
-    ("rejects", "how many rows did not fit"),
+    ("rejects", "how many rows did not fit; it went in without them"),
     ("results", "how many result files were published"),
     ("bytes", "the file's size"),
     ("took_ms", "how long it took, in milliseconds"),
@@ -220,10 +220,16 @@ impl Event {
         self.value("by").is_some()
     }
 
-    /// How loud it is in the log: what an operator ordered alarms nobody.
+    /// Whether it tells of a file that went in without some of its rows.
+    fn has_rejects(&self) -> bool {
+        self.number("rejects") > Some(0)
+    }
+
+    /// How loud it is in the log: what an operator ordered alarms nobody, and rows that are left out want a look.
     #[must_use]
     pub fn loudness(&self) -> Loudness {
         match self.kind.loudness() {
+            Loudness::Info if self.has_rejects() => Loudness::Warning,
             Loudness::Error if self.is_ordered() => Loudness::Warning,
             usual => usual,
         }

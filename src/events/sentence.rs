@@ -75,7 +75,7 @@ impl Event {
             Kind::FolderPaused => joined([reason, self.next_try()]),
             Kind::FileCommitted => joined([
                 self.count("rows", "row"),
-                self.count("rejects", "reject").filter(|_| self.number("rejects") > Some(0)),
+                self.count("rejects", "reject").filter(|_| self.has_rejects()),
                 self.count("results", "result"),
                 self.replaced(),
             ]),

@@ -22,6 +22,10 @@ pub struct Counts {
     pub committed: u64,
     /// Rows that went in.
     pub rows: u64,
+    /// Files among them that went in without some of their rows.
+    pub with_rejects: u64,
+    /// How many rows those were.
+    pub rejects: u64,
     /// Files done before.
     pub duplicates: u64,
     /// Files refused.
@@ -63,6 +67,8 @@ impl Tally {
             Kind::FileCommitted => {
                 counts.committed += 1;
                 counts.rows += event.number("rows").unwrap_or(0);
+                counts.with_rejects += u64::from(event.has_rejects());
+                counts.rejects += event.number("rejects").unwrap_or(0);
             }
             Kind::FileDuplicate => counts.duplicates += 1,
             Kind::FileQuarantined => counts.quarantined += 1,

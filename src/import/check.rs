@@ -5,17 +5,23 @@ use std::sync::Arc;
 use super::infer::Guess;
 use super::layout::Layout;
 use super::reader::Reader;
+use super::record::Record;
+use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
 use super::table::Table;
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
+use crate::settings::Tolerance;
 
-/// A file whose every row fits.
+/// A file whose rows fit, but for so few that it goes in without them.
 #[derive(Debug)]
 pub struct Checked {
     pub(super) rows: u64,
+    pub(super) rejects: Rejects,
     pub(super) digest: Digest,
+    /// The header of CSV, as it stands in the file.
+    pub(super) header: Option<String>,
     /// The delimiter, where it was to be seen.
     pub(super) delimiter: Option<u8>,
     /// The table wasn't there, and is to be made as this file needs it.
@@ -28,15 +34,21 @@ pub struct Checked {
 pub(super) enum Content {
     /// No row: the table is left alone.
     Nothing,
-    /// `kept`: its rows; without, the file is read again.
+    /// `kept`: its rows, and what doesn't fit; without, the file is read again.
     Rows { layout: Arc<Layout>, kept: Option<Rows> },
 }
 
 impl Checked {
-    /// How many rows it has.
+    /// How many rows it has that fit.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// How many of its rows don't fit.
+    #[must_use]
+    pub fn rejects(&self) -> u64 {
+        self.rejects.count()
     }
 
     /// The hash of its bytes.
@@ -67,14 +79,20 @@ impl Checked {
 }
 
 /// Checks the file against the table. `known`: the layout of an earlier file, taken where it fits.
-pub fn against(reader: &mut Reader<'_>, table: &Arc<Table>, known: Option<Arc<Layout>>) -> Result<Checked, Fault> {
+pub fn against(
+    reader: &mut Reader<'_>,
+    table: &Arc<Table>,
+    known: Option<Arc<Layout>>,
+    tolerance: Tolerance,
+) -> Result<Checked, Fault> {
     let known = known.filter(|known| Arc::ptr_eq(known.table(), table) && known.names() == reader.names());
     let layout = match known {
         Some(known) => known,
         None => Arc::new(Layout::new(table, reader.names()).map_err(Fault::Permanent)?),
     };
-    let mut kept = Rows::default();
-    let (mut layout, rows) = each_row(reader, layout, &mut kept)?;
+    let (mut kept, mut rejects) = (Rows::default(), Rejects::new(tolerance));
+    let (mut layout, rows) = each_row(reader, layout, &mut rejects, &mut kept)?;
+    rejects.check(rows)?;
     let content = if rows == 0 {
         Content::Nothing
     } else {
@@ -83,36 +101,63 @@ pub fn against(reader: &mut Reader<'_>, table: &Arc<Table>, known: Option<Arc<La
         }
         Content::Rows { layout, kept: kept.kept() }
     };
-    Ok(Checked { rows, digest: reader.digest(), delimiter: reader.delimiter(), new_table: false, content })
+    Ok(Checked { new_table: false, ..checked(reader, rows, rejects, content) })
 }
 
-/// Hands every row to the sink, typed. Answers the layout with all columns that were found, and
-/// the number of rows.
+fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
+    let header = reader.raw_header().map(str::to_owned);
+    let (digest, delimiter) = (reader.digest(), reader.delimiter());
+    Checked { rows, rejects, digest, header, delimiter, new_table: true, content }
+}
+
+/// Hands every row to the sink, typed, and every record that doesn't fit, by itself or by the sink's word, as a
+/// reject. Answers the layout with all columns that were found, and the number of rows that the sink took.
 pub fn each_row(
     reader: &mut Reader<'_>,
     mut layout: Arc<Layout>,
+    rejects: &mut Rejects,
     sink: &mut (impl Sink + ?Sized),
 ) -> Result<(Arc<Layout>, u64), Fault> {
     let mut rows = 0;
-    while let Some(record) = reader.next()? {
+    loop {
+        let record = match reader.next() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok((layout, rows)),
+            Err(Refused::Record(reason, text)) => {
+                sink.reject(&reason, &text)?;
+                rejects.add(*reason);
+                continue;
+            }
+            Err(Refused::File(fault)) => return Err(fault),
+        };
         let known = layout.names().len();
         if record.names.len() > known {
             for name in &record.names[known..] {
-                Arc::make_mut(&mut layout).add(name).map_err(|reason| record.refuse(reason))?;
+                Arc::make_mut(&mut layout).add(name).map_err(|reason| Fault::Permanent(record.place(reason)))?;
             }
         }
-        for (column, kind) in layout.kinds().iter().enumerate() {
-            let cell = record.cell(column);
-            let Some(value) = kind.read(cell) else {
-                let place = shown::name(&layout.names()[column]);
-                return Err(record.refuse(kind.misfit(cell).in_column(place)));
-            };
-            sink.cell(value)?;
+        match one_row(&record, &layout, sink)? {
+            None => rows += 1,
+            Some(reason) => {
+                let reason = record.place(*reason);
+                sink.reject(&reason, &record.text())?;
+                rejects.add(reason);
+            }
         }
-        sink.row(record.line)?;
-        rows += 1;
     }
-    Ok((layout, rows))
+}
+
+/// Why it is no row, if it isn't.
+fn one_row(record: &Record<'_>, layout: &Layout, sink: &mut (impl Sink + ?Sized)) -> Result<Option<Box<Reason>>, Fault> {
+    for (column, kind) in layout.kinds().iter().enumerate() {
+        let cell = record.cell(column);
+        let Some(value) = kind.read(cell) else {
+            let place = shown::name(&layout.names()[column]);
+            return Ok(Some(Box::new(kind.misfit(cell).in_column(place))));
+        };
+        sink.cell(value)?;
+    }
+    sink.row(record.line)
 }
 
 /// What a file says about a table that isn't there yet.
@@ -126,18 +171,27 @@ pub enum Inferred {
     Large(Checked),
 }
 
-/// Finds the table that every row of the file fits.
-pub fn infer(reader: &mut Reader<'_>, table: &str) -> Result<Inferred, Fault> {
+/// Finds the table that every record of the file fits that can be read.
+pub fn infer(reader: &mut Reader<'_>, table: &str, tolerance: Tolerance) -> Result<Inferred, Fault> {
     let mut guesses: Vec<Guess> = Vec::new();
-    let mut rows = 0;
-    while let Some(record) = reader.next()? {
+    let (mut rows, mut rejects) = (0, Rejects::new(tolerance));
+    loop {
+        let record = match reader.next() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(Refused::Record(reason, _)) => {
+                rejects.add(*reason);
+                continue;
+            }
+            Err(Refused::File(fault)) => return Err(fault),
+        };
         guesses.resize(record.names.len(), Guess::ANY);
         guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column)));
         rows += 1;
     }
-    let (digest, delimiter) = (reader.digest(), reader.delimiter());
+    rejects.check(rows)?;
     if rows == 0 {
-        return Ok(Inferred::Nothing(Checked { rows, digest, delimiter, new_table: true, content: Content::Nothing }));
+        return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }
     if guesses.is_empty() {
         return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
@@ -150,5 +204,5 @@ pub fn infer(reader: &mut Reader<'_>, table: &str) -> Result<Inferred, Fault> {
     let mut layout = Layout::new(&table, reader.names()).map_err(Fault::Permanent)?;
     layout.complete().map_err(Fault::Permanent)?;
     let content = Content::Rows { layout: Arc::new(layout), kept: None };
-    Ok(Inferred::Large(Checked { rows, digest, delimiter, new_table: true, content }))
+    Ok(Inferred::Large(checked(reader, rows, rejects, content)))
 }

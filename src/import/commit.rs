@@ -4,17 +4,23 @@
 //! only show at the COMMIT (deferred foreign keys) or end the transaction under the others (a
 //! trigger that rolls back): then each load gets a transaction of its own.
 
+use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::check::{self, Checked, Content};
+use super::layout::Layout;
 use super::marker::Marker;
-use super::replace::Gone;
-use super::target::Transaction;
+use super::reader::Reader;
+use super::recall::Recall;
+use super::reject::Rejects;
+use super::rows::Rows;
+use super::target::{Insert, Transaction};
 use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
+use crate::file::Digest;
 use crate::settings::Duplicates;
 
 impl Import {
@@ -92,11 +98,14 @@ impl Import {
 
     /// Marker, then rows; the marker first, because it says whether the rows are in already.
     fn insert(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
-        let marker = Marker {
+        let checked = &load.checked;
+        let mut marker = Marker {
             id: load.id,
             name: load.name.clone(),
-            rows: load.checked.rows,
-            blake3: load.checked.digest,
+            rows: checked.rows,
+            rejects: checked.rejects(),
+            header: checked.header.clone().filter(|_| checked.rejects() > 0),
+            blake3: checked.digest,
             committed_at: committed_at.to_owned(),
             identity: load.identity,
             table: self.table.clone(),
@@ -116,13 +125,19 @@ impl Import {
             return Ok(Outcome::Duplicate { of });
         }
         if let Content::Rows { .. } = load.checked.content {
-            self.insert_rows(transaction, load)?;
-        }
-        Ok(match gone {
-            Some(Gone { rows, blake3 }) => {
-                Outcome::Replaced { rows: marker.rows, rows_before: rows, changed: blake3 != marker.blake3 }
+            let counts = self.insert_rows(transaction, load)?;
+            if counts != (marker.rows, marker.rejects) {
+                (marker.rows, marker.rejects) = counts;
+                marker.header = checked.header.clone().filter(|_| marker.rejects > 0);
+                transaction.amend(&marker)?;
             }
-            None => Outcome::Loaded { rows: marker.rows },
+        }
+        let Marker { rows, rejects, blake3, .. } = marker;
+        Ok(match gone {
+            Some(gone) => {
+                Outcome::Replaced { rows, rejects, rows_before: gone.rows, changed: gone.blake3 != blake3 }
+            }
+            None => Outcome::Loaded { rows, rejects },
         })
     }
 
@@ -130,7 +145,7 @@ impl Import {
     fn repeated(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<Outcome, Fault> {
         match transaction.by_id(load.id)? {
             Some(marker) if marker.identity == load.identity && marker.blake3 == load.checked.digest => {
-                Ok(Outcome::Loaded { rows: marker.rows })
+                Ok(Outcome::Loaded { rows: marker.rows, rejects: marker.rejects })
             }
             _ => {
                 let text = format!("{} has another file under the number {}", self.target.place(), load.id);
@@ -140,8 +155,8 @@ impl Import {
         }
     }
 
-    /// The rows, laid out for the table as it is now.
-    fn insert_rows(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<(), Fault> {
+    /// The rows, laid out for the table as it is now, and what doesn't fit. Answers how many went in of both.
+    fn insert_rows(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<(u64, u64), Fault> {
         let table = transaction.table(&self.table)?;
         // The table may have changed, or been made by an earlier file, since this one was checked.
         let stale = !load.checked.fits(table.as_ref());
@@ -152,17 +167,45 @@ impl Import {
             transaction.make(layout.table())?;
         }
         let mut insert = transaction.insert(layout, load.id)?;
-        let digest = if let Some(rows) = kept {
-            rows.replay(&mut *insert)?;
-            checked.digest
-        } else {
-            let mut reader = self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()))?;
-            check::each_row(&mut reader, Arc::clone(layout), &mut *insert)?;
-            reader.digest()
+        let read_again = || self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()));
+        let (rows, rejects, digest) = match kept {
+            Some(kept) => insert_kept(kept, checked, layout, read_again, &mut *insert)?,
+            None => {
+                let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects));
+                let (_, rows) = check::each_row(&mut reader, Arc::clone(layout), &mut rejects, &mut *insert)?;
+                (rows, rejects, reader.digest())
+            }
         };
+        rejects.check(rows)?;
         insert.finish()?;
-        if digest == load.checked.digest { Ok(()) } else { Err(changed()) }
+        if digest == load.checked.digest { Ok((rows, rejects.count())) } else { Err(changed()) }
     }
+}
+
+/// Answers how many rows went in, what didn't, and the hash of the file's bytes.
+fn insert_kept<'f>(
+    kept: &Rows,
+    checked: &Checked,
+    layout: &Arc<Layout>,
+    read_again: impl FnOnce() -> Result<Reader<'f>, Fault>,
+    insert: &mut dyn Insert,
+) -> Result<(u64, Rejects, Digest), Fault> {
+    let all = checked.rows + checked.rejects();
+    let (mut rejects, mut refused) = (checked.rejects.clone(), VecDeque::new());
+    kept.replay(insert, |place, reason| {
+        rejects.add(reason.clone());
+        if rejects.are_allowed(all) {
+            refused.push_back((place, reason));
+        }
+    })?;
+    let rows = all - rejects.count();
+    rejects.check(rows)?;
+    if refused.is_empty() {
+        return Ok((rows, rejects, checked.digest));
+    }
+    let mut reader = read_again()?;
+    check::each_row(&mut reader, Arc::clone(layout), &mut rejects.clone(), &mut Recall::new(refused, insert))?;
+    Ok((rows, rejects, reader.digest()))
 }
 
 fn changed() -> Fault {

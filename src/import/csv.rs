@@ -7,6 +7,7 @@ use std::str;
 use super::dialect::Dialect;
 use super::header::{COLUMNS_MAX, Header};
 use super::record::Record;
+use super::reject::Refused;
 use super::scanner::{Scanner, breaks, rewrite};
 use super::shown;
 use super::source::{RECORD_BYTES_MAX, Source};
@@ -40,6 +41,8 @@ pub struct Reader<'f> {
     /// The length of a record that was looked at and not read.
     looked_at: Option<usize>,
     rewritten: String,
+    /// The header as it stands in the file.
+    raw_header: Option<String>,
 }
 
 impl<'f> Reader<'f> {
@@ -55,6 +58,7 @@ impl<'f> Reader<'f> {
             lines: 0,
             looked_at: None,
             rewritten: String::new(),
+            raw_header: None,
         };
         let (header, counted_by) = match columns {
             Columns::Header => (reader.header_row()?, "header"),
@@ -70,9 +74,10 @@ impl<'f> Reader<'f> {
     }
 
     fn header_row(&mut self) -> Result<Header, Fault> {
-        let Some(record) = self.record()? else { return Ok(Header::default()) };
+        let Some(record) = self.record().map_err(Refused::of_file)? else { return Ok(Header::default()) };
         let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
         let header = Header::of(names).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
+        self.raw_header = Some(record.raw.to_owned());
         self.check_width().map(|()| header)
     }
 
@@ -99,6 +104,11 @@ impl<'f> Reader<'f> {
         self.header.names()
     }
 
+    /// The line that they stand in, where the file has one.
+    pub fn raw_header(&self) -> Option<&str> {
+        self.raw_header.as_deref()
+    }
+
     /// What separates the fields.
     pub fn delimiter(&self) -> u8 {
         self.scanner.dialect.delimiter
@@ -110,44 +120,48 @@ impl<'f> Reader<'f> {
     }
 
     /// The next record, with as many fields as the header. `None`: the file has ended.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         self.record()
     }
 
-    fn record(&mut self) -> Result<Option<Record<'_>>, Fault> {
+    fn record(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         let length = match self.looked_at.take() {
             None => self.advance()?,
             length => length,
         };
         let Some(length) = length else { return Ok(None) };
-        self.check_fields(length)?;
         let raw = &self.source.unread()[..length];
         if let Some(at) = memchr::memchr(0, raw) {
             let hint = "is the file no text, or UTF-16? declare its encoding: import.encoding = \"utf-16le\"";
-            return Err(self.refuse(at, Reason::new("nul_byte", "a NUL byte").hint(hint)));
+            return Err(self.refuse(at, Reason::new("nul_byte", "a NUL byte").hint(hint)).into());
         }
         let raw = match str::from_utf8(raw) {
             Ok(raw) => raw,
-            Err(error) => return Err(self.refuse(error.valid_up_to(), not_utf8(raw, error))),
+            Err(error) => return Err(self.refuse(error.valid_up_to(), not_utf8(raw, error)).into()),
         };
+        if let Some(reason) = self.misfit(length)? {
+            return Err(Refused::Record(Box::new(reason), raw.into()));
+        }
         if self.scanner.rewritten {
             rewrite(raw, self.scanner.dialect, &mut self.scanner.spans, &mut self.rewritten);
         }
         let (line, names, rewritten) = (self.line, self.header.names(), &self.rewritten);
-        Ok(Some(Record { line, number: None, names, raw, rewritten, spans: &self.scanner.spans }))
+        Ok(Some(Record { line, number: None, key: None, names, raw, rewritten, spans: &self.scanner.spans }))
     }
 
-    /// Whether the record has as many fields as there are columns.
-    fn check_fields(&self, length: usize) -> Result<(), Fault> {
+    /// What is wrong with a record that hasn't as many fields as there are columns. One that has fewer where the file
+    /// ends within its line is the last of a file that was cut off.
+    fn misfit(&self, length: usize) -> Result<Option<Reason>, Fault> {
         let (fields, columns) = (self.scanner.fields, self.header.len());
-        let Some(counted_by) = self.counted_by.filter(|_| fields != columns) else { return Ok(()) };
+        let Some(counted_by) = self.counted_by.filter(|_| fields != columns) else { return Ok(None) };
         let noun = if fields == 1 { "field" } else { "fields" };
         let text = format!("{fields} {noun} where the {counted_by} has {columns}");
-        let mut reason = Reason::new("ragged_row", text).at_line(self.line);
-        if self.source.ended() && self.source.unread().len() == length {
-            reason = reason.hint("the file ends here, within a line: was it cut off?");
+        let reason = Reason::new("ragged_row", text).at_line(self.line);
+        if fields < columns && self.source.ended() && self.source.unread().len() == length {
+            let hint = "the file ends here, within a line: was it cut off?";
+            return Err(Fault::Permanent(reason.hint(hint)));
         }
-        Err(Fault::Permanent(reason))
+        Ok(Some(reason))
     }
 
     /// Goes to the next record, complete in the window; answers its length.

@@ -275,6 +275,6 @@ fn a_last_record_that_is_too_short_is_asked_whether_it_was_cut() {
     file.write_all(b"a,b\n1,2\n3").unwrap();
     let mut reader = open(&file);
     reader.next().unwrap();
-    let fault = reader.next().unwrap_err();
+    let fault = reader.next().unwrap_err().of_file();
     assert_eq!(fault.reason().hint.as_deref(), Some("the file ends here, within a line: was it cut off?"));
 }

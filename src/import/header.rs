@@ -38,6 +38,13 @@ impl Header {
         self.names.len()
     }
 
+    /// Forgets the columns behind the first so many.
+    pub fn truncate(&mut self, columns: usize) {
+        for name in self.names.drain(columns.min(self.names.len())..) {
+            self.numbers.remove(&name.to_ascii_lowercase());
+        }
+    }
+
     /// Which column has exactly this name.
     pub fn number(&self, name: &str) -> Option<usize> {
         let number = *self.numbers.get(&name.to_ascii_lowercase())?;

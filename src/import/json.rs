@@ -8,8 +8,9 @@ use std::str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::csv::{not_utf8, too_long};
-use super::object::{DEPTH_MAX, Flaw, Object, malformed};
-use super::record::Record;
+use super::object::{BAD_JSON, DEPTH_MAX, Flaw, Object, malformed};
+use super::record::{Record, alone};
+use super::reject::Refused;
 use super::scanner::breaks;
 use super::shown;
 use super::source::{RECORD_BYTES_MAX, Source};
@@ -26,6 +27,8 @@ pub struct Reader<'f> {
     stage: Stage,
     /// How many records were read.
     records: u64,
+    /// Under which the last one lies.
+    key: Option<String>,
     /// The bytes of the last record, not consumed while it is borrowed.
     taken: usize,
     place: Place,
@@ -92,6 +95,7 @@ impl<'f> Reader<'f> {
             open: Vec::new(),
             stage: Stage::Before,
             records: 0,
+            key: None,
             taken: 0,
             place: Place::START,
         }
@@ -108,7 +112,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The next object. `None`: the file has ended, and was one document.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         self.consume(self.taken);
         self.taken = 0;
         if self.stage == Stage::Before && !self.enter_records()? {
@@ -117,7 +121,7 @@ impl<'f> Reader<'f> {
         if self.stage == Stage::Behind {
             return Ok(None);
         }
-        let key = match self.next_in_last()? {
+        self.key = match self.next_in_last()? {
             Next::Element => None,
             Next::Member(key) => Some(key),
             Next::End => {
@@ -130,15 +134,22 @@ impl<'f> Reader<'f> {
         let length = self.extent()?;
         let bytes = &self.source.unread()[..length];
         let raw = str::from_utf8(bytes).map_err(|error| {
-            let flaw = Flaw { at: Some(error.valid_up_to() + 1), reason: Box::new(not_utf8(bytes, error)), cut: false };
-            placed(flaw, bytes, self.place, self.records)
+            let flaw = Flaw { at: Some(error.valid_up_to() + 1), ..Flaw::from(not_utf8(bytes, error)) };
+            Fault::Permanent(placed(flaw, bytes, self.place, self.records))
         })?;
-        if let Err(flaw) = self.object.read(raw, key.as_deref()) {
-            return Err(placed(flaw, bytes, self.place, self.records));
-        }
         self.taken = length;
+        let key = self.key.as_deref();
+        if let Err(flaw) = self.object.read(raw, key) {
+            let is_whole = flaw.of_columns || flaw.reason.code == BAD_JSON;
+            let reason = placed(flaw, bytes, self.place, self.records);
+            return Err(if is_whole {
+                Refused::File(Fault::Permanent(reason))
+            } else {
+                Refused::Record(Box::new(reason), alone(raw, key))
+            });
+        }
         let (names, rewritten, spans) = self.object.cells();
-        Ok(Some(Record { line: self.place.line, number: Some(self.records), names, raw, rewritten, spans }))
+        Ok(Some(Record { line: self.place.line, number: Some(self.records), key, names, raw, rewritten, spans }))
     }
 
     /// Goes into the container of the records. `false`: there is no document at all.
@@ -205,7 +216,7 @@ impl<'f> Reader<'f> {
             self.open.pop();
         }
         if self.peek_or_end()?.is_some() {
-            return Err(self.refuse(Reason::new("bad_json", "something follows the document")));
+            return Err(self.refuse(Reason::new(BAD_JSON, "something follows the document")));
         }
         self.stage = Stage::Behind;
         Ok(())
@@ -334,11 +345,11 @@ impl<'f> Reader<'f> {
             0 => "the file ends before its first record".to_owned(),
             records => format!("the file ends inside or behind record {records}, before the end of the document"),
         };
-        Fault::Permanent(Reason::new("bad_json", text).at_line(line).hint("was it cut off?"))
+        Fault::Permanent(Reason::new(BAD_JSON, text).at_line(line).hint("was it cut off?"))
     }
 
     fn expected(&self, what: &str) -> Fault {
-        self.refuse(Reason::new("bad_json", format!("{what} is expected")))
+        self.refuse(Reason::new(BAD_JSON, format!("{what} is expected")))
     }
 
     /// The reason, at the next byte.
@@ -351,7 +362,7 @@ impl<'f> Reader<'f> {
 const POINT: &str = "set import.records to where the array or object of records is, for instance \"/data/rows\"";
 
 /// The reason, at the place in the file of a record that starts at `start`.
-fn placed(flaw: Flaw, raw: &[u8], start: Place, number: u64) -> Fault {
+fn placed(flaw: Flaw, raw: &[u8], start: Place, number: u64) -> Reason {
     let Flaw { at, reason, .. } = flaw;
     let mut reason = *reason;
     let mut line = start.line;
@@ -366,7 +377,7 @@ fn placed(flaw: Flaw, raw: &[u8], start: Place, number: u64) -> Fault {
     if reason.code == "not_an_object" {
         reason = reason.hint(POINT);
     }
-    Fault::Permanent(reason.at_line(line))
+    reason.at_line(line)
 }
 
 /// See [`Reader::extent`]. `None`: it doesn't end here.

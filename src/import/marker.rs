@@ -5,6 +5,9 @@
 //! Every row's `_file_id` has a marker. The marker of a file that was replayed is gone with its rows; that of the file
 //! which took their place says so in `replaces`. The marker of a forgotten file stays with its rows, and `forgotten_at`
 //! says that it proves nothing any more.
+//!
+//! What of a file didn't fit is in `_importerd_rejects`, beside its marker; both go when the file is replayed, and stay
+//! when it is forgotten.
 
 use std::ffi::OsString;
 
@@ -22,6 +25,10 @@ pub struct Marker {
     pub name: OsString,
     /// How many rows it brought.
     pub rows: u64,
+    /// How many of its rows didn't fit, and it is in without them.
+    pub rejects: u64,
+    /// The line of CSV that names the columns, as it stands in the file, where there are rejects.
+    pub header: Option<String>,
     /// The hash of its bytes.
     pub blake3: Digest,
     /// When, in UTC: `2026-11-22T03:04:05.678Z`.

@@ -20,6 +20,9 @@
 //!
 //! **A target is a port** (`target`): what decides about a load stands in `commit` and `replace`, once for all databases.
 //!
+//! **What doesn't fit refuses its file**, or is left out of it, within `import.rejects`, and kept beside the load marker
+//! with its text (`reject`). Whether the next record can still be read is known to the readers: else it is the file's fault.
+//!
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
 
@@ -37,6 +40,7 @@ mod ndjson;
 mod object;
 mod reader;
 mod record;
+mod reject;
 mod scanner;
 
 mod infer;
@@ -46,11 +50,13 @@ mod value;
 
 mod check;
 mod layout;
+mod recheck;
 mod rows;
 mod table;
 
 mod commit;
 mod marker;
+mod recall;
 mod replace;
 mod sqlite;
 mod target;
@@ -67,10 +73,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use check::Checked;
 pub use marker::{Marker, Newest};
+pub use recheck::Recheck;
+pub use reject::Rejected;
 pub use rows::KEPT_BYTES_MAX;
 pub use source::RECORD_BYTES_MAX;
 pub use target::{Markers, Target};
 pub use targets::{Place, Targets};
+pub use text::is_utf8;
 
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
@@ -119,11 +128,15 @@ pub enum Outcome {
     Loaded {
         /// How many rows.
         rows: u64,
+        /// How many didn't fit, and it is in without them.
+        rejects: u64,
     },
     /// The same, and those of an earlier number are gone with its marker.
     Replaced {
         /// How many rows.
         rows: u64,
+        /// How many didn't fit.
+        rejects: u64,
         /// How many there were before.
         rows_before: u64,
         /// Whether the file's bytes are others than then.
@@ -245,16 +258,16 @@ impl Import {
 
     /// Checks against this table. `None`: it isn't there.
     fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
-        let delimiter = *lock(&self.delimiter);
+        let (delimiter, tolerance) = (*lock(&self.delimiter), self.settings.rejects);
         let open = |table| self.reader(file, name, delimiter, table);
         if let Some(table) = table {
             let known = lock(&self.layout).clone();
-            return check::against(&mut open(Some(table))?, table, known);
+            return check::against(&mut open(Some(table))?, table, known, tolerance);
         }
-        match check::infer(&mut open(None)?, &self.table)? {
+        match check::infer(&mut open(None)?, &self.table, tolerance)? {
             Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
             Inferred::Small(table) => {
-                let checked = check::against(&mut open(Some(&table))?, &table, None)?;
+                let checked = check::against(&mut open(Some(&table))?, &table, None, tolerance)?;
                 Ok(Checked { new_table: true, ..checked })
             }
         }

@@ -5,6 +5,7 @@ use std::str;
 use super::csv::{not_utf8, too_long};
 use super::object::{Flaw, Object, is_blank};
 use super::record::Record;
+use super::reject::Refused;
 use super::source::{RECORD_BYTES_MAX, Source};
 use crate::fault::{Fault, Reason};
 
@@ -35,7 +36,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The next object; blank lines are skipped. `None`: the file has ended.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         let length = loop {
             let Some(length) = self.advance()? else { return Ok(None) };
             if !is_blank(&self.source.unread()[..length]) {
@@ -45,10 +46,18 @@ impl<'f> Reader<'f> {
         let bytes = &self.source.unread()[..length];
         let at_line = |reason: Reason| Fault::Permanent(reason.at_line(self.line));
         let raw = str::from_utf8(bytes).map_err(|error| at_line(not_utf8(bytes, error)))?;
-        let read = self.object.read(raw, None);
-        read.map_err(|flaw| at_line(placed(flaw)))?;
+        if let Err(flaw) = self.object.read(raw, None) {
+            let is_cut_off = flaw.cut && self.source.ended() && self.source.unread().len() == length;
+            let is_whole = flaw.of_columns || is_cut_off;
+            let reason = placed(flaw).at_line(self.line);
+            return Err(if is_whole {
+                Refused::File(Fault::Permanent(reason))
+            } else {
+                Refused::Record(Box::new(reason), raw.into())
+            });
+        }
         let (names, rewritten, spans) = self.object.cells();
-        Ok(Some(Record { line: self.line, number: None, names, raw, rewritten, spans }))
+        Ok(Some(Record { line: self.line, number: None, key: None, names, raw, rewritten, spans }))
     }
 
     /// Goes to the next line, complete in the window; answers its length. A lone CR ends a line
@@ -84,7 +93,7 @@ impl<'f> Reader<'f> {
 
 /// The reason, with the place in the line.
 fn placed(flaw: Flaw) -> Reason {
-    let Flaw { at, reason, cut } = flaw;
+    let Flaw { at, reason, cut, .. } = flaw;
     let mut reason = *reason;
     if let Some(at) = at {
         reason.text = format!("byte {at} of the line: {}", reason.text);

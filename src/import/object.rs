@@ -17,6 +17,9 @@ use crate::fault::Reason;
 /// How deep objects and arrays may lie in each other.
 pub const DEPTH_MAX: usize = 128;
 
+/// The code of a reason: the text is not JSON.
+pub const BAD_JSON: &str = "bad_json";
+
 /// The column of a record's key, where records are the members of an object.
 pub const KEY: &str = "_key";
 
@@ -44,11 +47,13 @@ pub struct Flaw {
     pub reason: Box<Reason>,
     /// Whether the text ends within the object.
     pub cut: bool,
+    /// Whether a column is to blame, and so the file.
+    pub of_columns: bool,
 }
 
 impl From<Reason> for Flaw {
     fn from(reason: Reason) -> Self {
-        Self { at: None, reason: Box::new(reason), cut: false }
+        Self { at: None, reason: Box::new(reason), cut: false, of_columns: false }
     }
 }
 
@@ -63,8 +68,14 @@ impl Object {
         (self.header.names(), &self.rewritten, &self.spans)
     }
 
-    /// Takes this text apart; `key`: under which it lies in an object of objects.
+    /// Takes this text apart; `key`: under which it lies in an object of objects. One that is refused brings no
+    /// columns.
     pub fn read(&mut self, raw: &str, key: Option<&str>) -> Result<(), Flaw> {
+        let columns = self.header.len();
+        self.take_apart(raw, key).inspect_err(|_| self.header.truncate(columns))
+    }
+
+    fn take_apart(&mut self, raw: &str, key: Option<&str>) -> Result<(), Flaw> {
         self.spans.fill(Span::NULL);
         self.rewritten.clear();
         self.number += 1;
@@ -84,7 +95,7 @@ impl Object {
         }
     }
 
-    fn fill_key(&mut self, key: &str) -> Result<(), Reason> {
+    fn fill_key(&mut self, key: &str) -> Result<(), Flaw> {
         let column = self.unset_column(KEY)?;
         self.spans[column] = self.rewrite(key)?;
         Ok(())
@@ -101,10 +112,10 @@ impl Object {
     }
 
     /// The column of this key, which this object must not have had.
-    fn unset_column(&mut self, key: &str) -> Result<usize, Reason> {
-        let column = self.column(key)?;
+    fn unset_column(&mut self, key: &str) -> Result<usize, Flaw> {
+        let column = self.column(key).map_err(|reason| Flaw { of_columns: true, ..reason.into() })?;
         if self.seen[column] == self.number {
-            return Err(Reason::new("duplicate_key", format!("the key {} stands twice", shown::value(key))));
+            return Err(Reason::new("duplicate_key", format!("the key {} stands twice", shown::value(key))).into());
         }
         self.seen[column] = self.number;
         Ok(column)
@@ -197,8 +208,9 @@ pub fn malformed(error: &serde_json::Error, raw: &str, start: usize) -> Flaw {
     let at = start + lines.map(str::len).sum::<usize>() + error.column();
     Flaw {
         at: Some(at.clamp(1, raw.len().max(1))),
-        reason: Box::new(Reason::new("bad_json", what)),
+        reason: Box::new(Reason::new(BAD_JSON, what)),
         cut: error.is_eof(),
+        of_columns: false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs::File;
 use super::csv::Columns;
 use super::dialect::Known;
 use super::record::Record;
+use super::reject::Refused;
 use super::source::Source;
 use super::table::Table;
 use super::{content, csv, dialect, json, ndjson};
@@ -59,7 +60,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The next record. `None`: the file has ended, and every byte of it was read.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         match self {
             Self::Csv(reader, _) => reader.next(),
             Self::Ndjson(reader) => reader.next(),
@@ -73,6 +74,14 @@ impl<'f> Reader<'f> {
             Self::Csv(reader, _) => reader.names(),
             Self::Ndjson(reader) => reader.names(),
             Self::Json(reader) => reader.names(),
+        }
+    }
+
+    /// The line of CSV that names the columns, as it stands in the file.
+    pub fn raw_header(&self) -> Option<&str> {
+        match self {
+            Self::Csv(reader, _) => reader.raw_header(),
+            Self::Ndjson(_) | Self::Json(_) => None,
         }
     }
 

@@ -1,6 +1,9 @@
 //! One record of a file, whatever its format: cells by column, borrowed from the reader's buffers.
 
-use crate::fault::{Fault, Reason};
+use std::borrow::Cow;
+
+use super::object::KEY;
+use crate::fault::Reason;
 
 /// A cell as the file has it, before any type is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub struct Record<'r> {
     pub line: u64,
     /// Its number among the records, counted from 1, where lines don't tell them apart.
     pub number: Option<u64>,
+    /// Under which it lies, where records are the members of an object.
+    pub key: Option<&'r str>,
     /// The names of the columns, as far as they are known.
     pub names: &'r [String],
     /// Its text as the file has it.
@@ -85,11 +90,16 @@ pub struct Record<'r> {
 
 impl<'r> Record<'r> {
     /// The reason, at this record.
-    pub fn refuse(&self, mut reason: Reason) -> Fault {
+    pub fn place(&self, mut reason: Reason) -> Reason {
         if let Some(number) = self.number {
             reason.text = format!("record {number}: {}", reason.text);
         }
-        Fault::Permanent(reason.at_line(self.line))
+        reason.at_line(self.line)
+    }
+
+    /// Its text, to be read again: see [`alone`].
+    pub fn text(&self) -> Cow<'r, str> {
+        if self.number.is_some() { alone(self.raw, self.key) } else { self.raw.into() }
     }
 
     /// The cell of the column with this number; NULL where the record ends before it.
@@ -104,5 +114,33 @@ impl<'r> Record<'r> {
             Holds::Boolean => Cell::Boolean(text),
             Holds::Nested => Cell::Nested(text),
         }
+    }
+}
+
+/// The text of an object of a JSON document as one that stands alone, on one line. `key`: under which it lies, where
+/// that is a column.
+pub fn alone<'r>(raw: &'r str, key: Option<&str>) -> Cow<'r, str> {
+    // Within a string there is no line break.
+    let line = if raw.contains(['\n', '\r']) { Cow::Owned(raw.replace(['\n', '\r'], " ")) } else { Cow::Borrowed(raw) };
+    match (key, line.strip_prefix('{')) {
+        (Some(key), Some(members)) => {
+            let comma = if members.trim_start().starts_with('}') { "" } else { ", " };
+            format!("{{\"{KEY}\": {}{comma}{members}", serde_json::Value::from(key)).into()
+        }
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_a_document_stands_on_one_line_with_its_key() {
+        assert_eq!(alone("{\"a\": 1}", None), "{\"a\": 1}");
+        assert_eq!(alone("{\n  \"a\":\r\n 1}", None), "{   \"a\":   1}");
+        assert_eq!(alone("{\"a\": 1}", Some("k\"1")), "{\"_key\": \"k\\\"1\", \"a\": 1}");
+        assert_eq!(alone("{ }", Some("k")), "{\"_key\": \"k\" }");
+        assert_eq!(alone("5", Some("k")), "5");
     }
 }

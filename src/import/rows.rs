@@ -1,7 +1,7 @@
 //! A small file's checked rows, kept in flat buffers between process and commit.
 
 use super::value::Value;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 
 /// The most memory that the kept rows of one file may take, in bytes. A file that needs more is
 /// read again at commit.
@@ -11,8 +11,11 @@ pub const KEPT_BYTES_MAX: usize = 16 << 20;
 pub trait Sink {
     /// The next cell of the row.
     fn cell(&mut self, value: Value<'_>) -> Result<(), Fault>;
-    /// The row is whole; it started on this line. Cells that it lacks at its end are NULL.
-    fn row(&mut self, line: u64) -> Result<(), Fault>;
+    /// The row is whole; it started on this line. Cells that it lacks at its end are NULL. Answers why this row alone
+    /// can't be taken, if it can't: then nothing of it was.
+    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault>;
+    /// A record that doesn't fit, with its text. The cells since the last row were its own: nothing of them is taken.
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault>;
 }
 
 /// A value without its text: 16 bytes.
@@ -32,12 +35,29 @@ struct Row {
     end: usize,
 }
 
-/// Rows, or nothing once they were too many.
+/// A record that doesn't fit.
+#[derive(Debug)]
+struct Reject {
+    reason: Reason,
+    record: String,
+}
+
+impl Reject {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.record.len() + self.reason.text.len()
+    }
+}
+
+/// Rows and rejects, or nothing once they were too many.
 #[derive(Debug, Default)]
 pub struct Rows {
     cells: Vec<Packed>,
     text: String,
     ends: Vec<Row>,
+    /// Where the text of the row in hand begins.
+    text_start: usize,
+    rejects: Vec<Reject>,
+    rejects_bytes: usize,
     overflowed: bool,
 }
 
@@ -49,13 +69,15 @@ impl Rows {
 
     /// How much memory they take.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.cells[..]) + self.text.len() + size_of_val(&self.ends[..])
+        size_of_val(&self.cells[..]) + self.text.len() + size_of_val(&self.ends[..]) + self.rejects_bytes
     }
 
-    /// Hands them on as they came.
-    pub fn replay(&self, sink: &mut (impl Sink + ?Sized)) -> Result<(), Fault> {
+    /// Hands the rejects on, then the rows as they came. `refused` is told of those that the sink doesn't take, by their
+    /// place among the rows.
+    pub fn replay(&self, sink: &mut (impl Sink + ?Sized), mut refused: impl FnMut(u64, Reason)) -> Result<(), Fault> {
+        self.rejects.iter().try_for_each(|reject| sink.reject(&reject.reason, &reject.record))?;
         let (mut cell, mut start) = (0, 0);
-        for row in &self.ends {
+        for (place, row) in (0..).zip(&self.ends) {
             for packed in &self.cells[cell..row.end] {
                 sink.cell(match *packed {
                     Packed::Null => Value::Null,
@@ -65,7 +87,9 @@ impl Rows {
                 })?;
             }
             cell = row.end;
-            sink.row(row.line)?;
+            if let Some(reason) = sink.row(row.line)? {
+                refused(place, reason.at_line(row.line));
+            }
         }
         Ok(())
     }
@@ -88,14 +112,32 @@ impl Sink for Rows {
         Ok(())
     }
 
-    fn row(&mut self, line: u64) -> Result<(), Fault> {
+    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
         if !self.overflowed {
             self.ends.push(Row { line, end: self.cells.len() });
-            if self.bytes() > KEPT_BYTES_MAX {
-                *self = Self { overflowed: true, ..Self::default() };
-            }
+            self.text_start = self.text.len();
+            self.forget_too_many();
+        }
+        Ok(None)
+    }
+
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+        if !self.overflowed {
+            self.cells.truncate(self.ends.last().map_or(0, |row| row.end));
+            self.text.truncate(self.text_start);
+            self.rejects.push(Reject { reason: reason.clone(), record: record.to_owned() });
+            self.rejects_bytes += self.rejects[self.rejects.len() - 1].bytes();
+            self.forget_too_many();
         }
         Ok(())
+    }
+}
+
+impl Rows {
+    fn forget_too_many(&mut self) {
+        if self.bytes() > KEPT_BYTES_MAX {
+            *self = Self { overflowed: true, ..Self::default() };
+        }
     }
 }
 
@@ -113,5 +155,57 @@ mod tests {
             assert!(rows.bytes() <= KEPT_BYTES_MAX);
         }
         assert!(rows.kept().is_none());
+    }
+
+    #[test]
+    fn rejects_count_as_what_is_kept_too() {
+        let mut rows = Rows::default();
+        let text = "x".repeat(1 << 20);
+        for line in 0..20 {
+            rows.reject(&Reason::new("ragged_row", "x").at_line(line), &text).unwrap();
+            assert!(rows.bytes() <= KEPT_BYTES_MAX);
+        }
+        assert!(rows.kept().is_none());
+    }
+
+    /// What a sink is handed, a line each.
+    #[derive(Default)]
+    struct Heard(String, Vec<String>);
+
+    impl Sink for Heard {
+        fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
+            self.0.extend([format!("{value:?} ")]);
+            Ok(())
+        }
+
+        fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
+            self.1.push(format!("{line}: {}", std::mem::take(&mut self.0)));
+            Ok((line == 4).then(|| Box::new(Reason::new("constraint", "no"))))
+        }
+
+        fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+            self.1.push(format!("{reason}: {record}"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_reject_gets_into_the_next_row() {
+        let mut rows = Rows::default();
+        for (line, is_row) in [(2, true), (3, false), (4, true), (5, true)] {
+            rows.cell(Value::Text(["two", "three", "four", "five"][line - 2])).unwrap();
+            rows.cell(Value::Integer(i64::try_from(line).unwrap())).unwrap();
+            if is_row {
+                rows.row(line as u64).unwrap();
+            } else {
+                rows.reject(&Reason::new("wrong_type", "bad"), "raw").unwrap();
+            }
+        }
+        let (mut heard, mut refused) = (Heard::default(), Vec::new());
+        rows.replay(&mut heard, |place, reason| refused.push((place, reason.to_string()))).unwrap();
+        let rows = ["2: Text(\"two\") Integer(2) ", "4: Text(\"four\") Integer(4) ", "5: Text(\"five\") Integer(5) "];
+        assert_eq!(heard.1[0], "bad: raw");
+        assert_eq!(heard.1[1..], rows);
+        assert_eq!(refused, [(1, "line 4: no".to_owned())]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::layout::Layout;
 use super::marker::{Marker, Newest};
+use super::reject::Rejected;
 use super::rows::Sink;
 use super::table::Table;
 use crate::fault::Fault;
@@ -65,6 +66,13 @@ pub trait Markers {
     /// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many
     /// rows it brought, and how many of them are there.
     fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault>;
+
+    /// Shows what of a file didn't fit, in the order of its lines.
+    fn each_reject(&self, of: FileId, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault>;
+
+    /// Shows for every file that has rejects: its number, how many its marker tells of, if it has one, and how many are
+    /// there.
+    fn each_reject_count(&self, visit: &mut dyn FnMut(FileId, Option<u64>, u64)) -> Result<(), Fault>;
 }
 
 /// A transaction of one Processor. [`Fault::Permanent`] is of the load in hand, anything else of the world.
@@ -87,7 +95,10 @@ pub trait Transaction: Markers {
     /// Enters a marker. `false`: one with its number is there already.
     fn enter(&mut self, folder: &str, marker: &Marker) -> Result<bool, Fault>;
 
-    /// Takes away the marker of a file whose rows are taken away as well.
+    /// Enters other counts of rows and rejects, and the header, in a marker of this transaction.
+    fn amend(&mut self, marker: &Marker) -> Result<(), Fault>;
+
+    /// Takes away the marker of a file whose rows are taken away as well, and its rejects.
     fn remove(&mut self, id: FileId) -> Result<(), Fault>;
 
     /// Lets a marker count no longer; the first time stays. A file without one is passed over.
@@ -113,7 +124,7 @@ pub trait Transaction: Markers {
     fn commit(self: Box<Self>) -> Result<(), Fault>;
 }
 
-/// Rows on their way into a table.
+/// Rows on their way into a table, and rejects on theirs beside the marker.
 pub trait Insert: Sink {
     /// Every row was handed over.
     ///

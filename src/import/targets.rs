@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 use super::sqlite::{Database, Looked};
+use super::table::Table;
 use super::target::{Markers, Target};
 use crate::fault::Fault;
 
@@ -39,6 +40,17 @@ impl Place {
                 let Some(looked) = Looked::open(path)? else { return Ok(None) };
                 Ok(if looked.has_markers()? { Some(Box::new(looked)) } else { None })
             }
+        }
+    }
+
+    /// The table of this name, for somebody who only looks. `None`: it isn't there.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        match self {
+            Self::Sqlite(path) => Looked::open(path)?.map_or(Ok(None), |looked| looked.table(name)),
         }
     }
 

@@ -19,6 +19,12 @@ pub fn encoding(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(label.as_bytes())
 }
 
+/// Whether this label, or none, is that of what every text is made into.
+#[must_use]
+pub fn is_utf8(label: Option<&str>) -> bool {
+    label.and_then(encoding).is_none_or(|encoding| encoding == UTF_8)
+}
+
 /// What a text that starts with these bytes is written in, and how long its byte order mark is: a mark is
 /// certain, whatever was declared.
 pub fn encoding_of(first: &[u8], declared: Option<&'static Encoding>) -> (&'static Encoding, usize) {

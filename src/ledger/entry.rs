@@ -32,6 +32,8 @@ pub struct Entry<'a> {
     pub deferrals: u32,
     /// How many rows went in.
     pub rows: Option<u64>,
+    /// How many rows didn't fit, and the file went in without them.
+    pub rejects: u64,
     /// When it was claimed.
     pub claimed_at: Timestamp,
     /// Not to be tried before.
@@ -63,11 +65,11 @@ pub struct Failure<'a> {
 
 const UPSERT: &str = "
 INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, blake3, state, attempts, deferrals, rows,
-  claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results, replaces)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+  claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results, replaces, rejects)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
 ON CONFLICT (id) DO UPDATE SET name = ?3, device = ?4, inode = ?5, born_ns = ?6, size = ?7, mtime_ns = ?8, blake3 = ?9,
   state = ?10, attempts = ?11, deferrals = ?12, rows = ?13, claimed_at_us = ?14, changed_at_us = ?15, retry_at_us = ?16,
-  place = ?17, reason_code = ?18, reason = ?19, hint = ?20, duplicate_of = ?21, results = ?22, replaces = ?23";
+  place = ?17, reason_code = ?18, reason = ?19, hint = ?20, duplicate_of = ?21, results = ?22, replaces = ?23, rejects = ?24";
 
 const FAILURE: &str = "INSERT INTO failure (file_id, attempt, at_us, code, reason, stderr) VALUES (?, ?, ?, ?, ?, ?)";
 
@@ -99,6 +101,7 @@ impl Entry<'_> {
             self.duplicate_of.map(|id| id.0),
             self.results,
             self.replaces.map(|id| id.0),
+            self.rejects.cast_signed(),
         ])?;
         if let (State::Committed, Some(replaced)) = (self.state, self.replaces) {
             transaction.prepare_cached(schema::REPLACED)?.execute(params![replaced.0, now])?;

@@ -35,6 +35,8 @@ pub struct Selection<'a> {
     pub folder: Option<&'a str>,
     /// In one of these states.
     pub states: &'a [State],
+    /// Only those that went in without some of their rows.
+    pub with_rejects: bool,
     /// At most so many.
     pub limit: u32,
 }
@@ -59,6 +61,10 @@ pub struct Tally {
     pub files: u64,
     /// How many rows they brought.
     pub rows: u64,
+    /// How many of them went in without some of their rows.
+    pub with_rejects: u64,
+    /// How many rows those were.
+    pub rejects: u64,
 }
 
 /// An attempt that came to nothing.
@@ -249,10 +255,17 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn latest(&self, selection: &Selection<'_>) -> Answer<Vec<Row>> {
+        let rejects = match (selection.with_rejects, self.version) {
+            (true, ..schema::VERSION_OF_REJECTS) => return Ok(Vec::new()),
+            (true, _) => "AND rejects > 0",
+            (false, _) => "",
+        };
         let states = serde_json::json!(selection.states.iter().map(|state| state.name()).collect::<Vec<_>>());
-        let sql = "SELECT * FROM file WHERE state IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR folder = ?2)
-            ORDER BY changed_at_us DESC, id DESC LIMIT ?3";
-        self.rows(sql, params![states.to_string(), selection.folder, selection.limit])
+        let sql = format!(
+            "SELECT * FROM file WHERE state IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR folder = ?2) {rejects}
+            ORDER BY changed_at_us DESC, id DESC LIMIT ?3"
+        );
+        self.rows(&sql, params![states.to_string(), selection.folder, selection.limit])
     }
 
     /// How many files came to each state since then, by folder.
@@ -260,17 +273,22 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn tallies_since(&self, since: Timestamp) -> Answer<Vec<Tally>> {
-        let sql = "SELECT folder, state, count(*), coalesce(sum(rows), 0) FROM file
-            WHERE changed_at_us >= ? GROUP BY folder, state";
+        let rejects = if self.version < schema::VERSION_OF_REJECTS { "0" } else { "rejects" };
+        let sql = format!(
+            "SELECT folder, state, count(*), coalesce(sum(rows), 0), sum({rejects} > 0), sum({rejects}) FROM file
+            WHERE changed_at_us >= ? GROUP BY folder, state"
+        );
         let tally = |row: &rusqlite::Row<'_>| {
-            let (state, files, rows) = (row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
-            let (files, rows) = (files.cast_unsigned(), rows.cast_unsigned());
-            Ok(State::named(&state).map(|state| Ok(Tally { folder: row.get(0)?, state, files, rows })))
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            let (folder, files, rows, with_rejects, rejects) =
+                (row.get(0)?, count(2)?, count(3)?, count(4)?, count(5)?);
+            let state = State::named(&row.get::<_, String>(1)?);
+            Ok(state.map(|state| Tally { folder, state, files, rows, with_rejects, rejects }))
         };
         self.ask(|connection| {
-            let mut query = connection.prepare_cached(sql)?;
+            let mut query = connection.prepare_cached(&sql)?;
             let tallies = query.query_map([since.as_microsecond()], tally)?;
-            tallies.filter_map(|tally| tally.and_then(Option::transpose).transpose()).collect()
+            tallies.filter_map(Result::transpose).collect()
         })
     }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use jiff::Timestamp;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{FromSql, Value, ValueRef};
 
 use super::state::State;
 use crate::file::{Digest, FileId, Identity};
@@ -30,6 +30,8 @@ pub struct Row {
     pub deferrals: u32,
     /// How many rows went in.
     pub rows: Option<u64>,
+    /// How many rows didn't fit, and it went in without them.
+    pub rejects: u64,
     /// When it was claimed last.
     pub claimed_at: Timestamp,
     /// When it came to where it stands.
@@ -85,6 +87,7 @@ impl Row {
             attempts: row.get("attempts")?,
             deferrals: row.get("deferrals")?,
             rows: row.get::<_, Option<i64>>("rows")?.map(i64::cast_unsigned),
+            rejects: added::<i64>(row, "rejects")?.unwrap_or_default().cast_unsigned(),
             claimed_at: time("claimed_at_us")?,
             changed_at: time("changed_at_us")?,
             retry_at: row.get::<_, Option<i64>>("retry_at_us")?.map(timestamp),
@@ -93,17 +96,17 @@ impl Row {
             reason: row.get("reason")?,
             hint: row.get("hint")?,
             duplicate_of: row.get::<_, Option<i64>>("duplicate_of")?.map(FileId),
-            replaces: replaces(row)?,
+            replaces: added(row, "replaces")?.map(FileId),
             results: row.get("results")?,
         })
     }
 }
 
-/// Who only reads may meet a ledger of the first version, which has no such column.
-fn replaces(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FileId>> {
-    match row.get::<_, Option<i64>>("replaces") {
+/// Who only reads may meet a ledger of an earlier version, which has no such column.
+fn added<T: FromSql>(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    match row.get(column) {
         Err(rusqlite::Error::InvalidColumnName(_)) => Ok(None),
-        id => id.map(|id| id.map(FileId)),
+        value => value,
     }
 }
 

@@ -4,9 +4,11 @@ use rusqlite::{Connection, ffi};
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
-const VERSIONS: [&str; 2] = [TABLES, ORDERS];
+const VERSIONS: [&str; 3] = [TABLES, ORDERS, REJECTS];
 /// The first with the table of pauses.
 pub(super) const VERSION_OF_PAUSES: usize = 2;
+/// The first that counts the rows that don't fit.
+pub(super) const VERSION_OF_REJECTS: usize = 3;
 /// "impd": tells a ledger from another program's database.
 const APPLICATION_ID: i64 = 0x696d_7064;
 
@@ -77,6 +79,12 @@ CREATE INDEX file_replaces ON file(replaces) WHERE replaces IS NOT NULL;
 CREATE INDEX file_let_go ON file(folder) WHERE state = 'forgotten' AND place GLOB 'quarantine/*';
 CREATE INDEX file_refused ON file(folder, place) WHERE state = 'quarantined';
 CREATE INDEX file_released ON file(folder) WHERE state = 'deferred' AND place IS NOT NULL;
+";
+
+/// Version 3: files that went in without some of their rows.
+const REJECTS: &str = "
+ALTER TABLE file ADD COLUMN rejects INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX file_rejects ON file(folder, changed_at_us) WHERE rejects > 0;
 ";
 
 pub(super) const EVENT: &str = "INSERT INTO event (at_us, kind, folder, file_id, json) VALUES (?, ?, ?, ?, ?)";

@@ -55,6 +55,7 @@ impl Site<'_> {
         let entry = Entry {
             blake3: Some(marker.blake3),
             rows: Some(marker.rows),
+            rejects: marker.rejects,
             claimed_at: since,
             replaces: marker.replaces,
             ..self.entry(marker.id, &marker.name, marker.identity, state)
@@ -73,7 +74,7 @@ impl Site<'_> {
             && row.replaces == marker.replaces
             && row.blake3 == Some(marker.blake3)
             && row.identity == marker.identity
-            && row.rows == Some(marker.rows)
+            && (row.rows, row.rejects) == (Some(marker.rows), marker.rejects)
     }
 
     /// What is to be entered of a file, and nothing that is not known of every file.
@@ -95,6 +96,7 @@ impl Site<'_> {
             attempts: 0,
             deferrals: 0,
             rows: None,
+            rejects: 0,
             claimed_at: jiff::Timestamp::now(),
             retry_at: None,
             place: None,

@@ -9,7 +9,7 @@ use super::keys::{self, Found, Preset};
 use super::load::{Leaf, Merged};
 use super::nearest::similar;
 use super::value::Value;
-use super::{Backoff, Csv, Duplicates, Folder, Format, Import, Run, Settings, Unpack, Work, limits};
+use super::{Backoff, Csv, Duplicates, Folder, Format, Import, Run, Settings, Tolerance, Unpack, Work, limits};
 
 /// Makes the settings, or notes in `problems` why that can't be done.
 ///
@@ -92,6 +92,11 @@ impl Reader<'_> {
             csv: self.csv(import)?,
             encoding: self.optional_text(&format!("{import}.encoding")),
             records: self.optional_text(&format!("{import}.records")).unwrap_or_default(),
+            rejects: match self.need(&format!("{import}.rejects"))? {
+                Value::Whole(rows) => Tolerance::Rows(rows),
+                Value::Text(share) => Tolerance::Millionths(limits::millionths(&share)?),
+                _ => return None,
+            },
             unpack: Unpack {
                 bytes_max: self.count::<u64>(&format!("{import}.unpacked_gib_max"))? << 30,
                 ratio_max: self.count(&format!("{import}.unpack_ratio_max"))?,

@@ -52,7 +52,8 @@ impl fmt::Display for Preset {
 }
 
 use Kind::{
-    Character, Command, Count, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer, Suffix, Table, Target,
+    Character, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer, Suffix,
+    Table, Target,
 };
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
@@ -167,6 +168,12 @@ pub const KEYS: &[Key] = &[
         Pointer,
         Unset,
         "Where in a JSON document the array, or the object, of records is; by default it is the document.",
+    ),
+    row(
+        "folder.*.import.rejects",
+        CountOrPercent { max: 1_000_000_000 },
+        Is("0"),
+        "How many rows of a file may not fit, or what share of them, before the whole file is refused.",
     ),
     row(
         "folder.*.import.unpacked_gib_max",

@@ -18,6 +18,11 @@ pub enum Kind {
         /// The largest that is allowed.
         max: u64,
     },
+    /// A whole number, or a percentage such as `"1%"`.
+    CountOrPercent {
+        /// The largest number that is allowed.
+        max: u64,
+    },
     /// Yes or no.
     Flag,
     /// A time with its unit, such as `30s`.
@@ -57,6 +62,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count { min, max } => write!(f, "A whole number from {min} to {max}"),
+            Self::CountOrPercent { max } => write!(f, "A whole number from 0 to {max}, or a percentage such as \"1%\""),
             Self::Flag => f.write_str("true or false"),
             Self::Duration { min, max } => write!(f, "A duration from {min} to {max}"),
             Self::Directory => f.write_str("An absolute path"),
@@ -81,9 +87,11 @@ impl Kind {
     /// Takes a value from a TOML file. Nothing is converted: `"12"` is not 12.
     pub(super) fn take_toml(self, value: &DeValue<'_>) -> Result<Value, Wrong> {
         let value = match (self, value) {
-            (Self::Count { .. }, DeValue::Integer(number)) => u64::from_str_radix(number.as_str(), number.radix())
-                .map(Value::Whole)
-                .map_err(|_| self.out_of_range(&number.to_string()))?,
+            (Self::Count { .. } | Self::CountOrPercent { .. }, DeValue::Integer(number)) => {
+                u64::from_str_radix(number.as_str(), number.radix())
+                    .map(Value::Whole)
+                    .map_err(|_| self.out_of_range(&number.to_string()))?
+            }
             (Self::Flag, DeValue::Boolean(yes)) => Value::Flag(*yes),
             (Self::Duration { .. }, DeValue::Integer(number)) => return Err(no_unit(number.as_str(), number.as_str())),
             (Self::Globs | Self::Command, DeValue::Array(items)) => Value::List(
@@ -112,6 +120,10 @@ impl Kind {
                 let number = text.parse().map_err(|_| self.out_of_range(text))?;
                 self.check(Value::Whole(number))
             }
+            Self::CountOrPercent { .. } if !text.contains('%') => {
+                let number = text.parse().map_err(|_| limits::no_percentage(text))?;
+                self.check(Value::Whole(number))
+            }
             Self::Flag => match text {
                 "true" => Ok(Value::Flag(true)),
                 "false" => Ok(Value::Flag(false)),
@@ -133,6 +145,10 @@ impl Kind {
             (Self::Count { min, max }, Value::Whole(number)) if !(min..=max).contains(number) => {
                 return Err(self.out_of_range(&number.to_string()));
             }
+            (Self::CountOrPercent { max }, Value::Whole(number)) if *number > max => {
+                return Err(self.out_of_range(&number.to_string()));
+            }
+            (Self::CountOrPercent { .. }, Value::Text(text)) => limits::percentage(text)?,
             (Self::Duration { .. }, Value::Text(text)) => self.check_duration(text)?,
             (Self::Directory, Value::Text(text)) => limits::directory(text)?,
             (Self::Target, Value::Text(text)) => limits::target(text)?,
@@ -156,6 +172,7 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Self::Count { min, max } => format!("{min} to {max}"),
+            Self::CountOrPercent { max } => format!("0 to {max}, or a percentage"),
             Self::Flag => "true or false".to_owned(),
             Self::Duration { min, max } => format!("{min} to {max}"),
             Self::Directory => "an absolute path".to_owned(),
@@ -175,6 +192,7 @@ impl Kind {
     fn type_needed(self) -> &'static str {
         match self {
             Self::Count { .. } => "a whole number",
+            Self::CountOrPercent { .. } => "a whole number, or a percentage such as \"1%\",",
             Self::Duration { .. } => "a duration such as \"30s\"",
             Self::Flag => "true or false",
             Self::Directory

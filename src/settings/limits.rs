@@ -30,6 +30,33 @@ pub fn target(text: &str) -> Result<(), Wrong> {
     }
 }
 
+pub fn percentage(text: &str) -> Result<(), Wrong> {
+    match millionths(text) {
+        Some(share) if share <= MILLION => Ok(()),
+        Some(_) => Err(format!("{} is out of range; 0% to 100% is allowed", excerpt(text))),
+        None => Err(no_percentage(text)),
+    }
+}
+
+pub fn no_percentage(text: &str) -> Wrong {
+    format!("{} is neither a whole number nor a percentage; write it like 10 or \"1%\"", excerpt(text))
+}
+
+const MILLION: u32 = 1_000_000;
+
+/// What share of all a percentage stands for: `1%` for 10,000 of a million. At most four decimals count.
+pub fn millionths(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?;
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
+        return None;
+    }
+    let whole: u32 = whole.parse().ok().filter(|whole| *whole < 1000)?;
+    let decimals: u32 = format!("{decimals:0<4}").parse().ok()?;
+    Some(whole * 10_000 + decimals)
+}
+
 pub fn table(text: &str) -> Result<(), Wrong> {
     if text.is_empty() {
         return Err("the name of a table can't be empty".to_owned());

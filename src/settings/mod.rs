@@ -126,6 +126,8 @@ pub struct Import {
     pub encoding: Option<String>,
     /// The JSON pointer to the records of a JSON document.
     pub records: String,
+    /// How many rows may not fit.
+    pub rejects: Tolerance,
     /// What may come out of a compressed file.
     pub unpack: Unpack,
 }
@@ -141,6 +143,7 @@ impl Import {
             csv: Csv::default(),
             encoding: None,
             records: String::new(),
+            rejects: Tolerance::NONE,
             unpack: Unpack::default(),
         }
     }
@@ -157,6 +160,20 @@ pub enum Format {
     Ndjson,
     /// A JSON document with an array, or an object, of objects.
     Json,
+}
+
+/// How many rows of a file may not fit, before the whole file is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tolerance {
+    /// So many.
+    Rows(u64),
+    /// So many of a million.
+    Millionths(u32),
+}
+
+impl Tolerance {
+    /// Every row must fit.
+    pub const NONE: Self = Self::Rows(0);
 }
 
 /// How CSV is written.

@@ -13,7 +13,8 @@ use super::carrier::{Carrier, halt};
 use super::file::{Claimed, Outcome};
 use super::folder::{Folder, Work};
 use crate::events::{Event, Kind};
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Listed, Reason};
+use crate::file::FileId;
 use crate::folder::claim;
 use crate::folder::deferral::Deferral;
 use crate::folder::quarantine::Cell;
@@ -242,6 +243,7 @@ impl Refusal<'_> {
         let name = escape(&file.name);
         let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
         let Self { code, reason, attempt, stderr_tail } = self;
+        let rows = reason.listed.as_ref().map_or(String::new(), |listed| rows(listed, file.id));
         // No full stop behind it: a hint may be a command, to be copied.
         let advice = reason.hint.as_deref().unwrap_or("correct the file");
         let inbox = folder.places.inbox_path.display();
@@ -252,12 +254,21 @@ impl Refusal<'_> {
             None => (String::new(), format!("   (or move it back into {inbox})")),
         };
         format!(
-            "{name} was refused on {now}\n\n  {reason}\n\nNothing of it was taken over{stays}.\nWhat to do: {advice}\n\
+            "{name} was refused on {now}\n\n  {reason}\n\n{rows}Nothing of it was taken over{stays}.\nWhat to do: {advice}\n\
              Then type: importerd retry {number}{by_hand}\n\n\
              folder {folder}, file {id}, attempt {attempt}, code {code}\n{}",
             last_words(stderr_tail)
         )
     }
+}
+
+/// The rows that don't fit. After a crash the ledger doesn't know them; `rejects` finds all of them at any time.
+fn rows(Listed { rows, all }: &Listed, id: FileId) -> String {
+    let first = if rows.len() as u64 == *all { String::new() } else { format!(" (the first {} of {all})", rows.len()) };
+    let (lines, number) = (rows.join("\n  "), id.0);
+    format!(
+        "Rows that don't fit{first}:\n  {lines}\nTo have all of them with their text, type: importerd rejects {number}\n\n"
+    )
 }
 
 /// The end of what a command wrote to its standard error.

@@ -37,10 +37,14 @@ struct Accounted {
 }
 
 enum Account {
-    Rows(u64),
+    Rows {
+        rows: u64,
+        rejects: u64,
+    },
     /// In place of earlier ones.
     Instead {
         rows: u64,
+        rejects: u64,
         rows_before: u64,
         changed: bool,
     },
@@ -99,9 +103,9 @@ impl Carrier {
         let mut done = Vec::with_capacity(owners.len());
         for ((claimed, load), outcome) in owners.into_iter().zip(&loads).zip(outcomes) {
             let account = match outcome {
-                import::Outcome::Loaded { rows } => Account::Rows(rows),
-                import::Outcome::Replaced { rows, rows_before, changed } => {
-                    Account::Instead { rows, rows_before, changed }
+                import::Outcome::Loaded { rows, rejects } => Account::Rows { rows, rejects },
+                import::Outcome::Replaced { rows, rejects, rows_before, changed } => {
+                    Account::Instead { rows, rejects, rows_before, changed }
                 }
                 import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
                 import::Outcome::Refused(fault) => {
@@ -235,9 +239,9 @@ impl Carrier {
 impl Accounted {
     fn event(&self) -> Event {
         match &self.account {
-            Account::Rows(rows) => self.committed(*rows),
-            Account::Instead { rows, rows_before, changed } => {
-                self.committed(*rows).with("rows_before", *rows_before).with("bytes_changed", *changed)
+            Account::Rows { rows, rejects } => self.committed(*rows, *rejects),
+            Account::Instead { rows, rejects, rows_before, changed } => {
+                self.committed(*rows, *rejects).with("rows_before", *rows_before).with("bytes_changed", *changed)
             }
             Account::Results { count, .. } => self.claimed.event(Kind::FileCommitted, "commit").with("results", *count),
             Account::DuplicateOf { id, name } => self
@@ -248,8 +252,9 @@ impl Accounted {
         }
     }
 
-    fn committed(&self, rows: u64) -> Event {
+    fn committed(&self, rows: u64, rejects: u64) -> Event {
         let event = self.claimed.event(Kind::FileCommitted, "commit").with("rows", rows);
+        let event = if rejects > 0 { event.with("rejects", rejects) } else { event };
         match self.claimed.replaces {
             Some(earlier) => event.with("replaces", earlier.0),
             None => event,
@@ -259,7 +264,9 @@ impl Accounted {
     fn entry(&self) -> Entry<'_> {
         let known = Entry { blake3: Some(self.digest), ..self.claimed.entry(State::Committed) };
         match &self.account {
-            Account::Rows(rows) | Account::Instead { rows, .. } => Entry { rows: Some(*rows), ..known },
+            Account::Rows { rows, rejects } | Account::Instead { rows, rejects, .. } => {
+                Entry { rows: Some(*rows), rejects: *rejects, ..known }
+            }
             Account::Results { json, .. } => Entry { results: Some(json.clone()), ..known },
             Account::DuplicateOf { id, .. } => Entry { duplicate_of: Some(*id), state: State::Duplicate, ..known },
         }

@@ -110,6 +110,7 @@ impl Claimed {
             attempts: self.attempts,
             deferrals: self.deferrals,
             rows: None,
+            rejects: 0,
             claimed_at: self.claimed_at,
             retry_at: None,
             place: None,

@@ -89,6 +89,9 @@ impl Carrier {
         let subject = Subject { id: marker.id, name: marker.name.clone(), attempt: 1, stage: "commit" };
         let event = Event::new(Kind::FileCommitted).folder(Arc::clone(&folder.name)).file(subject);
         let mut event = event.with("rows", marker.rows);
+        if marker.rejects > 0 {
+            event = event.with("rejects", marker.rejects);
+        }
         if let Some(replaced) = marker.replaces {
             event = event.with("replaces", replaced.0);
         }
@@ -102,6 +105,7 @@ impl Carrier {
             attempts: 0,
             deferrals: 0,
             rows: Some(marker.rows),
+            rejects: marker.rejects,
             claimed_at: Timestamp::now(),
             retry_at: None,
             place: None,

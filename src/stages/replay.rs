@@ -206,6 +206,7 @@ fn entry(id: FileId, row: &Row, state: State) -> Entry<'_> {
         attempts: 0,
         deferrals: 0,
         rows: None,
+        rejects: 0,
         claimed_at: row.claimed_at,
         retry_at: None,
         place: None,

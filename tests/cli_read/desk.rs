@@ -124,6 +124,7 @@ pub fn entry(id: i64, name: &OsStr, identity: Identity, state: State) -> Entry<'
         attempts: 0,
         deferrals: 0,
         rows: None,
+        rejects: 0,
         claimed_at: Timestamp::now(),
         retry_at: None,
         place: None,

@@ -45,13 +45,13 @@ fn files_are_listed_by_state_the_latest_first() {
     let answer = desk.ask(&["ls"]);
     assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
     let expected = "\
-id state age rows folder name reason
- - waiting N s - orders new.csv
- - active N s - orders now.csv
-#4 deferred N s - orders late.csv the database is locked; next try in N s
-#3 quarantined N s - orders bad.csv line 7: 3 fields where the header has 4
-#2 duplicate N s - orders again.csv done before as #1
-#1 archived N s 1204 orders done.csv
+id state age rows rejects folder name reason
+ - waiting N s - - orders new.csv
+ - active N s - - orders now.csv
+#4 deferred N s - - orders late.csv the database is locked; next try in N s
+#3 quarantined N s - - orders bad.csv line 7: 3 fields where the header has 4
+#2 duplicate N s - - orders again.csv done before as #1
+#1 archived N s 1204 0 orders done.csv
 ";
     assert_eq!(plain(&answer.out), expected);
 }
@@ -90,7 +90,7 @@ fn its_json_has_every_field_of_a_refused_file() {
     let mut file: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(file["since"].take().as_str().unwrap().parse::<Timestamp>().is_ok());
     let expected = serde_json::json!({
-        "id": 3, "folder": "orders", "name": "bad.csv", "state": "quarantined", "since": null, "rows": null,
+        "id": 3, "folder": "orders", "name": "bad.csv", "state": "quarantined", "since": null, "rows": null, "rejects": null,
         "bytes": 8, "reason": "line 7: 3 fields where the header has 4", "hint": "correct line 7", "replaces": null,
         "retry_at": null,
         "duplicate_of": null, "path": "/T/orders/quarantine/bad.csv",

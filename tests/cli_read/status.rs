@@ -111,6 +111,8 @@ fn its_json_is_one_object_with_stable_names() {
         "deferred",
         "done_24h",
         "rows_24h",
+        "with_rejects_24h",
+        "rejects_24h",
         "quarantined",
         "duplicates_24h",
         "oldest_waiting_secs",

@@ -111,7 +111,7 @@ impl Loader {
         let load =
             Load { id, name: name.to_owned(), identity, file, checked, duplicates: Duplicates::Allow, replaces: None };
         match import.commit(&[load])?.remove(0) {
-            Outcome::Loaded { rows } | Outcome::Replaced { rows, .. } => Ok(rows),
+            Outcome::Loaded { rows, .. } | Outcome::Replaced { rows, .. } => Ok(rows),
             Outcome::Refused(fault) => Err(fault),
             Outcome::Duplicate { of } => panic!("a duplicate of {of:?}"),
         }

@@ -40,6 +40,7 @@ impl Story {
         let look = match self.state {
             "quarantined" => Look::Bad,
             "deferred" | "unknown" => Look::Warning,
+            "archived" | "committed" if self.rejects > Some(0) => Look::Warning,
             "archived" | "committed" => Look::Good,
             _ => Look::Plain,
         };

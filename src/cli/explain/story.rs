@@ -37,6 +37,8 @@ pub struct Story {
     pub bytes: u64,
     pub blake3: Option<String>,
     pub rows: Option<u64>,
+    /// How many rows didn't fit; it went in without them.
+    pub rejects: Option<u64>,
     /// Attempts that were charged.
     pub attempts: u32,
     /// RFC 3339: not to be tried before.
@@ -105,6 +107,7 @@ impl Story {
             bytes: file.identity.size,
             blake3: None,
             rows: None,
+            rejects: None,
             attempts: 0,
             retry_at: None,
             reason: None,
@@ -167,6 +170,7 @@ impl Story {
             bytes: row.identity.size,
             blake3: row.blake3.map(|digest| digest.to_string()),
             rows: row.rows,
+            rejects: row.rows.map(|_| row.rejects),
             attempts: row.attempts,
             retry_at: row.retry_at.map(Stamp),
             reason: row.reason.clone(),
@@ -224,6 +228,9 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
             None => "nothing: it is tried again".to_owned(),
         },
         State::Committed => "nothing: it is archived at once".to_owned(),
+        State::Archived if row.rejects > 0 => {
+            format!("to see the rows that don't fit, and to mend them, type: {importerd} rejects {}", row.id.0)
+        }
         State::Archived => "nothing: it is done".to_owned(),
         State::Duplicate => match row.duplicate_of {
             Some(id) => format!("nothing: it was done before; to see when, type: {importerd} explain {}", id.0),

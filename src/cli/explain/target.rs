@@ -19,6 +19,8 @@ pub struct Target {
     pub imported: Option<bool>,
     /// How many rows it brought.
     pub rows: Option<u64>,
+    /// How many didn't fit.
+    pub rejects: Option<u64>,
     /// RFC 3339.
     pub committed_at: Option<String>,
     /// Why the database can't be read.
@@ -35,6 +37,7 @@ impl Target {
             table: import.table.clone(),
             imported: None,
             rows: None,
+            rejects: None,
             committed_at: None,
             error: None,
         };
@@ -44,6 +47,7 @@ impl Target {
             Ok(Some(marker)) => Self {
                 imported: Some(true),
                 rows: Some(marker.rows),
+                rejects: Some(marker.rejects),
                 committed_at: Some(marker.committed_at),
                 ..target
             },
@@ -60,7 +64,11 @@ impl Target {
     pub fn sentence(&self) -> String {
         let verdict = match (self.imported, self.rows, &self.committed_at) {
             (Some(true), Some(rows), Some(at)) => {
-                format!("{rows} row{} went in at {at}", if rows == 1 { "" } else { "s" })
+                let without = match self.rejects {
+                    None | Some(0) => String::new(),
+                    Some(rejects) => format!(" and {rejects} didn't fit"),
+                };
+                format!("{rows} row{} went in{without} at {at}", if rows == 1 { "" } else { "s" })
             }
             (Some(_), ..) => "nothing of it is in (no load marker)".to_owned(),
             (None, ..) => format!("can't be reached: {}", self.error.as_deref().unwrap_or_default()),

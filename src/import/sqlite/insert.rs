@@ -8,9 +8,9 @@ use super::super::rows::Sink;
 use super::super::table::identifier;
 use super::super::target::Insert;
 use super::super::value::Value;
-use super::markers::Connected;
+use super::markers::{self, Connected};
 use super::transaction::Open;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 
 /// Inserts rows of one file.
@@ -19,6 +19,7 @@ pub(super) struct Inserting<'t> {
     statement: CachedStatement<'t>,
     /// Whether the first two parameters are the file's number and the line.
     lineage: bool,
+    id: FileId,
     /// How many parameters there are.
     parameters: usize,
     /// The parameters bound so far.
@@ -36,7 +37,7 @@ impl<'t> Inserting<'t> {
             statement.raw_bind_parameter(1, id.0).map_err(fault)?;
         }
         let bound = Self::ours(lineage);
-        Ok(Self { transaction, statement, lineage, parameters: bound + layout.names().len(), bound })
+        Ok(Self { transaction, statement, lineage, id, parameters: bound + layout.names().len(), bound })
     }
 
     fn ours(lineage: bool) -> usize {
@@ -46,6 +47,13 @@ impl<'t> Inserting<'t> {
     fn bind(&mut self, value: Value<'_>) -> rusqlite::Result<()> {
         self.bound += 1;
         self.statement.raw_bind_parameter(self.bound, value)
+    }
+
+    /// Whether nothing is left of the statement that failed, as usual; a trigger, or a constraint with a clause of its own,
+    /// may have kept some of it, or ended the transaction.
+    fn is_undone(&self, changes_before: u64) -> bool {
+        let connection = self.transaction.connection();
+        !connection.is_autocommit() && connection.total_changes() == changes_before
     }
 
     fn execute(&mut self, line: u64) -> rusqlite::Result<()> {
@@ -65,11 +73,20 @@ impl Sink for Inserting<'_> {
         self.bind(value).map_err(|error| self.transaction.fault(&error))
     }
 
-    fn row(&mut self, line: u64) -> Result<(), Fault> {
-        self.execute(line).map_err(|error| match self.transaction.fault(&error) {
-            Fault::Permanent(reason) => Fault::Permanent(reason.at_line(line)),
-            other => other,
-        })
+    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
+        let changes = self.transaction.connection().total_changes();
+        let Err(error) = self.execute(line) else { return Ok(None) };
+        match self.transaction.fault(&error) {
+            Fault::Permanent(reason) if self.is_undone(changes) => Ok(Some(Box::new(reason.at_line(line)))),
+            Fault::Permanent(reason) => Err(Fault::Permanent(reason.at_line(line))),
+            other => Err(other),
+        }
+    }
+
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+        self.bound = Self::ours(self.lineage);
+        let transaction = self.transaction;
+        markers::reject(transaction.connection(), self.id, reason, record).map_err(|error| transaction.fault(&error))
     }
 }
 

@@ -9,13 +9,17 @@ use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Type as SqlType, Value
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior};
 
 use super::super::marker::{Marker, Newest};
+use super::super::reject::Rejected;
 use super::super::table::identifier;
 use super::super::target::Markers;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
 
 /// The table of markers.
 pub const NAME: &str = "_importerd_files";
+
+/// That of what didn't fit.
+const REJECTS: &str = "_importerd_rejects";
 
 /// A connection that may ask for markers.
 pub trait Connected {
@@ -57,6 +61,14 @@ impl<C: Connected> Markers for C {
     fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault> {
         each_count(self.connection(), folder, visit).map_err(|error| self.fault(&error))
     }
+
+    fn each_reject(&self, of: FileId, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault> {
+        each_reject(self.connection(), of, visit).map_err(|error| self.fault(&error))
+    }
+
+    fn each_reject_count(&self, visit: &mut dyn FnMut(FileId, Option<u64>, u64)) -> Result<(), Fault> {
+        each_reject_count(self.connection(), visit).map_err(|error| self.fault(&error))
+    }
 }
 
 const CREATE: &str = "
@@ -75,14 +87,24 @@ const CREATE: &str = "
         born_ns INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
         replaces INTEGER,
-        forgotten_at TEXT
+        forgotten_at TEXT,
+        header TEXT
     );
     CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
     CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
-    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);";
+    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
+    CREATE TABLE IF NOT EXISTS _importerd_rejects (
+        file_id INTEGER NOT NULL,
+        line INTEGER,
+        column_name TEXT,
+        code TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
 
 /// Columns that tables made by earlier versions lack, and their types.
-const ADDED: [(&str, &str); 2] = [("replaces", "INTEGER"), ("forgotten_at", "TEXT")];
+const ADDED: [(&str, &str); 3] = [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT")];
 
 macro_rules! select {
     ($where:literal) => {
@@ -113,7 +135,8 @@ fn lacking(connection: &Connection) -> rusqlite::Result<Vec<(&'static str, &'sta
 /// Writes a marker. `false`: one with its number is there already.
 pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlite::Result<bool> {
     let sql = "INSERT INTO _importerd_files (id, folder, name, size, blake3, rows, rejects, table_name, committed_at,
-        device, inode, born_ns, mtime_ns, replaces) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        device, inode, born_ns, mtime_ns, replaces, header)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         ON CONFLICT (id) DO NOTHING";
     let identity = &marker.identity;
     let inserted = connection.prepare_cached(sql)?.execute((
@@ -123,6 +146,7 @@ pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlit
         identity.size.cast_signed(),
         marker.blake3.to_string(),
         marker.rows.cast_signed(),
+        marker.rejects.cast_signed(),
         &marker.table,
         &marker.committed_at,
         identity.device.cast_signed(),
@@ -130,12 +154,29 @@ pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlit
         identity.born_ns,
         identity.mtime_ns,
         marker.replaces.map(|id| id.0),
+        &marker.header,
     ))?;
     Ok(inserted == 1)
 }
 
-/// Takes a marker away, whose file's rows are taken away in the same transaction.
+/// Writes again what a marker says of its rows.
+pub fn amend(connection: &Connection, marker: &Marker) -> rusqlite::Result<()> {
+    let sql = "UPDATE _importerd_files SET rows = ?2, rejects = ?3, header = ?4 WHERE id = ?1";
+    let (rows, rejects) = (marker.rows.cast_signed(), marker.rejects.cast_signed());
+    connection.prepare_cached(sql)?.execute((marker.id.0, rows, rejects, &marker.header)).map(drop)
+}
+
+/// Keeps a record that doesn't fit.
+pub fn reject(connection: &Connection, id: FileId, reason: &Reason, record: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO _importerd_rejects (file_id, line, column_name, code, reason, record)
+        VALUES (?, ?, ?, ?, ?, ?)";
+    let line = reason.line.map(u64::cast_signed);
+    connection.prepare_cached(sql)?.execute((id.0, line, &reason.column, reason.code, &reason.text, record)).map(drop)
+}
+
+/// Takes a marker away, and the rejects beside it; the file's rows are taken away in the same transaction.
 pub fn remove(connection: &Connection, id: FileId) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM _importerd_rejects WHERE file_id = ?")?.execute([id.0])?;
     connection.prepare_cached("DELETE FROM _importerd_files WHERE id = ?")?.execute([id.0]).map(drop)
 }
 
@@ -234,6 +275,43 @@ fn newest(connection: &Connection, folder: &str) -> rusqlite::Result<Option<Newe
     Ok(of_all.map(|of_all| Newest { of_all: FileId(of_all), has_folder }))
 }
 
+fn each_reject(connection: &Connection, of: FileId, visit: &mut dyn FnMut(Rejected)) -> rusqlite::Result<()> {
+    if !connection.table_exists(None, REJECTS)? {
+        return Ok(());
+    }
+    let sql = "SELECT line, column_name, code, reason, record FROM _importerd_rejects WHERE file_id = ?
+        ORDER BY line, rowid";
+    let mut query = connection.prepare(sql)?;
+    let rejected = |row: &Row<'_>| {
+        Ok(Rejected {
+            line: row.get::<_, Option<i64>>(0)?.map(i64::cast_unsigned),
+            column: row.get(1)?,
+            code: row.get(2)?,
+            reason: row.get(3)?,
+            record: row.get(4)?,
+        })
+    };
+    query.query_map([of.0], rejected)?.try_for_each(|rejected| rejected.map(&mut *visit))
+}
+
+fn each_reject_count(
+    connection: &Connection,
+    visit: &mut dyn FnMut(FileId, Option<u64>, u64),
+) -> rusqlite::Result<()> {
+    if !connection.table_exists(None, REJECTS)? {
+        return Ok(());
+    }
+    let sql = "SELECT file_id, rejects, there FROM (SELECT file_id, count(*) AS there FROM _importerd_rejects
+        GROUP BY file_id) LEFT JOIN _importerd_files ON id = file_id";
+    let mut query = connection.prepare(sql)?;
+    let mut rows = query.query(())?;
+    while let Some(row) = rows.next()? {
+        let marked = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
+        visit(FileId(row.get(0)?), marked, row.get::<_, i64>(2)?.cast_unsigned());
+    }
+    Ok(())
+}
+
 fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {
     connection.prepare_cached(sql)?.query_row(params, read).optional()
 }
@@ -249,6 +327,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Marker> {
         id: FileId(row.get("id")?),
         name: OsString::from_vec(row.get_ref("name")?.as_bytes()?.to_vec()),
         rows: unsigned("rows")?,
+        rejects: unsigned("rejects")?,
+        header: added(row, "header")?,
         blake3: Digest(*blake3.as_bytes()),
         committed_at: row.get("committed_at")?,
         identity: Identity {
@@ -288,6 +368,8 @@ mod tests {
             id: FileId(id),
             name: OsStr::from_bytes(name).to_owned(),
             rows: 7,
+            rejects: 2,
+            header: Some("id,\"a\nb\"".to_owned()),
             blake3: Digest([u8::try_from(id).unwrap(); 32]),
             committed_at: "2026-11-22T03:04:05.678Z".to_owned(),
             identity: Identity { device: u64::MAX, inode: u64::MAX - 1, born_ns: -5, size: 12, mtime_ns: 99 },
@@ -328,9 +410,9 @@ mod tests {
     fn a_table_of_an_earlier_version_is_read_as_it_is_and_completed_by_a_writer() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(&CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT", ""))
+            .execute_batch(&CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT,\n        header TEXT", ""))
             .unwrap();
-        assert_eq!(lacking(&connection).unwrap().len(), 2);
+        assert_eq!(lacking(&connection).unwrap().len(), 3);
         let old = "INSERT INTO _importerd_files VALUES (1, 'orders', 'a.csv', 12, ?, 7, 0, 't', '', 3, 4, 5, 6)";
         connection.execute(old, [Digest([1; 32]).to_string()]).unwrap();
         let file = by_id(&connection, FileId(1)).unwrap().unwrap();

@@ -196,6 +196,12 @@ impl Looked {
         }
     }
 
+    /// The table of this name.
+    pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        let table = table::read(&self.connection, name).map_err(|error| self.fault(&error))?;
+        Ok(table.map(Arc::new))
+    }
+
     /// Whether it has this table.
     pub(super) fn has_table(&self, name: &str) -> Result<bool, Fault> {
         self.connection.table_exists(None, name).map_err(|error| self.fault(&error))

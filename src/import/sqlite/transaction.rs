@@ -105,6 +105,10 @@ impl Transaction for Open<'_> {
         markers::insert(&self.held.connection, folder, marker).map_err(|error| self.fault(&error))
     }
 
+    fn amend(&mut self, marker: &Marker) -> Result<(), Fault> {
+        markers::amend(&self.held.connection, marker).map_err(|error| self.fault(&error))
+    }
+
     fn remove(&mut self, id: FileId) -> Result<(), Fault> {
         markers::remove(&self.held.connection, id).map_err(|error| self.fault(&error))
     }

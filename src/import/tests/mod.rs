@@ -4,6 +4,7 @@ mod batches;
 mod contract;
 mod formats;
 mod locks;
+mod rejects;
 mod replays;
 mod round_trip;
 
@@ -135,7 +136,7 @@ fn identity(file: &fs::File) -> Identity {
 }
 
 fn loaded(rows: u64) -> Outcome {
-    Outcome::Loaded { rows }
+    Outcome::Loaded { rows, rejects: 0 }
 }
 
 #[test]

@@ -31,6 +31,7 @@ folder.orders.import.table = "orders"              # built-in
 folder.orders.import.quote = "\""                  # built-in
 folder.orders.import.header = true                 # built-in
 folder.orders.import.encoding = "utf-8"            # built-in
+folder.orders.import.rejects = 0                   # built-in
 folder.orders.import.unpacked_gib_max = 100        # built-in
 folder.orders.import.unpack_ratio_max = 200        # built-in
 "#;

@@ -27,7 +27,7 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
         ("timeout = '2s'", "3:1: folder.orders.timeout: unknown key; did you mean folder.orders.run.timeout?"),
         (
             "import.columns = {}",
-            "3:8: folder.orders.import.columns: unknown key; known here: into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+            "3:8: folder.orders.import.columns: unknown key; known here: into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, unpacked_gib_max, unpack_ratio_max",
         ),
         (
             "'a.b' = 1",
@@ -70,7 +70,7 @@ fn nothing_is_converted_in_a_file() {
         ("path = 2026-11-22", "a date where a string is needed"),
         (
             "import = 'sqlite:x'",
-            "the string \"sqlite:x\" where a table is needed with into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+            "the string \"sqlite:x\" where a table is needed with into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, unpacked_gib_max, unpack_ratio_max",
         ),
     ] {
         let problems = problems_of(&format!("[folder.orders]\n{line}"));
@@ -119,6 +119,22 @@ fn a_value_of_the_right_type_can_still_make_no_sense() {
         (
             "import.format = 'xls'",
             "3:17: folder.orders.import.format: \"xls\" is not one of \"csv\", \"tsv\", \"ndjson\", \"json\"",
+        ),
+        (
+            "import.rejects = '10'",
+            "3:18: folder.orders.import.rejects: \"10\" is neither a whole number nor a percentage; write it like 10 or \"1%\"",
+        ),
+        (
+            "import.rejects = '101%'",
+            "3:18: folder.orders.import.rejects: \"101%\" is out of range; 0% to 100% is allowed",
+        ),
+        (
+            "import.rejects = 2000000000",
+            "3:18: folder.orders.import.rejects: 2000000000 is out of range; 0 to 1000000000, or a percentage is allowed",
+        ),
+        (
+            "import.rejects = true",
+            "3:18: folder.orders.import.rejects: the boolean true where a whole number, or a percentage such as \"1%\", is needed",
         ),
         (
             "import.delimiter = '::'",
@@ -209,7 +225,7 @@ fn a_variable_is_named_in_its_errors() {
         (
             "FOLDER__ORDERS__IMPORT",
             "{}",
-            ": folder.orders.import: a table; set one of its keys: into, table, format, delimiter, quote, escape, comment, header, encoding, records, unpacked_gib_max, unpack_ratio_max",
+            ": folder.orders.import: a table; set one of its keys: into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, unpacked_gib_max, unpack_ratio_max",
         ),
         ("folder__orders__settle", "5s", ": write it in capitals: IMPORTERD__FOLDER__ORDERS__SETTLE"),
         (

@@ -48,6 +48,7 @@ pub fn check(
     unmarked_entries(folder, place, &markers, history, section)?;
     if let Some(target) = target {
         rows(folder, &*target, section);
+        rejects(&*target, section);
     }
     Ok(())
 }
@@ -125,6 +126,24 @@ fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
     if !more.is_empty() {
         let fix = "look at the rows of that _file_id: nothing but the user's own statements adds any".to_owned();
         section.fail(exit::REFUSED, format!("{} files have more: {}", more.len(), listed(&more)), Some(fix));
+    }
+}
+
+/// Each with the load marker of its file, which counts them. Who has mended some may delete them.
+fn rejects(target: &dyn crate::import::Markers, section: &mut Section) {
+    let mut wrong = Vec::new();
+    let counted = target.each_reject_count(&mut |id, marked, there| match marked {
+        None => wrong.push((id, format!("{there} rejects without a load marker"))),
+        Some(marked) if there > marked => wrong.push((id, format!("{there} rejects instead of {marked}"))),
+        Some(_) => {}
+    });
+    match counted {
+        Err(error) => section.warn(format!("the rejects can't be counted: {error}"), None),
+        Ok(()) if wrong.is_empty() => section.ok("every reject is one that its load marker counts"),
+        Ok(()) => {
+            let fix = "look at the rows of _importerd_rejects with that file_id".to_owned();
+            section.fail(exit::REFUSED, format!("{} files have others: {}", wrong.len(), listed(&wrong)), Some(fix));
+        }
     }
 }
 

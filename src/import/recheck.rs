@@ -1,0 +1,80 @@
+//! A file that was refused, looked at again: which of its records don't fit, each with its text.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::check;
+use super::layout::Layout;
+use super::reader::Reader;
+use super::reject::{Refused, Rejected, Rejects};
+use super::rows::Sink;
+use super::table::Table;
+use super::targets::Place;
+use super::value::Value;
+use crate::fault::{Fault, Reason};
+use crate::settings::{self, Tolerance};
+
+/// See the module.
+pub struct Recheck<'f> {
+    reader: Reader<'f>,
+    table: Option<Arc<Table>>,
+}
+
+impl<'f> Recheck<'f> {
+    /// Against the table in this database; where there is none, only what can't be read as a record doesn't fit.
+    ///
+    /// # Errors
+    ///
+    /// It isn't that kind of file, or can't be read; or the database can't.
+    pub fn open(file: &'f File, name: &OsStr, settings: &settings::Import, target: &Place) -> Result<Self, Fault> {
+        let table = target.table(&settings.table)?;
+        let reader = Reader::open(file, name, settings, None, table.as_deref())?;
+        Ok(Self { reader, table })
+    }
+
+    /// The line of CSV that names the columns, as it stands in the file.
+    #[must_use]
+    pub fn header(&self) -> Option<&str> {
+        self.reader.raw_header()
+    }
+
+    /// Shows each of them. Whether the database would take the others is not asked.
+    ///
+    /// # Errors
+    ///
+    /// The file is refused as a whole, or can't be read to its end.
+    pub fn each(mut self, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault> {
+        let mut rejects = Rejects::new(Tolerance::NONE);
+        if let Some(table) = &self.table {
+            let layout = Layout::new(table, self.reader.names()).map_err(Fault::Permanent)?;
+            return check::each_row(&mut self.reader, Arc::new(layout), &mut rejects, &mut Shown(visit)).map(drop);
+        }
+        loop {
+            match self.reader.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(Refused::Record(reason, record)) => visit(Rejected::of(&reason, &record)),
+                Err(Refused::File(fault)) => return Err(fault),
+            }
+        }
+    }
+}
+
+/// Rows go nowhere, rejects are shown.
+struct Shown<'v>(&'v mut dyn FnMut(Rejected));
+
+impl Sink for Shown<'_> {
+    fn cell(&mut self, _: Value<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn row(&mut self, _: u64) -> Result<Option<Box<Reason>>, Fault> {
+        Ok(None)
+    }
+
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+        (self.0)(Rejected::of(reason, record));
+        Ok(())
+    }
+}
