@@ -71,6 +71,14 @@ fn rows_that_are_lost_doubled_or_of_another_file_are_found() {
     assert_found("a file's lost rows", Kind::Lost, &problems, "brought the rows");
     let doubled = format!("INSERT INTO rows SELECT * FROM rows WHERE {one}");
     assert_found("a doubled row", Kind::Doubled, &spoil(&doubled), "brought the rows");
+    let reject = "rowid = (SELECT min(rowid) FROM _importerd_rejects)";
+    let problems = spoil(&format!("DELETE FROM _importerd_rejects WHERE {reject}"));
+    assert_found("a lost reject", Kind::Lost, &problems, "brought 0 rejects");
+    let problems = spoil(&format!("INSERT INTO _importerd_rejects SELECT * FROM _importerd_rejects WHERE {reject}"));
+    assert_found("a doubled reject", Kind::Doubled, &problems, "brought 2 rejects");
+    assert_found("a marker that tells of fewer", Kind::Half, &problems, "says 1 rejects, there are 2");
+    let problems = spoil(&format!("UPDATE _importerd_rejects SET file_id = 999999 WHERE {reject}"));
+    assert_found("a reject of no file", Kind::Doubled, &problems, "1 rejects of no archived file 999999");
     let strange = format!("UPDATE rows SET _file_id = 999999 WHERE {one}");
     assert_found("a row of no file", Kind::Doubled, &spoil(&strange), "rows of no archived file");
     assert_found(

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::load::{Dropped, Fate, List};
+use super::load::{Dropped, Fate, List, REJECT};
 pub use super::problem::{Kind, Problem};
 use super::site::{ROWS, Site, WORK};
 
@@ -237,6 +237,7 @@ impl<'a> Books<'a> {
 
     fn rows_are_in_once(&mut self, ledger: &HashMap<(String, u64), Entry>) {
         let mut by_file = self.rows_by_file();
+        let mut rejects_by_file = self.rejects_by_file();
         let mut problems = Vec::new();
         let mut says = |kind, text| problems.push(Problem { kind, text });
         for (content, dropped) in self.list {
@@ -264,10 +265,20 @@ impl<'a> Books<'a> {
                 if let Some(kind) = rows_are_wrong(&rows, ids) {
                     says(kind, format!("{shown:?} brought the rows {rows:?}"));
                 }
+                let rejects = rejects_by_file.remove(&first).unwrap_or_default();
+                let kind = match rejects.cmp(&shown.matches(REJECT).count()) {
+                    Ordering::Less => Kind::Lost,
+                    Ordering::Greater => Kind::Doubled,
+                    Ordering::Equal => continue,
+                };
+                says(kind, format!("{shown:?} brought {rejects} rejects"));
             }
         }
         for (file, rows) in by_file {
             says(Kind::Doubled, format!("rows of no archived file {file}: {rows:?}"));
+        }
+        for (file, rejects) in rejects_by_file {
+            says(Kind::Doubled, format!("{rejects} rejects of no archived file {file}"));
         }
         self.problems.extend(problems);
     }
@@ -293,6 +304,26 @@ impl<'a> Books<'a> {
             let there = by_file.get(&file).map_or(0, |rows| rows.len() as u64);
             if there != rows {
                 self.says(Kind::Half, format!("the marker of {file} says {rows} rows, there are {there}"));
+            }
+        }
+        by_file
+    }
+
+    /// How many rejects are there, by `file_id`; both of their table and of the markers.
+    fn rejects_by_file(&mut self) -> BTreeMap<i64, usize> {
+        let target = self.site.database("rows.db");
+        let mut by_file = BTreeMap::<i64, usize>::new();
+        let Ok(mut query) = target.prepare("SELECT file_id FROM _importerd_rejects") else { return by_file };
+        for file in query.query_map([], |row| row.get(0)).expect("rejects") {
+            *by_file.entry(file.expect("a reject")).or_default() += 1;
+        }
+        let mut query = target.prepare("SELECT id, rejects FROM _importerd_files").expect("markers");
+        let markers = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("markers");
+        for marker in markers {
+            let (file, rejects) = marker.expect("a marker");
+            let there = by_file.get(&file).copied().unwrap_or_default();
+            if i64::try_from(there) != Ok(rejects) {
+                self.says(Kind::Half, format!("the marker of {file} says {rejects} rejects, there are {there}"));
             }
         }
         by_file

@@ -14,10 +14,13 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::site::{ROWS, Site, WORK};
 
+/// The word in a row that doesn't fit, and that its file goes in without.
+pub const REJECT: &str = "reject";
+
 /// What must become of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It brings these rows, by their `id`, once.
+    /// It brings these rows, by their `id`, once; and as many rejects as it has the word [`REJECT`].
     Rows(Range<i64>),
     /// It brings result files of these contents, once.
     Results(Vec<String>),
@@ -164,7 +167,13 @@ impl Dropper {
                 Fate::Refused("line 3: 1 field".to_owned()),
                 ".csv",
             ),
-            3..=6 => {
+            3 => {
+                let row = |id: i64| format!("{id},row {id}\n");
+                let (two, reject) = (first..first + 2, format!("{first},a,{REJECT}\n"));
+                let lines = vec!["id,name\n".to_owned(), row(first), reject, row(first + 1)];
+                (text(lines), ROWS, Fate::Rows(two), ".csv")
+            }
+            4..=6 => {
                 let rows = ids.clone().map(|id| format!("{id},row {id}\n"));
                 (text(["id,name\n".to_owned()].into_iter().chain(rows).collect()), ROWS, Fate::Rows(ids), ".csv")
             }

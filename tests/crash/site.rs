@@ -71,7 +71,7 @@ impl Site {
             backoff = {{ min = "20ms", max = "200ms" }}
             [folder.rows]
             path = "{root}/rows"
-            import = {{ into = "sqlite:rows.db" }}
+            import = {{ into = "sqlite:rows.db", rejects = "34%" }}
             [folder.work]
             path = "{root}/work"
             run = {{ command = ["/usr/bin/env", "SITE={root}", "{root}/command", "{{path}}"] }}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::crash::load::Fate;
+use crate::crash::load::{Fate, REJECT};
 use crate::crash::site::{ROWS, WORK};
 
 /// A file to be uploaded.
@@ -39,7 +39,8 @@ fn upload(number: usize, random: &mut fastrand::Rng) -> Upload {
     let lines = |line: fn(i64) -> String| rows.clone().map(line).collect::<String>();
     match number % 12 {
         0..=3 => {
-            let content = format!("id,name\n{}", lines(|id| format!("{id},row {id}\n")));
+            let reject = if number % 12 == 1 { format!("{first},a,{REJECT}\n") } else { String::new() };
+            let content = format!("id,name\n{reject}{}", lines(|id| format!("{id},row {id}\n")));
             of_rows("csv", content, Fate::Rows(rows))
         }
         4 => of_rows("ndjson", lines(|id| format!("{{\"id\":{id},\"name\":\"row {id}\"}}\n")), Fate::Rows(rows)),

@@ -46,14 +46,18 @@ pub enum Verb {
     Run,
 }
 
-/// Files for the folder that imports: three that come in, of which one is the same again, and a bad one.
+/// Files for the folder that imports: three that come in, of which one is the same again and one has a reject, and a bad one.
 pub fn imports() -> Vec<Upload> {
     let upload = |name, content: &str, fate| Upload { folder: ROWS, name, content: content.to_owned(), fate };
     let refused = Fate::Refused("line 3: 1 field".to_owned());
     vec![
         upload("f1.csv", "id,name\n1,bolt\n2,nut\n", Fate::Rows(1..3)),
-        upload("f2.ndjson", "{\"id\":3,\"name\":\"screw\"}\n", Fate::Rows(3..4)),
-        upload("f3.csv", "id,name\n4,nail\n4\n", refused),
+        upload(
+            "f2.ndjson",
+            "{\"id\":3,\"name\":\"screw\"}\n[\"reject\"]\n{\"id\":4,\"name\":\"cog\"}\n",
+            Fate::Rows(3..5),
+        ),
+        upload("f3.csv", "id,name\n5,nail\n5\n", refused),
         upload("f4.csv", "id,name\n1,bolt\n2,nut\n", Fate::Rows(1..3)),
     ]
 }
