@@ -16,7 +16,7 @@ use super::shell::quoted;
 use super::surroundings::{Surroundings, typed};
 use crate::exit;
 use crate::fault::Fault;
-use crate::import::{Place, Recheck, Rejected, is_utf8};
+use crate::import::{Recheck, Rejected, is_utf8};
 use crate::ledger::{Row, State};
 use crate::log::{escape, visible};
 use crate::settings::{Folder, Format, Import, Work};
@@ -60,7 +60,7 @@ fn show(global: &Global, rejects: &Rejects) -> Result<u8, Complaint> {
 
 /// Of a file that went in without them: as the database keeps them.
 fn left_out(surroundings: &Surroundings, import: &Import, row: &Row, mut sheet: Sheet<'_>) -> Result<u8, Complaint> {
-    let place = Place::Sqlite(stages::target(import, &surroundings.directories.state));
+    let place = stages::target(import, &surroundings.directories.state);
     let target = place.look().map_err(world)?;
     let marker = target.as_ref().map_or(Ok(None), |target| target.by_id(row.id)).map_err(world)?;
     let (Some(target), Some(marker)) = (target, marker) else {
@@ -90,7 +90,7 @@ fn refused(
         return Err(Complaint::new(exit::REFUSED, text, format!("{} explain {}", surroundings.importerd, row.id.0)));
     };
     let file = File::open(&path).map_err(|error| Fault::io(path.display(), &error).reason().clone())?;
-    let place = Place::Sqlite(stages::target(import, &surroundings.directories.state));
+    let place = stages::target(import, &surroundings.directories.state);
     // Whatever was read is shown, also where the file can't be read to its end.
     let checked = Recheck::open(&file, &row.name, import, &place).and_then(|recheck| {
         sheet.begin(recheck.header());

@@ -148,7 +148,11 @@ pub fn each_row(
 }
 
 /// Why it is no row, if it isn't.
-fn one_row(record: &Record<'_>, layout: &Layout, sink: &mut (impl Sink + ?Sized)) -> Result<Option<Box<Reason>>, Fault> {
+fn one_row(
+    record: &Record<'_>,
+    layout: &Layout,
+    sink: &mut (impl Sink + ?Sized),
+) -> Result<Option<Box<Reason>>, Fault> {
     for (column, kind) in layout.kinds().iter().enumerate() {
         let cell = record.cell(column);
         let Some(value) = kind.read(cell) else {

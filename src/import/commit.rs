@@ -134,9 +134,7 @@ impl Import {
         }
         let Marker { rows, rejects, blake3, .. } = marker;
         Ok(match gone {
-            Some(gone) => {
-                Outcome::Replaced { rows, rejects, rows_before: gone.rows, changed: gone.blake3 != blake3 }
-            }
+            Some(gone) => Outcome::Replaced { rows, rejects, rows_before: gone.rows, changed: gone.blake3 != blake3 },
             None => Outcome::Loaded { rows, rejects },
         })
     }
@@ -168,13 +166,12 @@ impl Import {
         }
         let mut insert = transaction.insert(layout, load.id)?;
         let read_again = || self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()));
-        let (rows, rejects, digest) = match kept {
-            Some(kept) => insert_kept(kept, checked, layout, read_again, &mut *insert)?,
-            None => {
-                let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects));
-                let (_, rows) = check::each_row(&mut reader, Arc::clone(layout), &mut rejects, &mut *insert)?;
-                (rows, rejects, reader.digest())
-            }
+        let (rows, rejects, digest) = if let Some(kept) = kept {
+            insert_kept(kept, checked, layout, read_again, &mut *insert)?
+        } else {
+            let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects));
+            let (_, rows) = check::each_row(&mut reader, Arc::clone(layout), &mut rejects, &mut *insert)?;
+            (rows, rejects, reader.digest())
         };
         rejects.check(rows)?;
         insert.finish()?;

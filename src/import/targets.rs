@@ -20,14 +20,6 @@ pub enum Place {
 }
 
 impl Place {
-    /// The file, where it is one.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Sqlite(path) => Some(path),
-        }
-    }
-
     /// Its load markers, for somebody who only looks: nothing is made or changed. `None`: no file was ever imported into
     /// it.
     ///

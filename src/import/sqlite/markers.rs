@@ -294,10 +294,7 @@ fn each_reject(connection: &Connection, of: FileId, visit: &mut dyn FnMut(Reject
     query.query_map([of.0], rejected)?.try_for_each(|rejected| rejected.map(&mut *visit))
 }
 
-fn each_reject_count(
-    connection: &Connection,
-    visit: &mut dyn FnMut(FileId, Option<u64>, u64),
-) -> rusqlite::Result<()> {
+fn each_reject_count(connection: &Connection, visit: &mut dyn FnMut(FileId, Option<u64>, u64)) -> rusqlite::Result<()> {
     if !connection.table_exists(None, REJECTS)? {
         return Ok(());
     }
@@ -410,7 +407,9 @@ mod tests {
     fn a_table_of_an_earlier_version_is_read_as_it_is_and_completed_by_a_writer() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(&CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT,\n        header TEXT", ""))
+            .execute_batch(
+                &CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT,\n        header TEXT", ""),
+            )
             .unwrap();
         assert_eq!(lacking(&connection).unwrap().len(), 3);
         let old = "INSERT INTO _importerd_files VALUES (1, 'orders', 'a.csv', 12, ?, 7, 0, 't', '', 3, 4, 5, 6)";
