@@ -5,12 +5,14 @@ use crate::ledger;
 
 /// All went well; after a drain: nothing was left in hand.
 pub const OK: u8 = 0;
-/// `once`, `try`: some file was refused.
+/// `once`: some file was refused.
 pub const REFUSED: u8 = 1;
 /// The command line can't be understood.
 pub const USAGE: u8 = 64;
-/// A command's own word for "this file is bad"; `try`: the file would be refused.
+/// A command's own word for "this file is bad"; `try`: the file would be refused, or is never taken.
 pub const DATAERR: u8 = 65;
+/// `try`: there is no such file, or it can't be read.
+pub const NOINPUT: u8 = 66;
 /// The daemon or the target can't be reached.
 pub const UNAVAILABLE: u8 = 69;
 /// A bug, or more crashes than the restart budget allows.

@@ -51,6 +51,8 @@ pub enum Command {
     Once,
     /// Check settings and surroundings
     Check,
+    /// Say what would become of a file, column by column; changes nothing
+    Try(Try),
     /// Show what goes on now
     Status,
     /// List files by state
@@ -150,6 +152,16 @@ pub struct Ls {
     /// At most so many, the latest first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Try {
+    /// The file, wherever it lies
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The folder that it would be dropped into [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,8 @@ const EXIT_CODES: &[(u8, &str)] = &[
          so. ledger check: something is wrong. ledger rebuild: nothing is wrong, or nobody wants it.",
     ),
     (exit::USAGE, "The command line can't be understood."),
+    (exit::DATAERR, "try: the file would be refused, or a file of its name is never taken."),
+    (exit::NOINPUT, "try: there is no such file, or it can't be read."),
     (
         exit::UNAVAILABLE,
         "The target or the daemon can't be reached, or the folder is in use by another daemon. drain: none runs.",

@@ -20,6 +20,7 @@ mod order;
 mod rejects;
 mod serve;
 mod status;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ fn answer(arguments: Arguments) -> u8 {
         Command::Run => told(serve::run(&global)),
         Command::Once => told(serve::once(&global)),
         Command::Check => check::answer(&global),
+        Command::Try(file) => trial::answer(&global, &file),
         Command::Status => status::answer(&global),
         Command::Ls(ls) => ls::answer(&global, &ls),
         Command::Explain(explain) => explain::answer(&global, &explain),

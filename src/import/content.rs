@@ -58,11 +58,8 @@ pub fn format(sample: &[u8], name: &OsStr, set: Option<Format>) -> Format {
         return format;
     }
     let extension = extension(name);
-    match extension.as_str() {
-        "csv" => return Format::Csv,
-        "tsv" | "tab" => return Format::Tsv,
-        "ndjson" | "jsonl" => return Format::Ndjson,
-        _ => {}
+    if let Some(format) = of_extension(&extension) {
+        return format;
     }
     let mut content = sample.iter().filter(|byte| !byte.is_ascii_whitespace());
     match (content.next(), content.next()) {
@@ -71,6 +68,20 @@ pub fn format(sample: &[u8], name: &OsStr, set: Option<Format>) -> Format {
         (Some(b'{'), _) => Format::Ndjson,
         _ if extension == "json" => Format::Ndjson,
         _ => Format::Csv,
+    }
+}
+
+/// What the name alone says.
+pub fn format_of_name(name: &OsStr) -> Option<Format> {
+    of_extension(&extension(name))
+}
+
+fn of_extension(extension: &str) -> Option<Format> {
+    match extension {
+        "csv" => Some(Format::Csv),
+        "tsv" | "tab" => Some(Format::Tsv),
+        "ndjson" | "jsonl" => Some(Format::Ndjson),
+        _ => None,
     }
 }
 

@@ -109,6 +109,11 @@ impl<'f> Reader<'f> {
         self.raw_header.as_deref()
     }
 
+    /// How it is written.
+    pub fn dialect(&self) -> Dialect {
+        self.scanner.dialect
+    }
+
     /// What separates the fields.
     pub fn delimiter(&self) -> u8 {
         self.scanner.dialect.delimiter

@@ -23,6 +23,9 @@
 //! **What doesn't fit refuses its file**, or is left out of it, within `import.rejects`, and kept beside the load marker
 //! with its text (`reject`). Whether the next record can still be read is known to the readers: else it is the file's fault.
 //!
+//! **What would become of a file** can be asked without any of it (`trial`): the same check, and one more reading for what
+//! is told of the columns (`why`).
+//!
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
 
@@ -62,6 +65,9 @@ mod sqlite;
 mod target;
 mod targets;
 
+mod trial;
+mod why;
+
 #[cfg(test)]
 mod tests;
 
@@ -80,6 +86,7 @@ pub use source::RECORD_BYTES_MAX;
 pub use target::{Markers, Target};
 pub use targets::{Place, Targets};
 pub use text::is_utf8;
+pub use trial::{Column as TriedColumn, Dialect as TriedDialect, ReadAs, Subject, Trial};
 
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
@@ -165,15 +172,7 @@ impl Import {
     ///
     /// [`Fault::Fatal`] for a table name that is SQLite's or ours.
     pub fn new(folder: &str, settings: &settings::Import, target: Arc<dyn Target>) -> Result<Self, Fault> {
-        let table = settings.table.to_ascii_lowercase();
-        if table.is_empty()
-            || table.contains('\0')
-            || ["sqlite_", marker::OURS].iter().any(|taken| table.starts_with(taken))
-        {
-            let text = format!("folder {folder}: no table can be called {}", shown::value(&settings.table));
-            let hint = "names that start with sqlite_ or _importerd_ are taken";
-            return Err(Fault::Fatal(Reason::new("bad_table", text).hint(hint)));
-        }
+        check_table_name(folder, &settings.table)?;
         Ok(Self {
             folder: folder.to_owned(),
             table: settings.table.clone(),
@@ -258,18 +257,40 @@ impl Import {
 
     /// Checks against this table. `None`: it isn't there.
     fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
-        let (delimiter, tolerance) = (*lock(&self.delimiter), self.settings.rejects);
-        let open = |table| self.reader(file, name, delimiter, table);
-        if let Some(table) = table {
-            let known = lock(&self.layout).clone();
-            return check::against(&mut open(Some(table))?, table, known, tolerance);
-        }
-        match check::infer(&mut open(None)?, &self.table, tolerance)? {
-            Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
-            Inferred::Small(table) => {
-                let checked = check::against(&mut open(Some(&table))?, &table, None, tolerance)?;
-                Ok(Checked { new_table: true, ..checked })
-            }
+        let (delimiter, known) = (*lock(&self.delimiter), lock(&self.layout).clone());
+        check(&self.settings, (file, name), delimiter, table, known)
+    }
+}
+
+/// [`Fault::Fatal`] for a table name that is SQLite's or ours.
+fn check_table_name(folder: &str, name: &str) -> Result<(), Fault> {
+    let table = name.to_ascii_lowercase();
+    let is_taken = ["sqlite_", marker::OURS].iter().any(|taken| table.starts_with(taken));
+    if !table.is_empty() && !table.contains('\0') && !is_taken {
+        return Ok(());
+    }
+    let text = format!("folder {folder}: no table can be called {}", shown::value(name));
+    let hint = "names that start with sqlite_ or _importerd_ are taken";
+    Err(Fault::Fatal(Reason::new("bad_table", text).hint(hint)))
+}
+
+/// Checks a file against this table. `None`: it isn't there. `delimiter` and `known`: of this folder's earlier files.
+fn check(
+    settings: &settings::Import,
+    (file, name): (&File, &OsStr),
+    delimiter: Option<u8>,
+    table: Option<&Arc<Table>>,
+    known: Option<Arc<Layout>>,
+) -> Result<Checked, Fault> {
+    let open = |table: Option<&Arc<Table>>| Reader::open(file, name, settings, delimiter, table.map(Arc::as_ref));
+    if let Some(table) = table {
+        return check::against(&mut open(Some(table))?, table, known, settings.rejects);
+    }
+    match check::infer(&mut open(None)?, &settings.table, settings.rejects)? {
+        Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
+        Inferred::Small(table) => {
+            let checked = check::against(&mut open(Some(&table))?, &table, None, settings.rejects)?;
+            Ok(Checked { new_table: true, ..checked })
         }
     }
 }

@@ -103,7 +103,8 @@ impl<'f> Reader<'f> {
         self.source().bytes()
     }
 
-    fn source(&self) -> &Source<'f> {
+    /// The text behind the records.
+    pub fn source(&self) -> &Source<'f> {
         match self {
             Self::Csv(reader, _) => reader.source(),
             Self::Ndjson(reader) => reader.source(),

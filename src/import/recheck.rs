@@ -62,7 +62,7 @@ impl<'f> Recheck<'f> {
 }
 
 /// Rows go nowhere, rejects are shown.
-struct Shown<'v>(&'v mut dyn FnMut(Rejected));
+pub struct Shown<'v>(pub &'v mut dyn FnMut(Rejected));
 
 impl Sink for Shown<'_> {
     fn cell(&mut self, _: Value<'_>) -> Result<(), Fault> {

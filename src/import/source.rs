@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use encoding_rs::UTF_8;
+use encoding_rs::{Encoding, UTF_8};
 
 use super::content;
 use super::text::{self, ROOM_BYTES_MIN, Transcoder};
@@ -21,6 +21,9 @@ const WINDOW_BYTES: usize = 256 << 10;
 /// What is left unread of a text, in order.
 pub struct Source<'f> {
     unpacked: Unpacked<'f>,
+    encoding: &'static Encoding,
+    /// Whether a byte order mark says so.
+    marked: bool,
     /// For a text that isn't UTF-8.
     transcoder: Option<Transcoder>,
     window: Vec<u8>,
@@ -42,6 +45,8 @@ impl<'f> Source<'f> {
         let room = if unpacked.packed() { WINDOW_BYTES } else { room };
         let mut source = Self {
             unpacked,
+            encoding: UTF_8,
+            marked: false,
             transcoder: None,
             window: vec![0; room],
             start: 0,
@@ -55,7 +60,7 @@ impl<'f> Source<'f> {
         content::refuse_binary(first, source.unpacked.packed())?;
         let declared = settings.encoding.as_deref().and_then(text::encoding);
         let (encoding, mark_bytes) = text::encoding_of(first, declared);
-        source.start = mark_bytes;
+        (source.start, source.encoding, source.marked) = (mark_bytes, encoding, mark_bytes > 0);
         if encoding != UTF_8 {
             source.transcode(encoding)?;
         }
@@ -91,6 +96,16 @@ impl<'f> Source<'f> {
     /// How many bytes of text there were so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What it is compressed with.
+    pub fn compression(&self) -> Option<&'static str> {
+        self.unpacked.compression()
+    }
+
+    /// What it is written in, and whether a byte order mark says so.
+    pub fn encoding(&self) -> (&'static str, bool) {
+        (self.encoding.name(), self.marked)
     }
 
     /// The hash of the file's bytes read so far: of the whole file once [`Self::ended`].

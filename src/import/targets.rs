@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
-use super::sqlite::{Database, Looked};
+use super::sqlite::{self, Contract, Database, Looked};
 use super::table::Table;
 use super::target::{Markers, Target};
+use super::value::Type;
 use crate::fault::Fault;
 
 /// Which database.
@@ -43,6 +44,34 @@ impl Place {
     pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
         match self {
             Self::Sqlite(path) => Looked::open(path)?.map_or(Ok(None), |looked| looked.table(name)),
+        }
+    }
+
+    /// What the table of this name says beyond its types, for somebody who only looks. `None`: it isn't there.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub(super) fn contract(&self, name: &str) -> Result<Option<Contract>, Fault> {
+        match self {
+            Self::Sqlite(path) => match Looked::open(path)? {
+                Some(looked) if looked.table(name)?.is_some() => looked.contract(name).map(Some),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// The statement that would make the table there.
+    pub(super) fn create_sql(&self, table: &Table) -> String {
+        match self {
+            Self::Sqlite(_) => sqlite::create_sql(table),
+        }
+    }
+
+    /// How a table that is made there declares a column of this type.
+    pub(super) fn declared(&self, kind: Type) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite::declared(kind),
         }
     }
 

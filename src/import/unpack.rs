@@ -74,6 +74,15 @@ impl<'f> Unpacked<'f> {
         !matches!(self.content, Content::Plain(_))
     }
 
+    /// What it is compressed with.
+    pub fn compression(&self) -> Option<&'static str> {
+        match self.content {
+            Content::Plain(_) => None,
+            Content::Gzip(_) => Some("gzip"),
+            Content::Zstd(_) => Some("zstd"),
+        }
+    }
+
     /// The next bytes; 0: there are no more, and every byte of the file was read.
     pub fn fill(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
         let filled = match (&self.broken, &mut self.content) {

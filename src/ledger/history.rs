@@ -12,7 +12,7 @@ use rusqlite::{Connection, Params, params};
 
 use super::read_only::{self, ReadOnly};
 use super::row::{identity_columns, name_column, timestamp};
-use super::{FILE_NAME, LedgerId, Pause, Row, State, doubt, identity, ids, schema};
+use super::{FILE_NAME, LedgerId, Pause, Row, Same, State, doubt, identity, ids, schema};
 use crate::events::{Event, Kind};
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
@@ -211,6 +211,18 @@ impl History {
     /// The ledger can't be read.
     pub fn by_name(&self, name: &OsStr) -> Answer<Vec<Row>> {
         self.rows(schema::BY_NAME, [name_column(name)])
+    }
+
+    /// The file of this folder that makes another one a duplicate: as [`Ledger::done_before`](super::Ledger::done_before).
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn done_before(&self, folder: &str, same: &Same<'_>) -> Answer<Option<Row>> {
+        let rows = match same {
+            Same::Bytes(digest) => self.rows(schema::DONE_WITH_BYTES, params![folder, digest.0]),
+            Same::Name(name) => self.rows(schema::DONE_WITH_NAME, params![folder, name_column(name)]),
+        };
+        Ok(rows?.pop())
     }
 
     /// This very file, whatever it was called.

@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// `{path}` is absolute and so never looks like an option. A `{name}` or `{stem}` may start with a
 /// dash: commands should see it behind `--` or behind a prefix of their own (`--title={name}`).
-pub(super) fn filled(arguments: &[String], path: &Path, name: &OsStr) -> Vec<OsString> {
+pub(crate) fn filled(arguments: &[String], path: &Path, name: &OsStr) -> Vec<OsString> {
     let stem = Path::new(name).file_stem().unwrap_or(name);
     let values = [("{path}", path.as_os_str()), ("{name}", name), ("{stem}", stem)];
     let mut filled: Vec<OsString> = arguments.iter().map(|argument| fill(argument, &values)).collect();

@@ -20,7 +20,7 @@
 
 #![expect(clippy::unnecessary_debug_formatting, reason = "names are quoted and escaped: none can forge a line")]
 
-mod argv;
+pub(crate) mod argv;
 mod command;
 mod environment;
 mod orphans;

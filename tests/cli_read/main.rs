@@ -10,3 +10,4 @@ mod events;
 mod explain;
 mod ls;
 mod status;
+mod trial;

@@ -2,8 +2,8 @@
 
 pub(super) mod checklist;
 mod folder;
-mod rights;
-mod work;
+pub(super) mod rights;
+pub(super) mod work;
 
 use std::os::unix::fs::MetadataExt;
 

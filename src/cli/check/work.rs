@@ -86,7 +86,7 @@ fn command(command: &[String], section: &mut Section) {
 }
 
 /// Where the program lies, executable or not.
-fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|path| path.exists());
     }

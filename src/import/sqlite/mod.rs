@@ -4,6 +4,7 @@
 //! imports. Our own threads wait for each other at a mutex, never at SQLite's lock; that one is
 //! waited for only when another program holds it.
 
+mod contract;
 mod fault;
 mod insert;
 mod markers;
@@ -26,8 +27,10 @@ use super::target::{Markers, Target, Transaction};
 use crate::fault::Fault;
 use crate::ledger::read_only;
 use crate::pulse;
+pub(super) use contract::{Contract, Declared};
 use fault::{LOCK_WAIT, fault};
 use markers::{Connected, NAME};
+pub(super) use table::{create_sql, declared};
 use transaction::Open;
 
 /// How often who waits for a connection gives a sign of life.
@@ -200,6 +203,11 @@ impl Looked {
     pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
         let table = table::read(&self.connection, name).map_err(|error| self.fault(&error))?;
         Ok(table.map(Arc::new))
+    }
+
+    /// What the table of this name says beyond its types; it is there.
+    pub(super) fn contract(&self, name: &str) -> Result<Contract, Fault> {
+        contract::read(&self.connection, name).map_err(|error| self.fault(&error))
     }
 
     /// Whether it has this table.

@@ -66,7 +66,7 @@ fn type_of(declared: &str) -> Type {
 }
 
 /// How a table that we make declares it.
-fn declared(kind: Type) -> &'static str {
+pub fn declared(kind: Type) -> &'static str {
     match kind {
         Type::Integer => "INTEGER",
         Type::Real => "REAL",

@@ -1,0 +1,69 @@
+//! What a table says beyond its columns' types, for somebody who only looks.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+/// How a column is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Its type, as it stands in the declaration.
+    pub kind: String,
+    /// Computed by the database.
+    pub generated: bool,
+}
+
+/// What a table says.
+#[derive(Debug)]
+pub struct Contract {
+    /// Its columns by their names in lower case.
+    pub columns: HashMap<String, Declared>,
+    /// Whether a key, a CHECK, a NOT NULL, a reference or a trigger may refuse a row that has the right types.
+    pub has_constraints: bool,
+}
+
+/// Of the table of this name, which is there.
+pub fn read(connection: &Connection, table: &str) -> rusqlite::Result<Contract> {
+    let mut query = connection.prepare("SELECT name, type, hidden > 0 FROM pragma_table_xinfo(?)")?;
+    let columns = query.query_map([table], |row| {
+        let name: String = row.get(0)?;
+        Ok((name.to_ascii_lowercase(), Declared { kind: row.get(1)?, generated: row.get(2)? }))
+    })?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE \"notnull\" OR pk > 0)
+        OR EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE \"unique\")
+        OR EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))
+        OR EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE
+            AND (type IN ('trigger', 'view') OR (type = 'table' AND sql LIKE '%CHECK%')))";
+    Ok(Contract {
+        columns: columns.collect::<rusqlite::Result<_>>()?,
+        has_constraints: connection.query_row(sql, [table], |row| row.get(0))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_refuse_a_row_of_the_right_types_is_known() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "CREATE TABLE plain (a INTEGER, b VARCHAR(20), c AS (a)); CREATE TABLE other (a UNIQUE);";
+        connection.execute_batch(sql).unwrap();
+        let contract = read(&connection, "PLAIN").unwrap();
+        assert!(!contract.has_constraints);
+        assert_eq!(contract.columns["b"], Declared { kind: "VARCHAR(20)".to_owned(), generated: false });
+        assert!(contract.columns["c"].generated);
+        for (name, table) in [
+            ("keyed", "a INTEGER PRIMARY KEY"),
+            ("never_null", "a NOT NULL"),
+            ("lone", "a UNIQUE"),
+            ("refers", "a REFERENCES other (a)"),
+            ("checked", "a CHECK (a > 0)"),
+        ] {
+            connection.execute_batch(&format!("CREATE TABLE {name} ({table})")).unwrap();
+            assert!(read(&connection, name).unwrap().has_constraints, "{name}");
+        }
+        connection.execute_batch("CREATE TRIGGER t BEFORE INSERT ON plain BEGIN SELECT 1; END").unwrap();
+        assert!(read(&connection, "plain").unwrap().has_constraints);
+    }
+}
