@@ -1,6 +1,6 @@
 //! What is wrong with the settings: everything that was found, not only the first.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::show::Shown;
 
@@ -37,9 +37,13 @@ impl fmt::Display for Problem {
         f.write_str(&self.place)?;
         if let Some(key) = &self.key {
             f.write_str(if self.place == SET { " " } else { ": " })?;
-            key.chars().flat_map(char::escape_debug).try_for_each(|c| fmt::Write::write_char(f, c))?;
+            key.chars().flat_map(char::escape_debug).try_for_each(|c| f.write_char(c))?;
         }
-        write!(f, ": {}", self.text)
+        f.write_str(": ")?;
+        // It may repeat a name as it was typed.
+        self.text
+            .chars()
+            .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_debug()) } else { f.write_char(c) })
     }
 }
 

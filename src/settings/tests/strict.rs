@@ -274,6 +274,15 @@ fn a_long_value_is_cut_and_escaped_in_its_error() {
     assert!(problems.len() < 200 && problems.contains("\\u{1b}[31mxxx"), "{problems}");
 }
 
+#[test]
+fn a_name_that_is_suggested_is_escaped_too() {
+    let machine = Machine::new().set("foldr.a\u{1b}[31m.match=[]");
+    assert_eq!(
+        machine.problems(),
+        "--set foldr.a\\u{1b}[31m.match: unknown key; did you mean folder.a\\u{1b}[31m.match?"
+    );
+}
+
 /// Not an exhaustive search: good settings with bytes changed, dropped and doubled, from a fixed seed.
 #[test]
 fn no_bytes_in_a_settings_file_make_the_program_panic() {
