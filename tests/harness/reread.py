@@ -42,9 +42,14 @@ def decoded(content, encoding):
 def csv_rows(text, declared):
     quote = declared.get("quote", '"')
     delimiter = {"tab": "\t"}.get(declared.get("delimiter"), declared.get("delimiter"))
+    if delimiter is None and declared.get("format") == "tsv":
+        delimiter = "\t"
     if delimiter is None:
         delimiter = max(",;\t|", key=text.count)
     style = {"delimiter": delimiter, "escapechar": declared.get("escape"), "strict": True}
+    if "comment" in declared:
+        # Of the files here none has a comment's sign at the start of a line within quotes.
+        text = "".join(line for line in io.StringIO(text, newline="") if not line.startswith(declared["comment"]))
     style |= {"quoting": csv.QUOTE_NONE} if quote == "none" else {"quotechar": quote}
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), **style))
