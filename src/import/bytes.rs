@@ -70,6 +70,8 @@ impl<'f> Bytes<'f> {
 impl Read for Bytes<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         crate::pulse::beat();
+        #[cfg(fuzzing)]
+        let into = super::fuzz::cut_read(into);
         let read = self.read_at(into, self.offset).inspect_err(|error| self.failed = error.raw_os_error())?;
         self.hasher.update(&into[..read]);
         self.offset += read as u64;

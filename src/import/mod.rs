@@ -68,6 +68,8 @@ mod targets;
 mod trial;
 mod why;
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;
 

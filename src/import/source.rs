@@ -18,6 +18,13 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// How much of a text is looked at before a record needs more.
 const WINDOW_BYTES: usize = 256 << 10;
 
+fn window_bytes() -> usize {
+    #[cfg(fuzzing)]
+    return WINDOW_BYTES.min(super::fuzz::cuts().window_bytes);
+    #[cfg(not(fuzzing))]
+    WINDOW_BYTES
+}
+
 /// What is left unread of a text, in order.
 pub struct Source<'f> {
     unpacked: Unpacked<'f>,
@@ -41,8 +48,8 @@ impl<'f> Source<'f> {
     pub fn open(file: &'f File, settings: &settings::Import) -> Result<Self, Fault> {
         let unpacked = Unpacked::open(file, settings.unpack)?;
         let size = file.metadata().map_err(|error| Fault::unreadable(&error))?.len();
-        let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1).min(WINDOW_BYTES);
-        let room = if unpacked.packed() { WINDOW_BYTES } else { room };
+        let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1).min(window_bytes());
+        let room = if unpacked.packed() { window_bytes() } else { room };
         let mut source = Self {
             unpacked,
             encoding: UTF_8,
@@ -71,7 +78,7 @@ impl<'f> Source<'f> {
     fn transcode(&mut self, encoding: &'static encoding_rs::Encoding) -> Result<(), Fault> {
         self.transcoder = Some(Transcoder::new(encoding, self.unread()));
         (self.start, self.end, self.ended, self.bytes, self.broken) = (0, 0, false, 0, None);
-        self.window.resize(WINDOW_BYTES, 0);
+        self.window.resize(window_bytes(), 0);
         self.fill_window()
     }
 
