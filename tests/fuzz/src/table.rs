@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use importerd::file::{FileId, Identity};
 use importerd::import::fuzz::{Cuts, Holds, Records};
-use importerd::import::{Database, Databases, Import, Load, Outcome};
+use importerd::import::{Import, Load, Outcome, Place, Target, Targets};
 use importerd::settings::{self, Duplicates};
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
@@ -23,7 +23,7 @@ const REFUSED: [&str; 1] = ["no_columns"];
 
 struct Target {
     directory: TempDir,
-    database: Arc<Database>,
+    target: Arc<dyn Target>,
     imports: i64,
 }
 
@@ -59,14 +59,14 @@ pub fn look(input: &[u8]) {
 impl Target {
     fn new() -> Self {
         let directory = TempDir::new_in("/dev/shm").expect("a directory in memory");
-        let database = Databases::default().open(&directory.path().join("rows.db")).expect("a database");
-        Self { directory, database, imports: 0 }
+        let target = Targets::default().open(&Place::Sqlite(directory.path().join("rows.db"))).expect("a database");
+        Self { directory, target, imports: 0 }
     }
 
     fn load(&mut self, content: &[u8], name: &str, settings: &settings::Import) -> Result<u64, &'static str> {
         self.imports += 1;
         self.sql().execute_batch("DROP TABLE IF EXISTS t").expect("no table");
-        let folder = Import::new("drop", settings, Arc::clone(&self.database)).expect("a folder");
+        let folder = Import::new("drop", settings, Arc::clone(&self.target)).expect("a folder");
         let (file, name) = (file(content), OsStr::new(name));
         let checked = folder.process(&file, name).map_err(|fault| reason(fault).code)?;
         let identity = Identity {
