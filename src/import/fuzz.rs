@@ -9,6 +9,7 @@ pub use super::record::{Cell, Holds};
 pub use super::value::{Type, Value};
 
 use super::reader::Reader;
+use super::reject::Refused;
 use super::source::Source;
 use super::unpack::Unpacked;
 use crate::fault::Fault;
@@ -65,7 +66,7 @@ pub struct Records {
 pub fn records(file: &File, name: &str, settings: &settings::Import) -> Result<Records, Fault> {
     let mut reader = Reader::open(file, OsStr::new(name), settings, None, None)?;
     let mut rows = Vec::new();
-    while let Some(record) = reader.next()? {
+    while let Some(record) = reader.next().map_err(Refused::of_file)? {
         let cells = record.spans.iter().zip(0..).map(|(span, column)| {
             let text = record.cell(column).text().unwrap_or_default();
             (span.holds, text.to_owned())
