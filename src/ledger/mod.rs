@@ -10,8 +10,10 @@ mod entry;
 pub mod history;
 mod identity;
 mod ids;
+mod opening;
 mod pause;
 pub(crate) mod read_only;
+mod refusal;
 mod release;
 mod row;
 mod salvage;
@@ -23,44 +25,24 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, ffi, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, params};
 
 pub use entry::{Entry, Failure};
 pub use identity::LedgerId;
 pub use pause::Pause;
+pub use refusal::{REBUILD, REFUSALS, typed};
 pub use row::Row;
 pub use salvage::Salvaged;
 pub use state::State;
 
 use crate::events::Event;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
-use crate::room;
 use ids::Ids;
 
 /// The ledger's file in the state directory.
 pub const FILE_NAME: &str = "ledger.db";
-
-/// What makes a ledger anew, as the hints name it; whoever prints one knows with which options it is to be typed.
-pub const REBUILD: &str = "importerd ledger rebuild";
-
-/// Why a ledger is refused for good, whoever opens it: no restart heals that.
-pub const REFUSALS: [&str; 5] = ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older"];
-
-/// A hint with the command in it as it is to be typed: `importerd` with its options.
-#[must_use]
-pub fn typed(hint: &str, importerd: &str) -> String {
-    hint.replace(REBUILD, &REBUILD.replacen("importerd", importerd, 1))
-}
-
-/// How long another program may have the ledger locked.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// The size that the write-ahead log keeps between its checkpoints.
-const LOG_BYTES_MAX: i64 = 64 << 20;
 
 /// What is known when a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,93 +66,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or makes the ledger.
-    ///
-    /// # Errors
-    /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
-    pub fn open(state_directory: &Path) -> Result<Self, Fault> {
-        let path = state_directory.join(FILE_NAME);
-        let doubt = doubt::is_due(&path);
-        let open = || {
-            doubt::refuse_cut(&path)?;
-            let connection = connect(&path, OpenFlags::default(), doubt)?;
-            let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
-            Ok((connection, has_lost_its_log))
-        };
-        let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
-        let connection = Mutex::new(connection);
-        let (is_worn, is_marked) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked })
-    }
-
-    /// From here on its log is missed, should it be gone at the next start and this end not be a good one.
-    ///
-    /// # Errors
-    /// The state directory can't be written.
-    pub fn begin(&self) -> Result<(), Fault> {
-        let begun = self.write(Durability::Flushed, |transaction| {
-            let sql = "INSERT INTO counter VALUES ('begun', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
-                RETURNING value";
-            transaction.query_row(sql, [], |row| row.get(0))
-        })?;
-        doubt::mark_open(&self.path, begun).map_err(|error| Fault::io(self.path.display(), &error))?;
-        self.is_marked.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Whether the last entries of a daemon that didn't end well are gone, with the log that held them.
-    #[must_use]
-    pub fn has_lost_its_log(&self) -> bool {
-        self.has_lost_its_log
-    }
-
-    /// Whether a state directory has a ledger, in whatever condition; an empty database is none: a daemon may have been
-    /// killed while it made it, or its log was deleted.
-    #[must_use]
-    pub fn is_there(state_directory: &Path) -> bool {
-        let path = state_directory.join(FILE_NAME);
-        let look = || -> rusqlite::Result<bool> {
-            doubt::refuse_cut(&path)?;
-            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            connection.busy_timeout(LOCK_WAIT)?;
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-            Ok(schema::version(&connection)? > 0)
-        };
-        // Who opens it says what is wrong with it.
-        std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) && look().unwrap_or(true)
-    }
-
-    /// Which ledger it is. `None`: it is of a time when ledgers had no number of their own.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn identity(&self) -> Result<Option<LedgerId>, Fault> {
-        self.read(identity::of)
-    }
-
-    /// Which ledger it is; one that has no number yet gets one.
-    ///
-    /// # Errors
-    /// The ledger can't be written.
-    pub fn identified(&self) -> Result<LedgerId, Fault> {
-        self.write(Durability::Flushed, |transaction| identity::of_or_drawn(transaction))
-    }
-
-    /// Every number that was ever given out is below this.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn numbers_below(&self) -> Result<i64, Fault> {
-        self.read(ids::reserved_below)
-    }
-
     fn connection(&self) -> rusqlite::Result<MutexGuard<'_, Connection>> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_worn.load(Ordering::Relaxed) {
             // The old one is closed first: a new one would share its log's index. A ledger that was moved away
             // is not made anew.
             *connection = Connection::open_in_memory()?;
-            *connection = connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)?;
+            *connection = opening::connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)?;
             self.is_worn.store(false, Ordering::Relaxed);
         }
         Ok(connection)
@@ -297,17 +199,6 @@ impl Ledger {
             Ok(told)
         };
         write().map_err(|error| self.write_fault(&error))
-    }
-
-    /// Classes an error of a write. fault 84: what SQLite can't open for writing, be it for a moment, it opens for
-    /// reading, and leaves it at that; only another connection can write again. Not where another file has taken the
-    /// ledger's place: that is for a restart to judge.
-    fn write_fault(&self, error: &rusqlite::Error) -> Fault {
-        let is_moved = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED);
-        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) && !is_moved {
-            self.is_worn.store(true, Ordering::Relaxed);
-        }
-        self.fault(error)
     }
 
     fn rows(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, Fault> {
@@ -476,69 +367,6 @@ impl Ledger {
         self.ids.forget_up_to(id);
         Ok(())
     }
-
-    /// Classes an error: what passes when somebody acts is of the world, anything else leaves the ledger in doubt. A
-    /// failed flush above all: after it, nobody knows what is on disk.
-    fn fault(&self, error: &rusqlite::Error) -> Fault {
-        use rusqlite::ErrorCode as Code;
-        let text = format!("{}: {error}", self.path.display());
-        let world = |code, hint: &str| Fault::World(Reason::new(code, text.clone()).hint(hint));
-        match error.sqlite_error_code() {
-            Some(code) if code == Code::DiskFull || is_write(error) => match room::obstacle_beside(&self.path) {
-                Some(obstacle) => Fault::io(&text, &obstacle).with_hint(
-                    "free space on the filesystem of the state directory, raise the quota, or make it writable",
-                ),
-                None => world("disk_full", "free space on the filesystem of the state directory, or raise the quota"),
-            },
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
-                world("ledger_locked", "end the program that has the ledger open for writing")
-            }
-            Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
-                world("ledger_read_only", "make the state directory writable for the daemon's user")
-            }
-            Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-                doubt::leave_note(&self.path);
-                Fault::Fatal(damaged(&self.path, error))
-            }
-            _ => Fault::Fatal(Reason::new("ledger", text)),
-        }
-    }
-}
-
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        // A mark that can't be removed does no harm: the ledger knows of it.
-        if self.is_marked.load(Ordering::Relaxed) {
-            let _ = doubt::mark_closed(&self.path);
-        }
-    }
-}
-
-/// `doubt`: it is looked at from end to end first.
-fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(LOCK_WAIT)?;
-    // Nothing of it is changed before it is known to be ours and well, not even by a checkpoint.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    schema::version(&connection)?;
-    if doubt {
-        doubt::look(&connection)?;
-        doubt::dismiss(path);
-    }
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    // A reader that stays long lets the log grow; afterwards it is cut to this again.
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    schema::check(&mut connection)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(connection)
-}
-
-/// faults 68, 69, 72: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full, or the
-/// disk is read-only. Nothing was flushed, so nothing is in doubt.
-fn is_write(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE))
 }
 
 /// What makes a file a duplicate of one that was done before.
@@ -568,32 +396,6 @@ fn write_event(transaction: &Connection, event: &Event) -> rusqlite::Result<()> 
         event.to_json(),
     ])?;
     Ok(())
-}
-
-/// Why a ledger can't be opened, whoever tries; `None`: it is not the ledger's fault.
-fn refused(path: &Path, error: &rusqlite::Error) -> Option<Reason> {
-    use rusqlite::ErrorCode as Code;
-    if schema::is_newer(error) {
-        let hint = "install that version again, or restore the ledger of before the upgrade with what it belongs to";
-        return Some(Reason::new("ledger_newer", format!("{}: {error}", path.display())).hint(hint));
-    }
-    let is_damaged = matches!(error.sqlite_error_code(), Some(Code::NotADatabase | Code::DatabaseCorrupt));
-    is_damaged.then(|| damaged(path, error))
-}
-
-/// faults 71, 76
-fn damaged(path: &Path, error: &rusqlite::Error) -> Reason {
-    Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display())).hint(format!(
-        "it is left as it is, and nothing is taken without it: restore it from a backup, or make it anew from the \
-         folders and targets: {REBUILD}"
-    ))
-}
-
-fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
-    Fault::Fatal(refused(path, error).unwrap_or_else(|| {
-        Reason::new("ledger", format!("{}: {error}", path.display()))
-            .hint("the daemon's user must be able to write the state directory")
-    }))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rusqlite::ffi;
 
 use super::*;
 use crate::events::{Event, Kind};
+use crate::fault::Reason;
 
 fn entry(id: FileId, name: &OsStr, state: State) -> Entry<'_> {
     let identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: -10 };

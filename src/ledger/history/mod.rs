@@ -3,6 +3,8 @@
 //! They may be asked while a daemon writes, when none runs, and by another user than the daemon's: nothing
 //! is locked, made or changed.
 
+mod events;
+
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,10 +12,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, params};
 
+pub use events::{Stored, Wanted};
+
 use super::read_only::{self, ReadOnly};
 use super::row::{identity_columns, name_column, timestamp};
 use super::{FILE_NAME, LedgerId, Pause, Row, Same, State, doubt, identity, ids, schema};
-use crate::events::{Event, Kind};
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
 
@@ -39,15 +42,6 @@ pub struct Selection<'a> {
     pub with_rejects: bool,
     /// At most so many.
     pub limit: u32,
-}
-
-/// Which events are asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
-    /// Of this folder only.
-    pub folder: Option<&'a str>,
-    /// Of this kind only.
-    pub kind: Option<Kind>,
 }
 
 /// How many files of a folder came to a state.
@@ -80,15 +74,6 @@ pub struct Failed {
     pub reason: String,
     /// The end of what a command wrote to its standard error.
     pub stderr: Option<Vec<u8>>,
-}
-
-/// An event as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its place in the order of events; later ones have higher numbers.
-    pub number: i64,
-    /// [`Event::to_json`] of it.
-    pub json: String,
 }
 
 type Answer<T> = Result<T, Reason>;
@@ -332,73 +317,6 @@ impl History {
         };
         self.ask(|connection| connection.prepare_cached(sql)?.query_map([id.0], failed)?.collect())
     }
-
-    /// The events about a file, in order.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn events_of(&self, id: FileId) -> Answer<Vec<Stored>> {
-        self.events("SELECT id, json FROM event WHERE file_id = ? ORDER BY id", [id.0])
-    }
-
-    /// The last events of those wanted, in order.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_events(&self, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
-        let sql = "SELECT id, json FROM event WHERE (?1 IS NULL OR folder = ?1) AND (?2 IS NULL OR kind = ?2)
-            ORDER BY id DESC LIMIT ?3";
-        let mut events = self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), limit])?;
-        events.reverse();
-        Ok(events)
-    }
-
-    /// The events wanted that came after this number, in order; at most so many.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn events_after(&self, number: i64, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
-        let sql = "SELECT id, json FROM event WHERE id > ?3 AND (?1 IS NULL OR folder = ?1)
-            AND (?2 IS NULL OR kind = ?2) ORDER BY id LIMIT ?4";
-        self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), number, limit])
-    }
-
-    /// The number of the last event of all, 0 when there is none.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_number(&self) -> Answer<i64> {
-        self.ask(|connection| connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0)))
-    }
-
-    /// The last event about no file that is of one of these kinds, and of this folder where one is named; what
-    /// operators ordered is left out.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_of(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<Event>> {
-        Ok(self.last_numbered(kinds, folder)?.map(|(_, event)| event))
-    }
-
-    /// The same, with its place in the order of events.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_numbered(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<(i64, Event)>> {
-        let sql = "SELECT id, json FROM event WHERE file_id IS NULL AND kind = ?1 AND (?2 IS NULL OR folder = ?2)
-            AND json ->> '$.by' IS NULL ORDER BY id DESC LIMIT 1";
-        let mut last: Option<Stored> = None;
-        for kind in kinds {
-            let of_kind = self.events(sql, params![kind.name(), folder])?.pop();
-            last = last.into_iter().chain(of_kind).max_by_key(|event| event.number);
-        }
-        Ok(last.and_then(|stored| Some((stored.number, Event::from_json(&stored.json).ok()?))))
-    }
-
-    fn events(&self, sql: &str, params: impl Params) -> Answer<Vec<Stored>> {
-        let stored = |row: &rusqlite::Row<'_>| Ok(Stored { number: row.get(0)?, json: row.get(1)? });
-        self.ask(|connection| connection.prepare_cached(sql)?.query_map(params, stored)?.collect())
-    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Reason {
@@ -408,7 +326,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Reason {
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> Reason {
     use rusqlite::ErrorCode as Code;
-    if let Some(reason) = super::refused(path, error) {
+    if let Some(reason) = crate::ledger::refusal::refused(path, error) {
         return reason;
     }
     let code = match error.sqlite_error_code() {
@@ -422,6 +340,7 @@ fn unusable(path: &Path, error: &rusqlite::Error) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Event, Kind};
     use crate::ledger::{Durability, Ledger};
 
     fn names(directory: &Path) -> Vec<String> {

@@ -1,0 +1,131 @@
+//! A ledger is opened: made, or known to be ours and well before anything of it is changed; and closed.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::ids::{self, Ids};
+use super::refusal::unusable;
+use super::{Durability, FILE_NAME, Ledger, LedgerId, doubt, identity, schema};
+use crate::fault::Fault;
+
+/// How long another program may have the ledger locked.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The size that the write-ahead log keeps between its checkpoints.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+
+impl Ledger {
+    /// Opens or makes the ledger.
+    ///
+    /// # Errors
+    /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
+    pub fn open(state_directory: &Path) -> Result<Self, Fault> {
+        let path = state_directory.join(FILE_NAME);
+        let doubt = doubt::is_due(&path);
+        let open = || {
+            doubt::refuse_cut(&path)?;
+            let connection = connect(&path, OpenFlags::default(), doubt)?;
+            let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
+            Ok((connection, has_lost_its_log))
+        };
+        let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
+        let connection = Mutex::new(connection);
+        let (is_worn, is_marked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked })
+    }
+
+    /// From here on its log is missed, should it be gone at the next start and this end not be a good one.
+    ///
+    /// # Errors
+    /// The state directory can't be written.
+    pub fn begin(&self) -> Result<(), Fault> {
+        let begun = self.write(Durability::Flushed, |transaction| {
+            let sql = "INSERT INTO counter VALUES ('begun', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
+                RETURNING value";
+            transaction.query_row(sql, [], |row| row.get(0))
+        })?;
+        doubt::mark_open(&self.path, begun).map_err(|error| Fault::io(self.path.display(), &error))?;
+        self.is_marked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the last entries of a daemon that didn't end well are gone, with the log that held them.
+    #[must_use]
+    pub fn has_lost_its_log(&self) -> bool {
+        self.has_lost_its_log
+    }
+
+    /// Whether a state directory has a ledger, in whatever condition; an empty database is none: a daemon may have been
+    /// killed while it made it, or its log was deleted.
+    #[must_use]
+    pub fn is_there(state_directory: &Path) -> bool {
+        let path = state_directory.join(FILE_NAME);
+        let look = || -> rusqlite::Result<bool> {
+            doubt::refuse_cut(&path)?;
+            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.busy_timeout(LOCK_WAIT)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(schema::version(&connection)? > 0)
+        };
+        // Who opens it says what is wrong with it.
+        std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) && look().unwrap_or(true)
+    }
+
+    /// Which ledger it is. `None`: it is of a time when ledgers had no number of their own.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn identity(&self) -> Result<Option<LedgerId>, Fault> {
+        self.read(identity::of)
+    }
+
+    /// Which ledger it is; one that has no number yet gets one.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn identified(&self) -> Result<LedgerId, Fault> {
+        self.write(Durability::Flushed, |transaction| identity::of_or_drawn(transaction))
+    }
+
+    /// Every number that was ever given out is below this.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn numbers_below(&self) -> Result<i64, Fault> {
+        self.read(ids::reserved_below)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // A mark that can't be removed does no harm: the ledger knows of it.
+        if self.is_marked.load(Ordering::Relaxed) {
+            let _ = doubt::mark_closed(&self.path);
+        }
+    }
+}
+
+/// `doubt`: it is looked at from end to end first.
+pub(super) fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    // Nothing of it is changed before it is known to be ours and well, not even by a checkpoint.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    schema::version(&connection)?;
+    if doubt {
+        doubt::look(&connection)?;
+        doubt::dismiss(path);
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // A reader that stays long lets the log grow; afterwards it is cut to this again.
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+    schema::check(&mut connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(connection)
+}

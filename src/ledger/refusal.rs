@@ -1,0 +1,93 @@
+//! What an error of the ledger means: something that passes when somebody acts, or a ledger that nobody can go on with.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use rusqlite::{ErrorCode as Code, ffi};
+
+use super::{Ledger, doubt, schema};
+use crate::fault::{Fault, Reason};
+use crate::room;
+
+/// What makes a ledger anew, as the hints name it; whoever prints one knows with which options it is to be typed.
+pub const REBUILD: &str = "importerd ledger rebuild";
+
+/// Why a ledger is refused for good, whoever opens it: no restart heals that.
+pub const REFUSALS: [&str; 5] = ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older"];
+
+/// A hint with the command in it as it is to be typed: `importerd` with its options.
+#[must_use]
+pub fn typed(hint: &str, importerd: &str) -> String {
+    hint.replace(REBUILD, &REBUILD.replacen("importerd", importerd, 1))
+}
+
+impl Ledger {
+    /// Classes an error of a write. fault 84: what SQLite can't open for writing, be it for a moment, it opens for
+    /// reading, and leaves it at that; only another connection can write again. Not where another file has taken the
+    /// ledger's place: that is for a restart to judge.
+    pub(super) fn write_fault(&self, error: &rusqlite::Error) -> Fault {
+        let is_moved = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED);
+        if error.sqlite_error_code() == Some(Code::ReadOnly) && !is_moved {
+            self.is_worn.store(true, Ordering::Relaxed);
+        }
+        self.fault(error)
+    }
+
+    /// Classes an error: what passes when somebody acts is of the world, anything else leaves the ledger in doubt. A
+    /// failed flush above all: after it, nobody knows what is on disk.
+    pub(super) fn fault(&self, error: &rusqlite::Error) -> Fault {
+        let text = format!("{}: {error}", self.path.display());
+        let world = |code, hint: &str| Fault::World(Reason::new(code, text.clone()).hint(hint));
+        match error.sqlite_error_code() {
+            Some(code) if code == Code::DiskFull || is_write(error) => match room::obstacle_beside(&self.path) {
+                Some(obstacle) => Fault::io(&text, &obstacle).with_hint(
+                    "free space on the filesystem of the state directory, raise the quota, or make it writable",
+                ),
+                None => world("disk_full", "free space on the filesystem of the state directory, or raise the quota"),
+            },
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+                world("ledger_locked", "end the program that has the ledger open for writing")
+            }
+            Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+                world("ledger_read_only", "make the state directory writable for the daemon's user")
+            }
+            Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+                doubt::leave_note(&self.path);
+                Fault::Fatal(damaged(&self.path, error))
+            }
+            _ => Fault::Fatal(Reason::new("ledger", text)),
+        }
+    }
+}
+
+/// faults 68, 69, 72: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full, or the
+/// disk is read-only. Nothing was flushed, so nothing is in doubt.
+fn is_write(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE))
+}
+
+/// Why a ledger can't be opened, whoever tries; `None`: it is not the ledger's fault.
+pub(super) fn refused(path: &Path, error: &rusqlite::Error) -> Option<Reason> {
+    if schema::is_newer(error) {
+        let hint = "install that version again, or restore the ledger of before the upgrade with what it belongs to";
+        return Some(Reason::new("ledger_newer", format!("{}: {error}", path.display())).hint(hint));
+    }
+    let is_damaged = matches!(error.sqlite_error_code(), Some(Code::NotADatabase | Code::DatabaseCorrupt));
+    is_damaged.then(|| damaged(path, error))
+}
+
+/// faults 71, 76
+pub(super) fn damaged(path: &Path, error: &rusqlite::Error) -> Reason {
+    Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display())).hint(format!(
+        "it is left as it is, and nothing is taken without it: restore it from a backup, or make it anew from the \
+         folders and targets: {REBUILD}"
+    ))
+}
+
+pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
+    Fault::Fatal(refused(path, error).unwrap_or_else(|| {
+        Reason::new("ledger", format!("{}: {error}", path.display()))
+            .hint("the daemon's user must be able to write the state directory")
+    }))
+}
