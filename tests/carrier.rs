@@ -1,6 +1,7 @@
 //! The stages driven by hand, over a real folder: what recovery finds out, and what a failed commit leaves behind.
 
 mod harness;
+mod parts;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use importerd::events::Tally;
 use importerd::folder::inbox::Settled;
-use importerd::import::Targets;
-use importerd::ledger::{FILE_NAME, Ledger};
-use importerd::run::Running;
-use importerd::settings::{self, Backoff, Duplicates, Import, Run, Settings, Work};
+use importerd::ledger::FILE_NAME;
+use importerd::settings::{Duplicates, Run, Work};
 use importerd::stages::{Carrier, Committed, Folder, Journal};
 use importerd_actors::{Halt, Stages};
+use parts::{Parts, import};
 use rusqlite::Connection;
 
 /// A folder and a ledger in a directory of their own, and one Processor's stages.
@@ -38,13 +37,8 @@ impl Site {
     }
 
     fn opened(root: tempfile::TempDir, work: Work) -> Self {
-        let settings = settings(root.path(), work);
-        let ledger = Arc::new(Ledger::open(root.path()).expect("open the ledger"));
-        let running = Arc::new(Running::new().expect("an event descriptor"));
-        let folder = &settings.folders["drop"];
-        let folder = Folder::open(&settings, folder, root.path(), &ledger, &Targets::default(), &running);
-        let folders = Arc::<[Folder]>::from([folder.expect("open the folder")]);
-        let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
+        let settings = parts::settings_of(root.path(), work, Duplicates::Allow);
+        let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, Journal::unheard());
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), ledger, journal);
         Self { root, folders, carrier }
     }
@@ -65,34 +59,6 @@ impl Site {
         let processed = self.carrier.process(0, claimed)?.expect("nothing is wrong with it");
         self.carrier.commit(0, vec![processed])
     }
-}
-
-fn settings(root: &Path, work: Work) -> Settings {
-    let folder = settings::Folder {
-        name: "drop".to_owned(),
-        path: root.join("drop"),
-        inbox: root.join("drop/inbox"),
-        matching: Vec::new(),
-        ignore: Vec::new(),
-        settle: Duration::from_millis(10),
-        rescan: Duration::from_secs(1),
-        ready_marker: None,
-        duplicates: Duplicates::Allow,
-        work,
-    };
-    Settings {
-        processors: 1,
-        drain_grace: Duration::from_mins(1),
-        attempts: 3,
-        backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
-        restarts: 10,
-        restart_window: Duration::from_mins(10),
-        folders: [("drop".to_owned(), folder)].into(),
-    }
-}
-
-fn import() -> Work {
-    Work::Import(Import::into_table("rows"))
 }
 
 fn run(script: &str) -> Work {
@@ -207,7 +173,7 @@ fn a_name_that_was_planned_in_vain_is_free_again() {
 
 #[test]
 fn what_was_offered_before_a_pause_is_not_claimed_after_it() {
-    let mut site = Site::new(Work::Import(Import::into_table("rows")));
+    let mut site = Site::new(import());
     fs::write(site.path("inbox/a.csv"), "id\n1\n").expect("drop a file");
     let offered = Settled { name: "a.csv".into() };
     site.folders[0].gate.close();

@@ -11,7 +11,7 @@ use importerd::events::Tally;
 use importerd::folder::inbox::{Inbox, Settled};
 use importerd::ledger::FILE_NAME;
 use importerd::settings::Settings;
-use importerd::stages::{Carrier, Claimed, Committed, Folder, Processed};
+use importerd::stages::{Carrier, Claimed, Committed, Folder, Journal, Processed};
 use importerd_actors::{
     Blame, Drain, Ending, FolderPlan, Halt, Happening, InHand, Observer, Plan, Recovered, Stages, Start, Supervisor,
     Threads,
@@ -98,7 +98,8 @@ fn plan(settings: &Settings) -> Plan {
 
 fn tree(root: &Path, bug: Bug, heard: &Arc<Heard>, tally: &Arc<Tally>) -> (Supervisor<Buggy, Inbox>, Receiver) {
     let settings = Settings { attempts: ATTEMPTS, ..parts::settings(root) };
-    let Parts { folders, ledger, journal } = parts::open(root, &settings, tally);
+    let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::clone(tally));
+    let Parts { folders, ledger, journal } = parts::open(root, &settings, journal);
     let (plan, processors) = (plan(&settings), settings.processors);
     let of_inbox = Arc::clone(&folders);
     let make_stages = move |slot, _| {

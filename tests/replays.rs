@@ -1,5 +1,7 @@
 //! Replay and forget, driven by hand over a real folder: the program may die after every step, and comes to one end.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,15 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use importerd::control::{By, Ended, Line, Operator, Outcome, Request, Selection};
-use importerd::events::Tally;
 use importerd::exit;
 use importerd::folder::inbox::Settled;
-use importerd::import::Targets;
 use importerd::ledger::{FILE_NAME, Ledger, State};
-use importerd::run::Running;
-use importerd::settings::{self, Backoff, Duplicates, Import, Run, Settings, Work};
+use importerd::settings::{Duplicates, Run, Work};
 use importerd::stages::{Carrier, Folder, Journal};
 use importerd_actors::Stages;
+use parts::{Parts, import, outlive_lease_breaks};
 use rusqlite::Connection;
 
 const RULES: [Duplicates; 3] = [Duplicates::ByContent, Duplicates::ByName, Duplicates::Allow];
@@ -38,44 +38,11 @@ struct Life {
 
 impl Life {
     fn begin(root: &Path, work: Work, duplicates: Duplicates) -> Self {
-        let settings = settings(root, work, duplicates);
-        let ledger = Arc::new(Ledger::open(root).expect("open the ledger"));
-        let running = Arc::new(Running::new().expect("an event descriptor"));
-        let folder = &settings.folders["drop"];
-        let folder = Folder::open(&settings, folder, root, &ledger, &Targets::default(), &running);
-        let folders: Arc<[Folder]> = [folder.expect("open the folder")].into();
-        let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::<Tally>::default());
+        let settings = parts::settings_of(root, work, duplicates);
+        let Parts { folders, ledger, journal } = parts::open(root, &settings, Journal::unheard());
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), Arc::clone(&ledger), journal.clone());
         Self { carrier, folders, ledger, journal }
     }
-}
-
-fn settings(root: &Path, work: Work, duplicates: Duplicates) -> Settings {
-    let folder = settings::Folder {
-        name: "drop".to_owned(),
-        path: root.join("drop"),
-        inbox: root.join("drop/inbox"),
-        matching: Vec::new(),
-        ignore: Vec::new(),
-        settle: Duration::from_millis(10),
-        rescan: Duration::from_secs(1),
-        ready_marker: None,
-        duplicates,
-        work,
-    };
-    Settings {
-        processors: 1,
-        drain_grace: Duration::from_mins(1),
-        attempts: 3,
-        backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
-        restarts: 10,
-        restart_window: Duration::from_mins(10),
-        folders: [("drop".to_owned(), folder)].into(),
-    }
-}
-
-fn import() -> Work {
-    Work::Import(Import::into_table("rows"))
 }
 
 /// How far a replay comes before the program dies.
@@ -639,14 +606,6 @@ fn an_archived_file_that_somebody_writes_to_is_loaded_when_he_is_done_also_after
         assert!(problems.is_empty(), "{duplicates:?}, crash: {crash}: {problems:#?}");
         assert_eq!(site.row(1).0, "replaced", "{duplicates:?}, crash: {crash}");
     }
-}
-
-/// The kernel tells of the break of a lease by SIGIO, whose default would end the process. Once heard, it never does.
-fn outlive_lease_breaks() {
-    use actix_rt::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _guard = runtime.enter();
-    drop(signal(SignalKind::io()).expect("hear SIGIO"));
 }
 
 /// fault 75: it waited for so long that its number is far below those that recovery asks the target for.

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use importerd::events::Tally;
 use importerd::folder::inbox::Settled;
 use importerd::ledger::FILE_NAME;
-use importerd::stages::{Carrier, Claimed};
+use importerd::stages::{Carrier, Claimed, Journal};
 use importerd_actors::{InHand, Stages};
 use parts::Parts;
 use rusqlite::Connection;
@@ -46,7 +45,7 @@ fn refuse_many(mut stages: Carrier, slot: usize, inbox: &Path, together: &Barrie
 fn two_files_of_one_name_that_are_refused_at_once_keep_their_own_reasons() {
     let root = tempfile::tempdir().unwrap();
     let settings = parts::settings(root.path());
-    let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, &Arc::<Tally>::default());
+    let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, Journal::unheard());
     let (inbox, together) = (root.path().join("drop/inbox"), Barrier::new(2));
     let refused: Vec<i64> = thread::scope(|scope| {
         let processors = [0, 1].map(|slot| {

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use importerd::events::Tally;
 use importerd::import::Targets;
 use importerd::ledger::Ledger;
 use importerd::run::Running;
-use importerd::settings::{self, Backoff, Duplicates, Import, Settings};
+use importerd::settings::{self, Backoff, Duplicates, Import, Settings, Work};
 use importerd::stages::{Folder, Journal};
 
 /// What the stages work with.
@@ -21,6 +20,16 @@ pub struct Parts {
 
 /// One folder that imports, short waits.
 pub fn settings(root: &Path) -> Settings {
+    settings_of(root, import(), Duplicates::ByContent)
+}
+
+/// Into the table `rows`.
+pub fn import() -> Work {
+    Work::Import(Import::into_table("rows"))
+}
+
+/// One folder that does this, short waits.
+pub fn settings_of(root: &Path, work: Work, duplicates: Duplicates) -> Settings {
     let folder = settings::Folder {
         name: "drop".to_owned(),
         path: root.join("drop"),
@@ -30,8 +39,8 @@ pub fn settings(root: &Path) -> Settings {
         settle: Duration::from_millis(10),
         rescan: Duration::from_secs(1),
         ready_marker: None,
-        duplicates: Duplicates::ByContent,
-        work: settings::Work::Import(Import::into_table("rows")),
+        duplicates,
+        work,
     };
     Settings {
         processors: 2,
@@ -45,11 +54,18 @@ pub fn settings(root: &Path) -> Settings {
 }
 
 /// Opens the folder, with the state directory at `root`.
-pub fn open(root: &Path, settings: &Settings, tally: &Arc<Tally>) -> Parts {
+pub fn open(root: &Path, settings: &Settings, journal: Journal) -> Parts {
     let ledger = Arc::new(Ledger::open(root).expect("open the ledger"));
     let running = Arc::new(Running::new().expect("an event descriptor"));
     let folder = &settings.folders["drop"];
     let folder = Folder::open(settings, folder, root, &ledger, &Targets::default(), &running).expect("open the folder");
-    let journal = Journal::new(slog::Logger::root(slog::Discard, slog::o!()), Arc::clone(tally));
     Parts { folders: [folder].into(), ledger, journal }
+}
+
+/// The kernel tells of the break of a lease by SIGIO, whose default would end the process. Once heard, it never does.
+pub fn outlive_lease_breaks() {
+    use actix_rt::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    drop(signal(SignalKind::io()).expect("hear SIGIO"));
 }

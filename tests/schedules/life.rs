@@ -6,12 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use importerd::events::Tally;
 use importerd::file::FileId;
 use importerd::folder::inbox::Settled;
 use importerd::ledger::{FILE_NAME, State};
 use importerd::settings::Settings;
-use importerd::stages::{Carrier, Claimed, Committed, Processed};
+use importerd::stages::{Carrier, Claimed, Committed, Journal, Processed};
 use importerd_actors::{Halt, InHand, Stages};
 use rusqlite::Connection;
 
@@ -57,7 +56,7 @@ pub struct Life {
 
 impl Life {
     pub fn begin(root: &Path, settings: &Settings) -> Self {
-        let parts = parts::open(root, settings, &Arc::<Tally>::default());
+        let parts = parts::open(root, settings, Journal::unheard());
         let processors = (0..PROCESSORS).map(|slot| fresh(&parts, slot)).collect();
         let (root, flushed) = (root.to_owned(), root.join("flushed"));
         let life =
@@ -181,13 +180,6 @@ pub fn copy_ledger(from: &Path, to: &Path) {
             fs::copy(from.join(&name), to.join(&name)).expect("copy the ledger");
         }
     }
-}
-
-/// The kernel tells of the break of a lease by SIGIO, whose default would end the process. Once heard, it never does.
-pub fn hear_of_leases() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _guard = runtime.enter();
-    drop(actix_rt::signal::unix::signal(actix_rt::signal::unix::SignalKind::io()).expect("hear SIGIO"));
 }
 
 /// Another program forgets what the target knows.

@@ -11,7 +11,8 @@ use importerd::settings::Settings;
 use importerd_actors::Halt;
 
 use crate::books;
-use crate::life::{Life, PROCESSORS, Spoilt, copy_ledger, forget_markers, hear_of_leases, inode};
+use crate::life::{Life, PROCESSORS, Spoilt, copy_ledger, forget_markers, inode};
+use crate::parts;
 use crate::plan::{Kind, Plan};
 
 const STEPS: usize = 60;
@@ -59,7 +60,7 @@ impl Schedule {
     pub fn new(seed: u64, plan: Plan) -> Self {
         let root = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
         let settings = plan.settings(root.path());
-        hear_of_leases();
+        parts::outlive_lease_breaks();
         let life = Some(Life::begin(root.path(), &settings));
         let begun = root.path().join(BEGUN);
         fs::create_dir(&begun).expect("a directory for the first ledger");
