@@ -4,9 +4,9 @@ mod harness;
 mod parts;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use importerd::folder::inbox::Settled;
@@ -14,8 +14,9 @@ use importerd::ledger::FILE_NAME;
 use importerd::settings::{Duplicates, Run, Work};
 use importerd::stages::{Carrier, Committed, Folder, Journal};
 use importerd_actors::{Halt, Stages};
-use parts::{Parts, import};
+use parts::{Parts, import, outlive_lease_breaks};
 use rusqlite::Connection;
+use slog::KV;
 
 /// A folder and a ledger in a directory of their own, and one Processor's stages.
 struct Site {
@@ -37,8 +38,12 @@ impl Site {
     }
 
     fn opened(root: tempfile::TempDir, work: Work) -> Self {
+        Self::heard(root, work, Journal::unheard())
+    }
+
+    fn heard(root: tempfile::TempDir, work: Work, journal: Journal) -> Self {
         let settings = parts::settings_of(root.path(), work, Duplicates::Allow);
-        let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, Journal::unheard());
+        let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, journal);
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), ledger, journal);
         Self { root, folders, carrier }
     }
@@ -198,4 +203,65 @@ fn a_file_that_was_deferred_and_then_imported_is_known_to_be_archived_after_a_po
         .expect("its row");
     assert_eq!((told.0.as_str(), told.2), ("archived", 1));
     assert!(site.path(&told.1).is_file(), "{}", told.1);
+}
+
+/// Looks where the file `a` lies whenever an event is told.
+struct Witness {
+    folder: PathBuf,
+    seen: Arc<Mutex<Vec<(String, &'static str)>>>,
+}
+
+impl slog::Drain for Witness {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        let mut kind = Kind(None);
+        record.kv().serialize(record, &mut kind).expect("nothing of it can fail");
+        let lies_in = |directory: &&str| self.folder.join(directory).join("a").exists();
+        let place = ["inbox", "active/0", "quarantine"].into_iter().find(lies_in).unwrap_or("nowhere");
+        self.seen.lock().expect("no panic").extend(kind.0.map(|kind| (kind, place)));
+        Ok(())
+    }
+}
+
+/// The event that a record tells.
+struct Kind(Option<String>);
+
+impl slog::Serializer for Kind {
+    fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+        if key == "event" {
+            self.0 = Some(value.to_string());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_lies_where_an_event_says_when_the_event_is_told() {
+    outlive_lease_breaks();
+    let refuse_at_last = "test $IMPORTERD_ATTEMPT = 2 && exit 65; exit 1";
+    for (work, comes_back, told) in [
+        (run(refuse_at_last), false, [("file.deferred", "inbox"), ("file.quarantined", "quarantine")].as_slice()),
+        (import(), true, [("file.returned", "inbox")].as_slice()),
+    ] {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let witness = Witness { folder: root.path().join("drop"), seen: Arc::clone(&seen) };
+        let logger = slog::Logger::root(slog::Fuse(witness), slog::o!());
+        let mut site = Site::heard(root, work, Journal::new(logger, Arc::default()));
+        fs::write(site.path("inbox/a"), "id\n1\n").expect("drop a file");
+        let mut expected = Vec::new();
+        for (event, place) in told {
+            let claimed = site.carrier.claim(0, Settled { name: "a".into() }).expect("claim").expect("it is there");
+            if comes_back {
+                let mut uploader = fs::OpenOptions::new();
+                let uploader = uploader.write(true).custom_flags(libc::O_NONBLOCK);
+                uploader.open(site.path("active/0/a")).expect_err("it is leased");
+            }
+            assert!(site.carrier.process(0, claimed).expect("process").is_none(), "it can't be done now");
+            expected.extend([("file.claimed".to_owned(), "active/0"), ((*event).to_owned(), *place)]);
+        }
+        assert_eq!(*seen.lock().expect("no panic"), expected);
+    }
 }

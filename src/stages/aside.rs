@@ -64,8 +64,10 @@ impl Carrier {
             ..file.entry(State::Deferred)
         };
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
+        put_back(rules, &file, wait)?;
+        // Who hears of it may look for it in the inbox at once.
         self.journal.tell_entered(&event);
-        put_back(rules, &file, wait)
+        Ok(())
     }
 
     /// A file that can't be taken out of the inbox: it stays there, is told of, and tried again; no attempt is
@@ -74,13 +76,15 @@ impl Carrier {
         let rules = &self.folders[folder];
         let (wait, retry_at) = rules.next_try(&file);
         // Told once: it may stay so for months.
-        if file.deferrals == 0 {
-            file.told.push(self.journal.tell(deferred(&file, "claim", reason, rules, retry_at)));
-        }
+        let event = (file.deferrals == 0).then(|| deferred(&file, "claim", reason, rules, retry_at));
+        file.told.extend(event.clone());
         file.deferrals += 1;
         let entry = Entry { retry_at: Some(retry_at), reason: Some(reason), ..file.entry(State::Deferred) };
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
         rules.deferrals.insert(&file.identity, deferral(&file, &file.name, wait));
+        if let Some(event) = &event {
+            self.journal.tell_entered(event);
+        }
         Ok(())
     }
 
@@ -162,9 +166,11 @@ impl Carrier {
     fn give_back(&self, folder: usize, mut file: Claimed) -> Result<(), Halt> {
         let rules = &self.folders[folder];
         let event = file.event(Kind::FileReturned, "claim").with("reason", "somebody has it open for writing again");
-        file.told.push(self.journal.tell(event));
+        file.told.push(event.clone());
         self.out_of_archive(&file, &file.told)?;
-        put_back(rules, &file, Duration::ZERO)
+        put_back(rules, &file, Duration::ZERO)?;
+        self.journal.tell_entered(&event);
+        Ok(())
     }
 
     /// Events of a file that goes back into the inbox. One that came from the archive must not be looked for there again.
