@@ -13,6 +13,7 @@ pub mod events;
 pub mod exit;
 pub mod fault;
 pub mod file;
+pub mod pattern;
 pub mod settings;
 
 pub mod folder;

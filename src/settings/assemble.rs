@@ -9,7 +9,9 @@ use super::keys::{self, Found, Preset};
 use super::load::{Leaf, Merged};
 use super::nearest::similar;
 use super::value::Value;
-use super::{Backoff, Csv, Duplicates, Folder, Format, Import, Run, Settings, Tolerance, Unpack, Work, limits};
+use super::{
+    Backoff, Column, Columns, Csv, Duplicates, Folder, Format, Import, Run, Settings, Tolerance, Unpack, Work, limits,
+};
 
 /// Makes the settings, or notes in `problems` why that can't be done.
 ///
@@ -97,11 +99,22 @@ impl Reader<'_> {
                 Value::Text(share) => Tolerance::Millionths(limits::millionths(&share)?),
                 _ => return None,
             },
+            columns: self.columns(import),
+            decimal_comma: self.text(&format!("{import}.decimal"))? == ",",
+            nulls: self.list(&format!("{import}.nulls"))?,
             unpack: Unpack {
                 bytes_max: self.count::<u64>(&format!("{import}.unpacked_gib_max"))? << 30,
                 ratio_max: self.count(&format!("{import}.unpack_ratio_max"))?,
             },
         })
+    }
+
+    fn columns(&self, import: &str) -> Columns {
+        let column = |(name, leaf): (&str, &Leaf)| match &leaf.value {
+            Value::Text(text) => Some((name.to_owned(), Column::of(text).ok()?)),
+            _ => None,
+        };
+        self.merged.below(&format!("{import}.columns.")).filter_map(column).collect()
     }
 
     fn format(&mut self, import: &str) -> Option<Format> {
@@ -174,7 +187,7 @@ impl Reader<'_> {
 
     /// Only a required key can be missing; what it needs in turn is not noted.
     fn missing(&self, key: &str) -> Option<Problem> {
-        let way: Vec<&str> = key.split('.').collect();
+        let way = keys::way(key);
         let Found::Key(row) = keys::find(&way) else { return None };
         let Preset::Required(example) = row.preset else { return None };
         let (table, _) = key.rsplit_once('.')?;

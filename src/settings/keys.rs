@@ -10,7 +10,7 @@ use super::kind::Kind;
 /// One key.
 #[derive(Debug)]
 pub struct Key {
-    /// The way to it; `*` stands for a folder's name: `folder.*.settle`.
+    /// The way to it; `*` stands for a folder's name, as in `folder.*.settle`, and at the end for a column's.
     pub path: &'static str,
     /// What may be written there, with its limits.
     pub kind: Kind,
@@ -52,8 +52,8 @@ impl fmt::Display for Preset {
 }
 
 use Kind::{
-    Character, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer, Suffix,
-    Table, Target,
+    Character, Column, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer,
+    Suffix, Table, Target, Words,
 };
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
@@ -176,6 +176,24 @@ pub const KEYS: &[Key] = &[
         "How many rows of a file may not fit, or what share of them, before the whole file is refused.",
     ),
     row(
+        "folder.*.import.columns.*",
+        Column,
+        Unset,
+        "How a column is read, by its name; by default as its values, or the table, say.",
+    ),
+    row(
+        "folder.*.import.decimal",
+        OneOf(&[".", ","]),
+        Is("."),
+        "The decimal mark in CSV, and in texts of JSON whose column has a type in `columns`.",
+    ),
+    row(
+        "folder.*.import.nulls",
+        Words,
+        Is("[]"),
+        "Words that mean NULL where they stand alone in a field of CSV, without quotes.",
+    ),
+    row(
         "folder.*.import.unpacked_gib_max",
         Count { min: 1, max: 1_000_000 },
         Is("100"),
@@ -208,8 +226,31 @@ const fn row(path: &'static str, kind: Kind, preset: Preset, help: &'static str)
 impl Key {
     /// The key for the folder `name`; a key of the whole daemon stays as it is.
     pub(super) fn of_folder(&self, name: &str) -> String {
-        self.path.replace('*', name)
+        self.path.replacen('*', name, 1)
     }
+}
+
+/// The columns of a folder: whatever follows is a column's name, dots and all.
+const COLUMNS: [&str; 4] = ["folder", "*", "import", "columns"];
+
+/// The way that `key` means: `folder.orders.settle`.
+pub(super) fn way(key: &str) -> Vec<&str> {
+    let way: Vec<&str> = key.splitn(COLUMNS.len() + 1, '.').collect();
+    if leads(&way, &COLUMNS) { way } else { key.split('.').collect() }
+}
+
+/// The table of columns and the name of one, where `way` leads to one.
+pub(super) fn column(way: &[&str]) -> Option<(String, String)> {
+    match way.split_last() {
+        // Databases know no difference between names but for their case.
+        Some((name, table)) if leads(way, &COLUMNS) => Some((table.join("."), name.to_lowercase())),
+        _ => None,
+    }
+}
+
+/// Whether `way` goes one step beyond `table`.
+fn leads(way: &[&str], table: &[&str]) -> bool {
+    way.len() == table.len() + 1 && table.iter().zip(way).all(|(known, step)| *known == "*" || known == step)
 }
 
 /// What a way leads to.

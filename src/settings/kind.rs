@@ -5,6 +5,7 @@ use std::time;
 
 use toml::de::DeValue;
 
+use super::column::Column;
 use super::limits;
 use super::value::{Value, excerpt};
 
@@ -51,8 +52,12 @@ pub enum Kind {
     Pointer,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// The type of a column.
+    Column,
     /// A list of globs; it may be empty.
     Globs,
+    /// A list of words; it may be empty.
+    Words,
     /// A program and its arguments.
     Command,
 }
@@ -74,7 +79,11 @@ impl fmt::Display for Kind {
             Self::Encoding => f.write_str("A label of the WHATWG encoding standard"),
             Self::Pointer => f.write_str("A JSON pointer"),
             Self::OneOf(words) => write!(f, "One of {}", words.join(", ")),
+            Self::Column => {
+                write!(f, "One of {}; date:FORMAT and timestamp:FORMAT with FORMAT as strftime's", columns())
+            }
             Self::Globs => f.write_str("A list of globs"),
+            Self::Words => f.write_str("A list of words"),
             Self::Command => f.write_str("A program and its arguments, as a list"),
         }
     }
@@ -94,13 +103,15 @@ impl Kind {
             }
             (Self::Flag, DeValue::Boolean(yes)) => Value::Flag(*yes),
             (Self::Duration { .. }, DeValue::Integer(number)) => return Err(no_unit(number.as_str(), number.as_str())),
-            (Self::Globs | Self::Command, DeValue::Array(items)) => Value::List(
+            (Self::Globs | Self::Words | Self::Command, DeValue::Array(items)) => Value::List(
                 items
                     .iter()
                     .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(|| self.mistyped(item.get_ref())))
                     .collect::<Result<_, _>>()?,
             ),
-            (Self::Count { .. } | Self::Flag | Self::Globs | Self::Command, other) => return Err(self.mistyped(other)),
+            (Self::Count { .. } | Self::Flag | Self::Globs | Self::Words | Self::Command, other) => {
+                return Err(self.mistyped(other));
+            }
             (_, DeValue::String(text)) => Value::Text(text.to_string()),
             (_, other) => return Err(self.mistyped(other)),
         };
@@ -129,12 +140,12 @@ impl Kind {
                 "false" => Ok(Value::Flag(false)),
                 _ => Err(format!("{} is not true or false", excerpt(text))),
             },
-            Self::Globs | Self::Command if is_array(text) => {
+            Self::Globs | Self::Words | Self::Command if is_array(text) => {
                 let array = DeValue::parse(text)
                     .map_err(|_| format!("{} is not a list; write it like [\"a\", \"b\"]", excerpt(text)))?;
                 self.take_toml(array.get_ref())
             }
-            Self::Globs | Self::Command => self.check(Value::List(vec![text.to_owned()])),
+            Self::Globs | Self::Words | Self::Command => self.check(Value::List(vec![text.to_owned()])),
             _ => self.check(Value::Text(text.to_owned())),
         }
     }
@@ -160,6 +171,8 @@ impl Kind {
             (Self::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
                 return Err(format!("{} is not one of {}", excerpt(text), self.allowed()));
             }
+            (Self::Column, Value::Text(text)) => Column::of(text).map(drop)?,
+            (Self::Words, Value::List(words)) => words.iter().try_for_each(|word| limits::word(word))?,
             (Self::Globs, Value::List(globs)) => globs.iter().try_for_each(|glob| limits::glob(glob))?,
             (Self::Command, Value::List(words)) => limits::command(words)?,
             _ => {}
@@ -184,7 +197,9 @@ impl Kind {
             Self::Encoding => "the label of an encoding".to_owned(),
             Self::Pointer => "a JSON pointer".to_owned(),
             Self::OneOf(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "),
+            Self::Column => columns(),
             Self::Globs => "a list of globs".to_owned(),
+            Self::Words => "a list of words".to_owned(),
             Self::Command => "a list: the program and its arguments".to_owned(),
         }
     }
@@ -203,7 +218,9 @@ impl Kind {
             | Self::Encoding
             | Self::Pointer
             | Self::OneOf(_) => "a string",
+            Self::Column => "a column's type such as \"decimal\"",
             Self::Globs => "a list of strings such as [\"*.csv\"]",
+            Self::Words => "a list of strings such as [\"NA\"]",
             Self::Command => "a list of strings such as [\"/usr/bin/program\", \"{path}\"]",
         }
     }
@@ -248,6 +265,10 @@ pub(super) fn described(value: &DeValue<'_>) -> String {
 fn is_array(text: &str) -> bool {
     let text = text.trim();
     text.strip_prefix('[').is_some_and(|rest| rest.ends_with(']') || rest.trim_start().starts_with(['"', '\'']))
+}
+
+fn columns() -> String {
+    Column::NAMES.join(", ")
 }
 
 fn row_limit(text: &str) -> time::Duration {

@@ -3,6 +3,7 @@
 use config::{ConfigError, Map, Source};
 
 use super::error::Problem;
+use super::keys;
 use super::kind::Wrong;
 use super::value::Value;
 
@@ -61,7 +62,17 @@ impl Source for Layer {
     }
 
     fn collect(&self) -> Result<Map<String, config::Value>, ConfigError> {
-        let value = |entry: &Entry| config::Value::new(Some(&entry.origin), entry.value.clone());
-        Ok(self.entries.iter().map(|entry| (entry.key.clone(), value(entry))).collect())
+        let mut tables: Map<String, Map<String, config::Value>> = Map::new();
+        let mut values = Map::new();
+        for entry in &self.entries {
+            let value = config::Value::new(Some(&entry.origin), entry.value.clone());
+            match keys::column(&keys::way(&entry.key)) {
+                // `config` reads a key as a way; the name of a column may hold anything.
+                Some((table, name)) => tables.entry(table).or_default().insert(name, value),
+                None => values.insert(entry.key.clone(), value),
+            };
+        }
+        values.extend(tables.into_iter().map(|(table, columns)| (table, columns.into())));
+        Ok(values)
     }
 }

@@ -109,6 +109,13 @@ pub fn pointer(text: &str) -> Result<(), Wrong> {
     Err(format!("{} is not a JSON pointer; write it like \"/data/rows\"", excerpt(text)))
 }
 
+pub fn word(word: &str) -> Result<(), Wrong> {
+    if word.is_empty() {
+        return Err("\"\" is no word; a field with nothing in it is NULL anyway".to_owned());
+    }
+    Ok(())
+}
+
 pub fn glob(glob: &str) -> Result<(), Wrong> {
     match globset::Glob::new(glob) {
         Ok(_) if !glob.is_empty() => Ok(()),

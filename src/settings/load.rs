@@ -69,6 +69,11 @@ impl Merged {
         Self { leaves, mentions }
     }
 
+    /// The values whose keys begin like this, each with the rest of its key.
+    pub fn below<'m>(&'m self, start: &'m str) -> impl Iterator<Item = (&'m str, &'m Leaf)> {
+        self.leaves.iter().filter_map(move |(key, leaf)| Some((key.strip_prefix(start)?, leaf)))
+    }
+
     /// The names of the folders, in order.
     pub fn folders(&self) -> Vec<String> {
         let name = |mention: &Mention| {

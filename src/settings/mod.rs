@@ -8,6 +8,7 @@
 //!
 //! This page holds the types that the rest of the program reads.
 
+pub mod column;
 pub mod directories;
 pub mod error;
 pub mod keys;
@@ -27,6 +28,7 @@ mod toml_file;
 #[cfg(test)]
 mod tests;
 
+pub use self::column::{Column, Columns};
 pub use self::directories::Directories;
 pub use self::error::{Error, Problem};
 pub use self::load::{Loaded, load};
@@ -128,6 +130,12 @@ pub struct Import {
     pub records: String,
     /// How many rows may not fit.
     pub rejects: Tolerance,
+    /// How the columns are read that have a type of their own.
+    pub columns: Columns,
+    /// Whether a comma is the decimal mark.
+    pub decimal_comma: bool,
+    /// Words that are NULL where they stand in CSV without quotes.
+    pub nulls: Vec<String>,
     /// What may come out of a compressed file.
     pub unpack: Unpack,
 }
@@ -144,6 +152,9 @@ impl Import {
             encoding: None,
             records: String::new(),
             rejects: Tolerance::NONE,
+            columns: Columns::default(),
+            decimal_comma: false,
+            nulls: Vec::new(),
             unpack: Unpack::default(),
         }
     }

@@ -27,16 +27,22 @@ pub fn siblings(segments: &[&str]) -> Vec<String> {
     names
 }
 
-/// Every known key and table; a folder's name is taken over from `segments`, if there is one.
+/// Every known key and table; the names of a folder and of a column are taken over from `segments`, if there are any.
 fn ways(segments: &[&str]) -> Vec<Vec<String>> {
     let mut ways: Vec<Vec<String>> = Vec::new();
     for key in KEYS {
-        let name_at = |depth: usize| segments.get(depth).filter(|_| segments.len() > depth + 1).copied();
-        let way: Vec<String> = key
-            .path
-            .split('.')
+        let steps: Vec<&str> = key.path.split('.').collect();
+        // A name at the end is a column's, where the table before it is meant.
+        let is_column = |depth: usize, name: &str| {
+            depth + 1 == steps.len() && name != "?" && similar(segments[depth - 1], steps[depth - 1])
+        };
+        let name_at = |depth: usize| {
+            segments.get(depth).copied().filter(|name| segments.len() > depth + 1 || is_column(depth, name))
+        };
+        let way: Vec<String> = steps
+            .iter()
             .enumerate()
-            .map(|(depth, known)| if known == "*" { name_at(depth).unwrap_or("NAME") } else { known }.to_owned())
+            .map(|(depth, &known)| if known == "*" { name_at(depth).unwrap_or("NAME") } else { known }.to_owned())
             .collect();
         for depth in 1..=way.len() {
             if !ways.iter().any(|known| known[..] == way[..depth]) {

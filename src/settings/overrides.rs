@@ -55,7 +55,7 @@ pub fn set(assignments: &[String]) -> Layer {
         let taken = match assignment.split_once('=') {
             None => Err(Problem::of_key(SET, assignment, "no value; write it as KEY=VALUE")),
             Some((key, value)) => {
-                let way: Vec<&str> = key.split('.').collect();
+                let way = keys::way(key);
                 set_key(&mut layer, &way, keys::find(&way), value, SET)
             }
         };

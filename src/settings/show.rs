@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::keys::KEYS;
-use super::load::Merged;
+use super::load::{Leaf, Merged};
 use super::value::Value;
 
 /// One value as it is shown.
@@ -20,16 +20,34 @@ pub struct Shown {
 
 /// The values in the order of the rows, folder by folder.
 pub(super) fn values(merged: &Merged) -> Vec<Shown> {
-    let global = KEYS.iter().filter(|key| !key.path.contains('*')).map(|key| key.path.to_owned());
-    let folders = merged.folders();
-    let of_folders = folders
-        .iter()
-        .flat_map(|name| KEYS.iter().filter(|key| key.path.contains('*')).map(move |key| key.of_folder(name)));
-    let shown = |key: String| {
-        let leaf = merged.leaves.get(&key)?;
-        Some(Shown { key, value: leaf.value.clone(), origin: leaf.origin.clone() })
-    };
-    global.chain(of_folders).filter_map(shown).collect()
+    let (of_folders, global): (Vec<_>, Vec<_>) = KEYS.iter().partition(|key| key.path.contains('*'));
+    let mut shown: Vec<Shown> = global.into_iter().filter_map(|key| one(merged, key.path)).collect();
+    for name in merged.folders() {
+        for key in &of_folders {
+            let key = key.of_folder(&name);
+            match key.strip_suffix('*') {
+                Some(table) => {
+                    shown.extend(merged.below(table).map(|(name, leaf)| of(leaf, format!("{table}{}", bare(name)))))
+                }
+                None => shown.extend(one(merged, &key)),
+            }
+        }
+    }
+    shown
+}
+
+fn one(merged: &Merged, key: &str) -> Option<Shown> {
+    merged.leaves.get(key).map(|leaf| of(leaf, key.to_owned()))
+}
+
+fn of(leaf: &Leaf, key: String) -> Shown {
+    Shown { key, value: leaf.value.clone(), origin: leaf.origin.clone() }
+}
+
+/// A name as a part of a key, in quotes where TOML needs them.
+fn bare(name: &str) -> String {
+    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_bare { name.to_owned() } else { Value::Text(name.to_owned()).to_string() }
 }
 
 /// One `key = value` a line, as a settings file would have it; with `origin`, where it comes from

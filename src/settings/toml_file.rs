@@ -101,6 +101,10 @@ impl Walk<'_> {
         }
         let origin = format!("{}:{}", self.name, self.lines.position(key_at).0);
         match (keys::find(way), value) {
+            (Found::Key(_), _) if self.is_named(way) => {
+                let wrong = "the same column is named above, in other letters".to_owned();
+                self.wrong(way, key_at, wrong);
+            }
             (Found::Key(key), value) => {
                 let place = self.lines.place(self.name, value_at);
                 self.layer.take(&way.join("."), &origin, &place, key.kind.take_toml(value));
@@ -118,6 +122,12 @@ impl Walk<'_> {
             }
             (Found::Nothing, _) => self.wrong(way, key_at, unknown(way)),
         }
+    }
+
+    /// Whether the same column has a type already.
+    fn is_named(&self, way: &[&str]) -> bool {
+        let column = keys::column(way);
+        column.is_some() && self.layer.entries.iter().any(|entry| keys::column(&keys::way(&entry.key)) == column)
     }
 
     fn wrong(&mut self, way: &[&str], offset: usize, text: String) {

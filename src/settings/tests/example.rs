@@ -22,7 +22,9 @@ fn shown_from(text: &str) -> Vec<Shown> {
 }
 
 fn pattern(key: &str) -> String {
-    key.replace("folder.orders.", "folder.*.").replace("folder.scans.", "folder.*.")
+    let key = key.replace("folder.orders.", "folder.*.").replace("folder.scans.", "folder.*.");
+    let columns = "folder.*.import.columns.";
+    if key.starts_with(columns) { format!("{columns}*") } else { key }
 }
 
 #[test]

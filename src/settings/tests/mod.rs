@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Base, Error, Loaded, Sources, load};
 
+mod columns;
 mod directories;
 mod example;
 mod layers;

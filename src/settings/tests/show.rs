@@ -32,6 +32,8 @@ folder.orders.import.quote = "\""                  # built-in
 folder.orders.import.header = true                 # built-in
 folder.orders.import.encoding = "utf-8"            # built-in
 folder.orders.import.rejects = 0                   # built-in
+folder.orders.import.decimal = "."                 # built-in
+folder.orders.import.nulls = []                    # built-in
 folder.orders.import.unpacked_gib_max = 100        # built-in
 folder.orders.import.unpack_ratio_max = 200        # built-in
 "#;
