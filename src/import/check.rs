@@ -5,14 +5,17 @@ use std::sync::Arc;
 use super::infer::Guess;
 use super::layout::Layout;
 use super::reader::Reader;
-use super::record::Record;
+use super::reading::{self, Reading};
+use super::record::{Cell, Record};
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
+use super::sqlite;
 use super::table::Table;
+use super::value::Type;
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
-use crate::settings::Tolerance;
+use crate::settings::{self, Column};
 
 /// A file whose rows fit, but for so few that it goes in without them.
 #[derive(Debug)]
@@ -82,15 +85,15 @@ impl Checked {
 pub fn against(
     reader: &mut Reader<'_>,
     table: &Arc<Table>,
+    settings: &Arc<settings::Import>,
     known: Option<Arc<Layout>>,
-    tolerance: Tolerance,
 ) -> Result<Checked, Fault> {
     let known = known.filter(|known| Arc::ptr_eq(known.table(), table) && known.names() == reader.names());
     let layout = match known {
         Some(known) => known,
-        None => Arc::new(Layout::new(table, reader.names()).map_err(Fault::Permanent)?),
+        None => Arc::new(Layout::new(table, settings, reader.names()).map_err(Fault::Permanent)?),
     };
-    let (mut kept, mut rejects) = (Rows::default(), Rejects::new(tolerance));
+    let (mut kept, mut rejects) = (Rows::default(), Rejects::new(settings.rejects));
     let (mut layout, rows) = each_row(reader, layout, &mut rejects, &mut kept)?;
     rejects.check(rows)?;
     let content = if rows == 0 {
@@ -119,6 +122,7 @@ pub fn each_row(
     sink: &mut (impl Sink + ?Sized),
 ) -> Result<(Arc<Layout>, u64), Fault> {
     let mut rows = 0;
+    let mut scratch = String::new();
     loop {
         let record = match reader.next() {
             Ok(Some(record)) => record,
@@ -136,7 +140,7 @@ pub fn each_row(
                 Arc::make_mut(&mut layout).add(name).map_err(|reason| Fault::Permanent(record.place(reason)))?;
             }
         }
-        match one_row(&record, &layout, sink)? {
+        match one_row(&record, &layout, &mut scratch, sink)? {
             None => rows += 1,
             Some(reason) => {
                 let reason = record.place(*reason);
@@ -151,13 +155,12 @@ pub fn each_row(
 fn one_row(
     record: &Record<'_>,
     layout: &Layout,
+    scratch: &mut String,
     sink: &mut (impl Sink + ?Sized),
 ) -> Result<Option<Box<Reason>>, Fault> {
-    for (column, kind) in layout.kinds().iter().enumerate() {
-        let cell = record.cell(column);
-        let Some(value) = kind.read(cell) else {
-            let place = shown::name(&layout.names()[column]);
-            return Ok(Some(Box::new(kind.misfit(cell).in_column(place))));
+    for (column, reading) in layout.readings().iter().enumerate() {
+        let Some(value) = reading.read(record.cell(column), scratch) else {
+            return Ok(Some(Box::new(misfit(record, column, reading))));
         };
         sink.cell(value)?;
     }
@@ -175,10 +178,47 @@ pub enum Inferred {
     Large(Checked),
 }
 
+/// Why the cell of this column is no value.
+fn misfit(record: &Record<'_>, column: usize, reading: &Reading) -> Reason {
+    reading.misfit(record.cell(column)).in_column(shown::name(&record.names[column]))
+}
+
+/// A column of a table that isn't there yet.
+struct Found {
+    guess: Guess,
+    /// What the settings make of it, and how it is read then.
+    declared: Option<(Column, Reading)>,
+}
+
+impl Found {
+    fn new(name: &str, settings: &settings::Import) -> Self {
+        let declared = settings.columns.get(name).map(|column| {
+            let kind = sqlite::as_made(reading::made_for(column));
+            (column.clone(), Reading::new(name, kind, settings))
+        });
+        Self { guess: Guess::ANY, declared }
+    }
+
+    fn settle(self) -> Type {
+        match (self.declared, self.guess.settle()) {
+            (None, certain) | (Some((Column::Timestamp(None), _)), certain @ (Type::Timestamp | Type::Instant)) => {
+                certain
+            }
+            (Some((column, _)), _) => reading::made_for(&column),
+        }
+    }
+
+    /// Whether the cell can be read as declared.
+    fn reads(&self, cell: Cell<'_>, scratch: &mut String) -> bool {
+        self.declared.as_ref().is_none_or(|(_, reading)| reading.read(cell, scratch).is_some())
+    }
+}
+
 /// Finds the table that every record of the file fits that can be read.
-pub fn infer(reader: &mut Reader<'_>, table: &str, tolerance: Tolerance) -> Result<Inferred, Fault> {
-    let mut guesses: Vec<Guess> = Vec::new();
-    let (mut rows, mut rejects) = (0, Rejects::new(tolerance));
+pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Import>) -> Result<Inferred, Fault> {
+    let mark = if settings.decimal_comma { ',' } else { '.' };
+    let mut columns: Vec<Found> = Vec::new();
+    let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
     loop {
         let record = match reader.next() {
             Ok(Some(record)) => record,
@@ -189,23 +229,31 @@ pub fn infer(reader: &mut Reader<'_>, table: &str, tolerance: Tolerance) -> Resu
             }
             Err(Refused::File(fault)) => return Err(fault),
         };
-        guesses.resize(record.names.len(), Guess::ANY);
-        guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column)));
+        let known = columns.len();
+        columns.extend(record.names[known..].iter().map(|name| Found::new(name, settings)));
+        let mut read = columns.iter().enumerate();
+        if let Some((number, column)) = read.find(|(number, column)| !column.reads(record.cell(*number), &mut scratch))
+            && let Some((_, reading)) = &column.declared
+        {
+            rejects.add(record.place(misfit(&record, number, reading)));
+            continue;
+        }
+        columns.iter_mut().enumerate().for_each(|(number, column)| column.guess.see(record.cell(number), mark));
         rows += 1;
     }
     rejects.check(rows)?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }
-    if guesses.is_empty() {
+    if columns.is_empty() {
         return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
     }
-    let kinds = guesses.into_iter().map(Guess::settle);
+    let kinds = columns.into_iter().map(Found::settle);
     let table = Arc::new(Table::made_for(table, reader.names().iter().cloned().zip(kinds)));
     if reader.bytes() <= KEPT_BYTES_MAX as u64 {
         return Ok(Inferred::Small(table));
     }
-    let mut layout = Layout::new(&table, reader.names()).map_err(Fault::Permanent)?;
+    let mut layout = Layout::new(&table, settings, reader.names()).map_err(Fault::Permanent)?;
     layout.complete().map_err(Fault::Permanent)?;
     let content = Content::Rows { layout: Arc::new(layout), kept: None };
     Ok(Inferred::Large(checked(reader, rows, rejects, content)))

@@ -6,7 +6,7 @@ use std::str;
 
 use super::dialect::Dialect;
 use super::header::{COLUMNS_MAX, Header};
-use super::record::Record;
+use super::record::{Holds, Record, Span};
 use super::reject::Refused;
 use super::scanner::{Scanner, breaks, rewrite};
 use super::shown;
@@ -43,6 +43,8 @@ pub struct Reader<'f> {
     rewritten: String,
     /// The header as it stands in the file.
     raw_header: Option<String>,
+    /// Words that are NULL where no quotes are.
+    nulls: Vec<String>,
 }
 
 impl<'f> Reader<'f> {
@@ -59,6 +61,7 @@ impl<'f> Reader<'f> {
             looked_at: None,
             rewritten: String::new(),
             raw_header: None,
+            nulls: Vec::new(),
         };
         let (header, counted_by) = match columns {
             Columns::Header => (reader.header_row()?, "header"),
@@ -71,6 +74,11 @@ impl<'f> Reader<'f> {
         };
         (reader.header, reader.counted_by) = (header, Some(counted_by));
         Ok(reader)
+    }
+
+    /// With these words as NULL in the rows to come.
+    pub fn with_nulls(self, words: &[String]) -> Self {
+        Self { nulls: words.to_vec(), ..self }
     }
 
     fn header_row(&mut self) -> Result<Header, Fault> {
@@ -150,6 +158,9 @@ impl<'f> Reader<'f> {
         if self.scanner.rewritten {
             rewrite(raw, self.scanner.dialect, &mut self.scanner.spans, &mut self.rewritten);
         }
+        if !self.nulls.is_empty() {
+            take_nulls(raw, self.scanner.dialect.quote, &self.nulls, &mut self.scanner.spans);
+        }
         let (line, names, rewritten) = (self.line, self.header.names(), &self.rewritten);
         Ok(Some(Record { line, number: None, key: None, names, raw, rewritten, spans: &self.scanner.spans }))
     }
@@ -209,6 +220,15 @@ impl<'f> Reader<'f> {
         let number = self.scanner.spans.iter().take_while(|span| span.end < at).count();
         let column = self.names().get(number).map_or_else(|| (number + 1).to_string(), |name| shown::name(name));
         Fault::Permanent(reason.at_line(line).in_column(column))
+    }
+}
+
+fn take_nulls(raw: &str, quote: Option<u8>, words: &[String], spans: &mut [Span]) {
+    for span in spans.iter_mut().filter(|span| span.holds == Holds::Field && !span.rewritten) {
+        let is_quoted = span.start > 0 && Some(raw.as_bytes()[span.start - 1]) == quote;
+        if !is_quoted && words.iter().any(|word| *word == raw[span.start..span.end]) {
+            *span = Span::NULL;
+        }
     }
 }
 

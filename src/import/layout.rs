@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::reading::Reading;
 use super::shown;
 use super::table::{Table, identifier};
-use super::value::Type;
 use crate::fault::Reason;
+use crate::settings;
 
 const NO_COLUMN: &str = "no column of the file is in the table: is its header row missing?";
 
@@ -13,8 +14,9 @@ const NO_COLUMN: &str = "no column of the file is in the table: is its header ro
 #[derive(Debug, Clone)]
 pub struct Layout {
     table: Arc<Table>,
+    settings: Arc<settings::Import>,
     names: Vec<String>,
-    kinds: Vec<Type>,
+    readings: Vec<Reading>,
     /// The columns of the table, by number.
     columns: Vec<usize>,
     is_complete: bool,
@@ -22,11 +24,12 @@ pub struct Layout {
 
 impl Layout {
     /// For a file with these columns; more may be added before it is [complete](Self::complete).
-    pub fn new(table: &Arc<Table>, names: &[String]) -> Result<Self, Reason> {
+    pub fn new(table: &Arc<Table>, settings: &Arc<settings::Import>, names: &[String]) -> Result<Self, Reason> {
         let mut layout = Self {
             table: Arc::clone(table),
+            settings: Arc::clone(settings),
             names: Vec::new(),
-            kinds: Vec::new(),
+            readings: Vec::new(),
             columns: Vec::new(),
             is_complete: false,
         };
@@ -52,7 +55,7 @@ impl Layout {
         }
         self.is_complete = false;
         self.names.push(name.to_owned());
-        self.kinds.push(column.kind);
+        self.readings.push(Reading::new(name, column.kind, &self.settings));
         self.columns.push(number);
         Ok(())
     }
@@ -85,9 +88,9 @@ impl Layout {
         &self.names
     }
 
-    /// What each column of the file must hold.
-    pub fn kinds(&self) -> &[Type] {
-        &self.kinds
+    /// How each column of the file is read.
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
     }
 
     /// The table's names of the file's columns.

@@ -22,18 +22,29 @@ pub fn fits_real(integer: i64) -> bool {
     integer.unsigned_abs() <= REAL_INTEGER_MAX
 }
 
-/// `-?(0|[1-9][0-9]*)\.[0-9]+` with at most 15 significant digits, so that no digit is lost.
-pub fn real(text: &str) -> Option<f64> {
+/// `-?(0|[1-9][0-9]*)\.[0-9]+`, with this decimal mark: how many significant digits it has.
+pub fn fraction(text: &str, mark: char) -> Option<usize> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.')?;
-    let exact = is_whole(whole) && is_digits(fraction) && significant_digits(digits) <= REAL_DIGITS_MAX;
-    if exact { text.parse().ok() } else { None }
+    let (whole, fraction) = digits.split_once(mark)?;
+    (is_whole(whole) && is_digits(fraction)).then(|| significant_digits(digits))
+}
+
+/// Whether every real number keeps as many significant digits.
+pub fn real_keeps(digits: usize) -> bool {
+    digits <= REAL_DIGITS_MAX
+}
+
+/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`, however many digits.
+pub fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    is_whole(whole) && is_digits(fraction)
 }
 
 /// A JSON number, also with an exponent (`1e5`), at most 15 significant digits.
 pub fn exact_number(text: &str) -> Option<f64> {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    if significant_digits(mantissa) > REAL_DIGITS_MAX { None } else { number(text) }
+    if real_keeps(significant_digits(mantissa)) { number(text) } else { None }
 }
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number.
@@ -92,6 +103,11 @@ pub fn is_timestamp(text: &str) -> bool {
         None => rest,
     };
     is_clock(clock) && is_zone(zone)
+}
+
+/// Whether this timestamp says how far its clock is from UTC.
+pub fn has_offset(timestamp: &str) -> bool {
+    timestamp.get(19..).is_some_and(|rest| rest.contains(['Z', '+', '-']))
 }
 
 fn is_clock(text: &str) -> bool {
@@ -162,12 +178,25 @@ mod tests {
     }
 
     #[test]
-    fn a_real_is_one_that_keeps_every_digit() {
-        for text in ["0.5", "-12.50", "0.000000000000000000123", "123456789012.345"] {
-            assert!(real(text).is_some(), "{text}");
+    fn a_fraction_is_plain_digits_around_its_mark() {
+        for (text, digits) in [("0.5", 1), ("-12.50", 4), ("0.000000000000000000123", 3), ("123456789012.3456", 16)] {
+            assert_eq!(fraction(text, '.'), Some(digits), "{text}");
+            assert_eq!(fraction(&text.replace('.', ","), ','), Some(digits), "{text}");
+            assert_eq!(fraction(text, ','), None, "{text}");
         }
-        for text in ["1", ".5", "1.", "01.5", "1e5", "+1.5", "NaN", "inf", "0.1234567890123456", "1,5", "1.5.2"] {
-            assert_eq!(real(text), None, "{text}");
+        for text in ["1", ".5", "1.", "01.5", "1e5", "+1.5", "NaN", "inf", "1,5", "1.5.2", "1.5e3", "-.5"] {
+            assert_eq!(fraction(text, '.'), None, "{text}");
+        }
+        assert!(real_keeps(15) && !real_keeps(16));
+    }
+
+    #[test]
+    fn a_decimal_has_any_number_of_digits() {
+        for text in ["0", "-1", "1.50", "123456789012345678901234567890.000000000000000000001", "-0.5"] {
+            assert!(is_decimal(text), "{text}");
+        }
+        for text in ["", "-", "+1", "007", "1.", ".5", "1,5", "1e5", "1.5.2", " 1", "NaN", "٣"] {
+            assert!(!is_decimal(text), "{text}");
         }
     }
 
@@ -206,6 +235,7 @@ mod tests {
             "2026-11-22 23:59:59.5-11:30",
         ] {
             assert!(is_timestamp(text), "{text}");
+            assert_eq!(has_offset(text), text.ends_with(['Z', '0']) && text.len() > 19, "{text}");
         }
         for text in [
             "2026-11-22",

@@ -48,6 +48,7 @@ mod scanner;
 
 mod infer;
 mod literal;
+mod reading;
 mod shown;
 mod value;
 
@@ -103,7 +104,7 @@ pub struct Import {
     folder: String,
     table: String,
     /// How files are read.
-    settings: settings::Import,
+    settings: Arc<settings::Import>,
     target: Arc<dyn Target>,
     /// The delimiter of this folder's files, from the first that was committed.
     delimiter: Mutex<Option<u8>>,
@@ -178,7 +179,7 @@ impl Import {
         Ok(Self {
             folder: folder.to_owned(),
             table: settings.table.clone(),
-            settings: settings.clone(),
+            settings: Arc::new(settings.clone()),
             target,
             delimiter: Mutex::new(None),
             layout: Mutex::new(None),
@@ -278,7 +279,7 @@ fn check_table_name(folder: &str, name: &str) -> Result<(), Fault> {
 
 /// Checks a file against this table. `None`: it isn't there. `delimiter` and `known`: of this folder's earlier files.
 fn check(
-    settings: &settings::Import,
+    settings: &Arc<settings::Import>,
     (file, name): (&File, &OsStr),
     delimiter: Option<u8>,
     table: Option<&Arc<Table>>,
@@ -286,12 +287,14 @@ fn check(
 ) -> Result<Checked, Fault> {
     let open = |table: Option<&Arc<Table>>| Reader::open(file, name, settings, delimiter, table.map(Arc::as_ref));
     if let Some(table) = table {
-        return check::against(&mut open(Some(table))?, table, known, settings.rejects);
+        // Not the file's fault, and mended without it.
+        reading::check(table, settings).map_err(Fault::World)?;
+        return check::against(&mut open(Some(table))?, table, settings, known);
     }
-    match check::infer(&mut open(None)?, &settings.table, settings.rejects)? {
+    match check::infer(&mut open(None)?, &settings.table, settings)? {
         Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
         Inferred::Small(table) => {
-            let checked = check::against(&mut open(Some(&table))?, &table, None, settings.rejects)?;
+            let checked = check::against(&mut open(Some(&table))?, &table, settings, None)?;
             Ok(Checked { new_table: true, ..checked })
         }
     }

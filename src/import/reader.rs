@@ -52,7 +52,8 @@ impl<'f> Reader<'f> {
                     Some(table) => Columns::Table(table),
                     None => Columns::Numbered,
                 };
-                Ok(Self::Csv(csv::Reader::open(source, dialect, columns)?, format == Format::Csv))
+                let reader = csv::Reader::open(source, dialect, columns)?.with_nulls(&settings.nulls);
+                Ok(Self::Csv(reader, format == Format::Csv))
             }
             Format::Ndjson => Ok(Self::Ndjson(ndjson::Reader::open(source))),
             Format::Json => Ok(Self::Json(json::Reader::open(source, &settings.records))),

@@ -18,6 +18,7 @@ use crate::settings::{self, Tolerance};
 /// See the module.
 pub struct Recheck<'f> {
     reader: Reader<'f>,
+    settings: Arc<settings::Import>,
     table: Option<Arc<Table>>,
 }
 
@@ -30,7 +31,7 @@ impl<'f> Recheck<'f> {
     pub fn open(file: &'f File, name: &OsStr, settings: &settings::Import, target: &Place) -> Result<Self, Fault> {
         let table = target.table(&settings.table)?;
         let reader = Reader::open(file, name, settings, None, table.as_deref())?;
-        Ok(Self { reader, table })
+        Ok(Self { reader, settings: Arc::new(settings.clone()), table })
     }
 
     /// The line of CSV that names the columns, as it stands in the file.
@@ -47,7 +48,7 @@ impl<'f> Recheck<'f> {
     pub fn each(mut self, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault> {
         let mut rejects = Rejects::new(Tolerance::NONE);
         if let Some(table) = &self.table {
-            let layout = Layout::new(table, self.reader.names()).map_err(Fault::Permanent)?;
+            let layout = Layout::new(table, &self.settings, self.reader.names()).map_err(Fault::Permanent)?;
             return check::each_row(&mut self.reader, Arc::new(layout), &mut rejects, &mut Shown(visit)).map(drop);
         }
         loop {

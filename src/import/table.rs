@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::sqlite;
 use super::value::Type;
 
 /// A column that a file may fill.
@@ -36,7 +37,7 @@ impl Table {
 
     /// A table that isn't there yet, for a file with these columns.
     pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>) -> Self {
-        let column = |(name, kind)| Column { name, kind, required: false, generated: false };
+        let column = |(name, kind)| Column { name, kind: sqlite::as_made(kind), required: false, generated: false };
         Self::new(name, columns.map(column).collect(), true)
     }
 

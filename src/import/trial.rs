@@ -133,7 +133,7 @@ impl Trial {
         let Subject { file, name, folder, import } = subject;
         check_table_name(&folder.name, &import.table)?;
         let table = target.table(&import.table)?;
-        let (checked, refused) = match check_file(import, (file, name), None, table.as_ref(), None) {
+        let (checked, refused) = match check_file(&Arc::new(import.clone()), (file, name), None, table.as_ref(), None) {
             Ok(checked) => (Some(checked), None),
             Err(Fault::Permanent(reason)) => (None, Some(reason)),
             Err(fault) => return Err(fault),
@@ -217,7 +217,8 @@ impl Trial {
     fn list_rejects(&mut self, subject: Subject<'_>, table: &Arc<Table>) -> Result<(), Fault> {
         let Subject { file, name, import, .. } = subject;
         let listed = Reader::open(file, name, import, None, Some(table)).and_then(|mut reader| {
-            let layout = Arc::new(Layout::new(table, reader.names()).map_err(Fault::Permanent)?);
+            let layout =
+                Arc::new(Layout::new(table, &Arc::new(import.clone()), reader.names()).map_err(Fault::Permanent)?);
             let (count, rejected) = (&mut self.rejects, &mut self.rejected);
             let mut keep = |row: Rejected| {
                 *count += 1;
@@ -245,7 +246,8 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>) -> Option<Arc<Table>> {
     }
     let Subject { file, name, import, .. } = subject;
     let mut reader = Reader::open(file, name, import, None, None).ok()?;
-    match check::infer(&mut reader, &import.table, Tolerance::Millionths(1_000_000)).ok()? {
+    let lenient = settings::Import { rejects: Tolerance::Millionths(1_000_000), ..import.clone() };
+    match check::infer(&mut reader, &import.table, &Arc::new(lenient)).ok()? {
         Inferred::Small(table) => Some(table),
         Inferred::Large(checked) => made(subject, Some(&checked)),
         Inferred::Nothing(_) => None,

@@ -24,22 +24,57 @@ pub enum Type {
     Integer,
     /// 64 bits, floating.
     Real,
+    /// An integer or a real number, each value for itself, with no more digits than those keep.
+    Number,
+    /// Every digit, whatever their number.
+    Decimal,
     /// 0 and 1 in the database.
     Boolean,
     /// `YYYY-MM-DD`
     Date,
-    /// `YYYY-MM-DD HH:MM:SS` and its variants of ISO 8601.
+    /// `YYYY-MM-DD HH:MM:SS` and its variants of ISO 8601, by a clock that nobody knows.
     Timestamp,
+    /// The same with its offset from UTC.
+    Instant,
+    /// A [`Type::Timestamp`] or a [`Type::Instant`], each value for itself.
+    Moment,
     /// Any text.
     Text,
-    /// `NUMERIC`, `DECIMAL`: an integer or a real number, each value for itself.
-    Number,
     /// A declared type that SQLite gives numeric affinity without our knowing it (`STRING`, `UUID`):
     /// any value that this affinity leaves as it is.
     Untyped,
 }
 
 impl Type {
+    /// Whether a column of this type has a place for values of another, be it not for every one.
+    pub fn holds(self, other: Self) -> bool {
+        match self {
+            Self::Text | Self::Untyped => true,
+            Self::Real => matches!(other, Self::Real | Self::Number | Self::Integer),
+            Self::Number => matches!(other, Self::Real | Self::Number | Self::Integer | Self::Decimal),
+            Self::Decimal => matches!(other, Self::Decimal | Self::Integer),
+            Self::Moment => matches!(other, Self::Timestamp | Self::Instant | Self::Moment),
+            Self::Timestamp | Self::Instant => other == self || other == Self::Moment,
+            Self::Integer | Self::Boolean | Self::Date => other == self,
+        }
+    }
+
+    /// Its values, in words.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Integer => "integers",
+            Self::Real => "real numbers",
+            Self::Number => "numbers",
+            Self::Decimal => "decimal numbers",
+            Self::Boolean => "booleans",
+            Self::Date => "dates",
+            Self::Timestamp => "timestamps without an offset",
+            Self::Instant => "timestamps with an offset",
+            Self::Moment => "timestamps",
+            Self::Text | Self::Untyped => "texts",
+        }
+    }
+
     /// The value of this cell in a column of this type. `None`: it isn't one; [`Self::misfit`]
     /// says why. (Apart from it, since this runs for every cell.)
     #[inline]
@@ -48,8 +83,8 @@ impl Type {
             Cell::Null => return Some(Value::Null),
             Cell::Field(text) => return self.read_text(text),
             Cell::String(text) => match self {
-                Self::Text | Self::Date | Self::Timestamp | Self::Untyped => return self.read_text(text),
-                _ => return None,
+                Self::Integer | Self::Real | Self::Number | Self::Decimal | Self::Boolean => return None,
+                _ => return self.read_text(text),
             },
             Cell::Boolean(text) | Cell::Number(text) | Cell::Nested(text) => text,
         };
@@ -57,7 +92,7 @@ impl Type {
             (Self::Text, _) => Some(Value::Text(text)),
             (Self::Untyped, _)
             | (Self::Boolean, Cell::Boolean(_))
-            | (Self::Integer | Self::Real | Self::Number, Cell::Number(_)) => self.read_text(text),
+            | (Self::Integer | Self::Real | Self::Number | Self::Decimal, Cell::Number(_)) => self.read_text(text),
             _ => None,
         }
     }
@@ -76,7 +111,12 @@ impl Type {
                 _ => literal::boolean(text).map(|boolean| Value::Integer(i64::from(boolean))),
             },
             Self::Date => literal::is_date(text).then_some(Value::Text(text)),
-            Self::Timestamp => literal::is_timestamp(text).then_some(Value::Text(text)),
+            Self::Moment => literal::is_timestamp(text).then_some(Value::Text(text)),
+            Self::Timestamp | Self::Instant => {
+                let fits = literal::has_offset(text) == (self == Self::Instant) && literal::is_timestamp(text);
+                fits.then_some(Value::Text(text))
+            }
+            Self::Decimal => literal::is_decimal(text).then_some(Value::Text(text)),
             Self::Number => {
                 literal::integer(text).map(Value::Integer).or_else(|| literal::exact_number(text).map(Value::Real))
             }
@@ -101,7 +141,9 @@ impl Type {
         let digits = digits.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let as_text = "if the column is to hold such codes, declare it TEXT";
         match (self, digits) {
-            (Self::Integer | Self::Number, Some(digits)) if digits.len() > 1 && digits.starts_with('0') => {
+            (Self::Integer | Self::Number | Self::Decimal, Some(digits))
+                if digits.len() > 1 && digits.starts_with('0') =>
+            {
                 reason("would_change", "is not a plain integer: its leading zero would be lost").hint(as_text)
             }
             (Self::Integer, Some("0")) => reason("would_change", "is not a plain integer: its sign would be lost"),
@@ -119,7 +161,16 @@ impl Type {
             (Self::Real, _) => reason("wrong_type", "is not a real number"),
             (Self::Boolean, _) => reason("wrong_type", "is not a boolean (true, false, 1 or 0)"),
             (Self::Date, _) => reason("wrong_type", "is not a date (YYYY-MM-DD, a day that exists)"),
-            (Self::Timestamp, _) => reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)"),
+            (Self::Timestamp, _) if cell.text().is_some_and(literal::is_timestamp) => {
+                reason("would_change", "has an offset from UTC that the column can't keep")
+            }
+            (Self::Instant, _) if cell.text().is_some_and(literal::is_timestamp) => {
+                reason("wrong_type", "doesn't say its offset from UTC")
+            }
+            (Self::Timestamp | Self::Instant | Self::Moment, _) => {
+                reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)")
+            }
+            (Self::Decimal, _) => reason("wrong_type", "is not a decimal number (12 or 12.50)"),
             (Self::Number | Self::Text, _) => reason("wrong_type", "is not a number"),
         }
     }
@@ -134,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn a_column_holds_only_what_it_keeps() {
+        assert!(!Type::Real.holds(Type::Decimal), "digits would be lost");
+        assert!(!Type::Integer.holds(Type::Boolean) && !Type::Date.holds(Type::Moment));
+        assert!(!Type::Timestamp.holds(Type::Instant) && !Type::Instant.holds(Type::Timestamp));
+        assert!(Type::Text.holds(Type::Instant) && Type::Decimal.holds(Type::Integer));
+    }
+
+    #[test]
     fn a_value_that_fits_is_taken() {
         assert_eq!(field(Type::Real, "1e5"), Ok(Value::Real(1e5)));
         assert_eq!(field(Type::Real, "12"), Ok(Value::Real(12.0)));
@@ -142,6 +201,12 @@ mod tests {
         assert_eq!(field(Type::Boolean, "0"), Ok(Value::Integer(0)));
         assert_eq!(field(Type::Number, "12"), Ok(Value::Integer(12)));
         assert_eq!(field(Type::Number, "12.50"), Ok(Value::Real(12.5)));
+        assert_eq!(field(Type::Decimal, "12.50"), Ok(Value::Text("12.50")));
+        assert_eq!(field(Type::Moment, "2026-11-22 03:04:05Z"), Ok(Value::Text("2026-11-22 03:04:05Z")));
+        assert_eq!(field(Type::Instant, "2026-11-22 03:04:05Z"), Ok(Value::Text("2026-11-22 03:04:05Z")));
+        assert_eq!(field(Type::Timestamp, "2026-11-22 03:04:05"), Ok(Value::Text("2026-11-22 03:04:05")));
+        assert_eq!(Type::Decimal.read(Cell::Number("1e5")), None);
+        assert_eq!(Type::Decimal.read(Cell::String("12")), None);
         assert_eq!(field(Type::Untyped, "550e8400-e29b"), Ok(Value::Text("550e8400-e29b")));
         assert_eq!(Type::Integer.read(Cell::Null), Some(Value::Null));
         assert_eq!(Type::Text.read(Cell::Number("1e400")), Some(Value::Text("1e400")));
@@ -164,7 +229,15 @@ mod tests {
             (Type::Number, "1234567890.1234567", r#""1234567890.1234567" has more digits than a number keeps"#),
             (Type::Boolean, "yes", r#""yes" is not a boolean (true, false, 1 or 0)"#),
             (Type::Date, "2026-02-30", r#""2026-02-30" is not a date (YYYY-MM-DD, a day that exists)"#),
-            (Type::Timestamp, "noon", r#""noon" is not a timestamp (YYYY-MM-DD HH:MM:SS)"#),
+            (Type::Decimal, "12,5", r#""12,5" is not a decimal number (12 or 12.50)"#),
+            (Type::Decimal, "00417", r#""00417" is not a plain integer: its leading zero would be lost"#),
+            (Type::Moment, "noon", r#""noon" is not a timestamp (YYYY-MM-DD HH:MM:SS)"#),
+            (Type::Instant, "2026-11-22 03:04:05", r#""2026-11-22 03:04:05" doesn't say its offset from UTC"#),
+            (
+                Type::Timestamp,
+                "2026-11-22 03:04:05Z",
+                r#""2026-11-22 03:04:05Z" has an offset from UTC that the column can't keep"#,
+            ),
             (Type::Untyped, "00417", r#""00417" would be turned into a number by the column's declared type"#),
             (Type::Untyped, " 1.50 ", r#"" 1.50 " would be turned into a number by the column's declared type"#),
         ] {

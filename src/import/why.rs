@@ -11,11 +11,12 @@ const EXAMPLES_MAX: usize = 2;
 /// The longest of them, in characters.
 const EXAMPLE_CHARS_MAX: usize = 24;
 
-/// What a value looks like. The first six are certain: a column of one of them alone has a type.
+/// What a value looks like. The first seven are certain: a column of one of them alone has a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     Integer,
     Real,
+    Digits,
     Lower,
     Upper,
     Date,
@@ -24,7 +25,6 @@ enum Look {
     LeadingZero,
     Sign,
     Beyond,
-    Digits,
     Exponent,
     Comma,
     Spelling,
@@ -40,6 +40,7 @@ enum Look {
 const WORDS: [(Look, &str, &str); 20] = [
     (Look::Integer, "is an integer", "are integers"),
     (Look::Real, "is a number with a fraction", "are numbers with a fraction"),
+    (Look::Digits, "has more digits than a real number keeps", "have more digits than a real number keeps"),
     (Look::Lower, "is true or false", "are true or false"),
     (Look::Upper, "is TRUE or FALSE", "are TRUE or FALSE"),
     (Look::Date, "is a date", "are dates"),
@@ -48,7 +49,6 @@ const WORDS: [(Look, &str, &str); 20] = [
     (Look::LeadingZero, "starts with 0", "start with 0"),
     (Look::Sign, "has a sign that would be lost", "have a sign that would be lost"),
     (Look::Beyond, "does not fit 64 bits", "do not fit 64 bits"),
-    (Look::Digits, "has more digits than a real number keeps", "have more digits than a real number keeps"),
     (Look::Exponent, "may be a code or a number", "may be codes or numbers"),
     (Look::Comma, "has a comma that may be a decimal mark", "have a comma that may be a decimal mark"),
     (Look::Spelling, "is a boolean in a spelling of its own", "are booleans in a spelling of their own"),
@@ -216,10 +216,10 @@ fn number(text: &str) -> Option<Look> {
     if all_digits(unsigned) {
         return Some(if unsigned.starts_with('0') { Look::LeadingZero } else { Look::Beyond });
     }
-    if literal::real(text).is_some() {
-        return Some(Look::Real);
+    match literal::fraction(text, '.') {
+        Some(digits) => Some(if literal::real_keeps(digits) { Look::Real } else { Look::Digits }),
+        None => literal::number(text).map(|_| Look::Exponent),
     }
-    literal::number(text).map(|_| if text.contains(['e', 'E']) { Look::Exponent } else { Look::Digits })
 }
 
 fn boolean(text: &str) -> Option<Look> {
@@ -270,7 +270,7 @@ mod tests {
         let (mut why, mut guess) = (Why::default(), Guess::ANY);
         for (line, text) in (2..).zip(texts) {
             why.see(Cell::Field(text), line);
-            guess.see(Cell::Field(text));
+            guess.see(Cell::Field(text), '.');
         }
         why.reason(guess.settle() != Type::Text).0
     }

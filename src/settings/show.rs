@@ -27,7 +27,7 @@ pub(super) fn values(merged: &Merged) -> Vec<Shown> {
             let key = key.of_folder(&name);
             match key.strip_suffix('*') {
                 Some(table) => {
-                    shown.extend(merged.below(table).map(|(name, leaf)| of(leaf, format!("{table}{}", bare(name)))))
+                    shown.extend(merged.below(table).map(|(name, leaf)| of(leaf, format!("{table}{}", bare(name)))));
                 }
                 None => shown.extend(one(merged, &key)),
             }

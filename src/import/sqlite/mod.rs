@@ -30,7 +30,7 @@ use crate::pulse;
 pub(super) use contract::{Contract, Declared};
 use fault::{LOCK_WAIT, fault};
 use markers::{Connected, NAME};
-pub(super) use table::{create_sql, declared};
+pub(super) use table::{as_made, create_sql, declared};
 use transaction::Open;
 
 /// How often who waits for a connection gives a sign of life.

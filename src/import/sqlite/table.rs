@@ -7,6 +7,9 @@ use super::super::header::LINEAGE;
 use super::super::table::{Column, Table, identifier};
 use super::super::value::{Type, Value};
 
+/// Text to SQLite, so that no digit is lost; its decimal extension reads it.
+const DECIMAL: &str = "DECIMAL TEXT";
+
 /// The table as the database has it now. `None`: it isn't there.
 pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Table>> {
     let known = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE";
@@ -54,11 +57,12 @@ fn type_of(declared: &str) -> Type {
     let declared = declared.to_ascii_uppercase();
     let names = |names: &[&str]| names.iter().any(|name| declared.contains(name));
     match () {
+        () if declared == DECIMAL => Type::Decimal,
         () if names(&["INT"]) => Type::Integer,
         () if names(&["CHAR", "CLOB", "TEXT", "BLOB"]) || declared.is_empty() => Type::Text,
         () if names(&["REAL", "FLOA", "DOUB"]) => Type::Real,
         () if names(&["BOOL"]) => Type::Boolean,
-        () if names(&["TIMESTAMP", "DATETIME"]) => Type::Timestamp,
+        () if names(&["TIMESTAMP", "DATETIME"]) => Type::Moment,
         () if names(&["DATE"]) => Type::Date,
         () if names(&["NUMERIC", "DECIMAL", "NUMBER", "MONEY"]) => Type::Number,
         () => Type::Untyped,
@@ -69,13 +73,18 @@ fn type_of(declared: &str) -> Type {
 pub fn declared(kind: Type) -> &'static str {
     match kind {
         Type::Integer => "INTEGER",
-        Type::Real => "REAL",
+        Type::Real | Type::Number => "REAL",
+        Type::Decimal => DECIMAL,
         Type::Boolean => "BOOLEAN",
         Type::Date => "DATE",
-        Type::Timestamp => "TIMESTAMP",
-        Type::Number => "NUMERIC",
+        Type::Timestamp | Type::Instant | Type::Moment => "TIMESTAMP",
         Type::Text | Type::Untyped => "TEXT",
     }
+}
+
+/// What a column of a table that we make for this type holds: as it is read back.
+pub fn as_made(kind: Type) -> Type {
+    type_of(declared(kind))
 }
 
 impl ToSql for Value<'_> {
@@ -128,9 +137,10 @@ mod tests {
             ("double precision", Type::Real),
             ("boolean", Type::Boolean),
             ("DATE", Type::Date),
-            ("DATETIME", Type::Timestamp),
-            ("TIMESTAMP WITH TIME ZONE", Type::Timestamp),
+            ("DATETIME", Type::Moment),
+            ("TIMESTAMP WITH TIME ZONE", Type::Moment),
             ("DECIMAL(10,2)", Type::Number),
+            ("decimal text", Type::Decimal),
             ("UUID", Type::Untyped),
         ] {
             assert_eq!(type_of(declared), kind, "{declared}");
@@ -138,9 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn what_we_declare_is_what_we_read_back() {
-        for kind in [Type::Integer, Type::Real, Type::Boolean, Type::Date, Type::Timestamp, Type::Text, Type::Number] {
-            assert_eq!(type_of(declared(kind)), kind);
+    fn what_we_declare_holds_what_it_was_made_for() {
+        for kind in [Type::Integer, Type::Real, Type::Boolean, Type::Date, Type::Text, Type::Decimal, Type::Moment] {
+            assert_eq!(as_made(kind), kind);
+        }
+        for kind in [Type::Number, Type::Timestamp, Type::Instant] {
+            assert!(as_made(kind).holds(kind) && as_made(as_made(kind)) == as_made(kind), "{kind:?}");
         }
     }
 }

@@ -142,7 +142,7 @@ fn loaded(rows: u64) -> Outcome {
 #[test]
 fn a_first_file_makes_the_table_and_its_rows_say_where_they_came_from() {
     let mut orders = Orders::new();
-    let content = "id,amount,paid,day,at,code,note\n1,1.50,true,2026-11-22,2026-11-22T03:04:05Z,00417,\n2,7,false,2026-11-23,2026-11-22 03:04:06,1e5,\"\"\n";
+    let content = "id,amount,paid,day,at,code,note\n1,1.50,true,2026-11-22,2026-11-22T03:04:05Z,00417,\n2,7,false,2026-11-23,2026-11-22 03:04:06+01:00,1e5,\"\"\n";
     assert_eq!(orders.import("a.csv", content).unwrap(), loaded(2));
     assert_eq!(
         orders.declared(),
@@ -162,7 +162,7 @@ fn a_first_file_makes_the_table_and_its_rows_say_where_they_came_from() {
         orders.rows("SELECT * FROM orders"),
         [
             "1|2|1|1.5|1|'2026-11-22'|'2026-11-22T03:04:05Z'|'00417'|NULL",
-            "1|3|2|7.0|0|'2026-11-23'|'2026-11-22 03:04:06'|'1e5'|''",
+            "1|3|2|7.0|0|'2026-11-23'|'2026-11-22 03:04:06+01:00'|'1e5'|''",
         ]
     );
 }
