@@ -17,6 +17,12 @@ pub fn integer(text: &str) -> Option<i64> {
     if canonical { text.parse().ok() } else { None }
 }
 
+/// Whether this is an integer of more than 64 bits, or close to it.
+pub fn is_beyond_integers(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.len() >= 19 && is_digits(digits)
+}
+
 /// Whether a real number holds this integer exactly.
 pub fn fits_real(integer: i64) -> bool {
     integer.unsigned_abs() <= REAL_INTEGER_MAX

@@ -103,6 +103,7 @@ impl Type {
             Self::Integer => literal::integer(text).map(Value::Integer),
             Self::Real => match literal::integer(text) {
                 Some(integer) if !literal::fits_real(integer) => None,
+                None if literal::is_beyond_integers(text) => None,
                 _ => literal::number(text).map(Value::Real),
             },
             Self::Boolean => match text {
@@ -226,6 +227,11 @@ mod tests {
             (Type::Real, "NaN", r#""NaN" is not a real number"#),
             (Type::Real, "1e400", r#""1e400" is not a real number"#),
             (Type::Real, "9007199254740993", r#""9007199254740993" has more digits than a real number keeps"#),
+            (
+                Type::Real,
+                "-18446744073709551617",
+                r#""-18446744073709551617" has more digits than a real number keeps"#,
+            ),
             (Type::Number, "1234567890.1234567", r#""1234567890.1234567" has more digits than a number keeps"#),
             (Type::Boolean, "yes", r#""yes" is not a boolean (true, false, 1 or 0)"#),
             (Type::Date, "2026-02-30", r#""2026-02-30" is not a date (YYYY-MM-DD, a day that exists)"#),
