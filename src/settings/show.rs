@@ -25,12 +25,11 @@ pub(super) fn values(merged: &Merged) -> Vec<Shown> {
     for name in merged.folders() {
         for key in &of_folders {
             let key = key.of_folder(&name);
-            match key.strip_suffix('*') {
-                Some(table) => {
-                    shown.extend(merged.below(table).map(|(name, leaf)| of(leaf, format!("{table}{}", bare(name)))));
-                }
-                None => shown.extend(one(merged, &key)),
-            }
+            let Some(table) = key.strip_suffix('*') else {
+                shown.extend(one(merged, &key));
+                continue;
+            };
+            shown.extend(merged.below(table).map(|(name, leaf)| of(leaf, format!("{table}{}", bare(name)))));
         }
     }
     shown

@@ -7,6 +7,7 @@ mod locks;
 mod rejects;
 mod replays;
 mod round_trip;
+mod types;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
