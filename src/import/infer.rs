@@ -66,7 +66,10 @@ fn possible(cell: Cell<'_>, mark: char) -> u16 {
         },
         Cell::String(text) => time(text),
         Cell::Number(text) => match number(text, '.') {
-            0 if text.contains(['e', 'E']) && literal::exact_number(text).is_some() => REAL,
+            0 if text.contains(['e', 'E']) => {
+                let is_kept = |number| number != 0.0 || !text.starts_with('-');
+                if literal::exact_number(text).is_some_and(is_kept) { REAL } else { 0 }
+            }
             set => set,
         },
         Cell::Boolean(text) => boolean(text),
@@ -174,7 +177,9 @@ mod tests {
         assert_eq!(of(&[Cell::String("12")]), Type::Text);
         assert_eq!(of(&[Cell::String("true")]), Type::Text);
         assert_eq!(of(&[Cell::String("2026-11-22")]), Type::Date);
-        assert_eq!(of(&[Cell::Number("1e400")]), Type::Text);
+        for text in ["1e400", "1e-400", "-0.0", "-0e1"] {
+            assert_eq!(of(&[Cell::Number(text)]), Type::Text, "{text}");
+        }
         assert_eq!(of(&[Cell::Number("18446744073709551616")]), Type::Text);
         assert_eq!(of(&[Cell::Nested("[1]")]), Type::Text);
     }

@@ -28,11 +28,22 @@ pub fn fits_real(integer: i64) -> bool {
     integer.unsigned_abs() <= REAL_INTEGER_MAX
 }
 
-/// `-?(0|[1-9][0-9]*)\.[0-9]+`, with this decimal mark: how many significant digits it has.
+/// The longest fraction, in bytes, that is sure to be no smaller than a real number's digits allow.
+const FRACTION_BYTES_MAX: usize = 300;
+
+/// `-?(0|[1-9][0-9]*)\.[0-9]+`, with this decimal mark: how many significant digits a real number must keep for it. Not
+/// `-0.0`: its sign would be lost.
 pub fn fraction(text: &str, mark: char) -> Option<usize> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once(mark)?;
-    (is_whole(whole) && is_digits(fraction)).then(|| significant_digits(digits))
+    if !is_whole(whole) || !is_digits(fraction) {
+        return None;
+    }
+    match significant_digits(digits) {
+        0 if digits.len() < text.len() => None,
+        _ if text.len() > FRACTION_BYTES_MAX => Some(usize::MAX),
+        significant => Some(significant),
+    }
 }
 
 /// Whether every real number keeps as many significant digits.
@@ -47,10 +58,23 @@ pub fn is_decimal(text: &str) -> bool {
     is_whole(whole) && is_digits(fraction)
 }
 
-/// A JSON number, also with an exponent (`1e5`), at most 15 significant digits.
+/// Whether a column of numeric affinity, which makes an integer of every whole number that fits 64 bits, leaves the digits as they
+/// are.
+pub fn stays_exact(real: f64) -> bool {
+    const INTEGERS: f64 = 9_007_199_254_740_992.0;
+    const FITTING: f64 = 9_223_372_036_854_775_808.0;
+    real.abs() <= INTEGERS || real.abs() > FITTING
+}
+
+/// A JSON number, also with an exponent (`1e5`), at most 15 significant digits, and not so small that a real number keeps
+/// fewer.
 pub fn exact_number(text: &str) -> Option<f64> {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    if real_keeps(significant_digits(mantissa)) { number(text) } else { None }
+    match significant_digits(mantissa) {
+        0 => number(text),
+        1..=REAL_DIGITS_MAX => number(text).filter(|number| number.is_normal()),
+        _ => None,
+    }
 }
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number.
@@ -190,10 +214,14 @@ mod tests {
             assert_eq!(fraction(&text.replace('.', ","), ','), Some(digits), "{text}");
             assert_eq!(fraction(text, ','), None, "{text}");
         }
-        for text in ["1", ".5", "1.", "01.5", "1e5", "+1.5", "NaN", "inf", "1,5", "1.5.2", "1.5e3", "-.5"] {
+        for text in ["1", ".5", "1.", "01.5", "1e5", "+1.5", "NaN", "inf", "1,5", "1.5.2", "1.5e3", "-.5", "-0.0"] {
             assert_eq!(fraction(text, '.'), None, "{text}");
         }
         assert!(real_keeps(15) && !real_keeps(16));
+        // So small that a real number keeps fewer digits, or none.
+        for zeros in [310, 400] {
+            assert!(!real_keeps(fraction(&format!("0.{}123", "0".repeat(zeros)), '.').unwrap()));
+        }
     }
 
     #[test]
@@ -214,7 +242,9 @@ mod tests {
         for text in ["1e400", "NaN", "inf", "infinity", "1e", "e5", "0x10", "1_000", "00.5", "1.e5"] {
             assert_eq!(number(text), None, "{text}");
         }
-        assert_eq!(exact_number("1234567890123456e1"), None);
+        for text in ["1234567890123456e1", "1.23e-310", "1e-400"] {
+            assert_eq!(exact_number(text), None, "{text}");
+        }
     }
 
     // fault 57

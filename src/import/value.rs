@@ -119,7 +119,8 @@ impl Type {
             }
             Self::Decimal => literal::is_decimal(text).then_some(Value::Text(text)),
             Self::Number => {
-                literal::integer(text).map(Value::Integer).or_else(|| literal::exact_number(text).map(Value::Real))
+                let real = || literal::exact_number(text).filter(|real| literal::stays_exact(*real)).map(Value::Real);
+                literal::integer(text).map(Value::Integer).or_else(real)
             }
             Self::Untyped => match literal::integer(text) {
                 Some(integer) => Some(Value::Integer(integer)),
@@ -233,6 +234,7 @@ mod tests {
                 r#""-18446744073709551617" has more digits than a real number keeps"#,
             ),
             (Type::Number, "1234567890.1234567", r#""1234567890.1234567" has more digits than a number keeps"#),
+            (Type::Number, "9223373685477e5", r#""9223373685477e5" has more digits than a number keeps"#),
             (Type::Boolean, "yes", r#""yes" is not a boolean (true, false, 1 or 0)"#),
             (Type::Date, "2026-02-30", r#""2026-02-30" is not a date (YYYY-MM-DD, a day that exists)"#),
             (Type::Decimal, "12,5", r#""12,5" is not a decimal number (12 or 12.50)"#),
