@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::LedgerId;
@@ -34,7 +34,7 @@ impl Remembered {
     /// What the system says; `InvalidData` for what we did not write.
     pub fn read(active: impl AsFd) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match openat(active, FILE_NAME, flags, Mode::empty()) {
+        let mut file = match retry_on_intr(|| openat(&active, FILE_NAME, flags, Mode::empty())) {
             Err(Errno::NOENT) => return Ok(None),
             opened => File::from(opened?),
         };
@@ -50,7 +50,7 @@ impl Remembered {
     /// What the system says.
     pub fn write(&self, active: impl AsFd) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(active.as_fd(), NEW, flags, Mode::from_raw_mode(0o640))?);
+        let mut file = File::from(retry_on_intr(|| openat(active.as_fd(), NEW, flags, Mode::from_raw_mode(0o640)))?);
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         renameat(active.as_fd(), NEW, active.as_fd(), FILE_NAME)?;
