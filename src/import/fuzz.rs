@@ -11,6 +11,7 @@ pub use super::value::{Type, Value};
 use super::reader::Reader;
 use super::reject::Refused;
 use super::source::Source;
+use super::sqlite;
 use super::unpack::Unpacked;
 use crate::fault::Fault;
 use crate::settings::{self, Unpack};
@@ -65,15 +66,40 @@ pub struct Records {
 /// As it is refused.
 pub fn records(file: &File, name: &str, settings: &settings::Import) -> Result<Records, Fault> {
     let mut reader = Reader::open(file, OsStr::new(name), settings, None, None)?;
-    let mut rows = Vec::new();
-    while let Some(record) = reader.next().map_err(Refused::of_file)? {
+    let (mut rows, mut first) = (Vec::new(), None);
+    loop {
+        let record = match reader.next() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            // As an import does: what is wrong with the whole file is said before what is with a record.
+            Err(Refused::Record(reason, _)) => {
+                first.get_or_insert(*reason);
+                continue;
+            }
+            Err(Refused::File(fault)) => return Err(fault),
+        };
         let cells = record.spans.iter().zip(0..).map(|(span, column)| {
             let text = record.cell(column).text().unwrap_or_default();
             (span.holds, text.to_owned())
         });
         rows.push((record.line, cells.collect()));
     }
-    Ok(Records { names: reader.names().to_vec(), rows })
+    match first {
+        Some(reason) => Err(Fault::Permanent(reason)),
+        None => Ok(Records { names: reader.names().to_vec(), rows }),
+    }
+}
+
+/// What a column of SQLite that is declared like this holds.
+#[must_use]
+pub fn type_of(declared: &str) -> Type {
+    sqlite::type_of(declared)
+}
+
+/// What the column holds that SQLite makes for values of this type.
+#[must_use]
+pub fn as_made(kind: Type) -> Type {
+    sqlite::as_made(kind)
 }
 
 /// All of a file's text, unpacked and decoded.

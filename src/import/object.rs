@@ -1,7 +1,8 @@
 //! A JSON object as a record: its keys are the columns, in the order in which they first appear.
 //!
 //! Nothing is changed on the way: a number stays its literal, an object or array inside stays its
-//! text. A key given twice, text behind the object and halves of surrogate pairs are refused.
+//! text, to the letter. A key given twice, text behind the object and, outside of those, halves of surrogate pairs are
+//! refused.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -30,6 +30,8 @@ use crate::pulse;
 pub(super) use contract::{Contract, Declared};
 use fault::{LOCK_WAIT, fault};
 use markers::{Connected, NAME};
+#[cfg(fuzzing)]
+pub(super) use table::type_of;
 pub(super) use table::{as_made, create_sql, declared};
 use transaction::Open;
 

@@ -53,7 +53,7 @@ pub fn create_sql(table: &Table) -> String {
 
 /// Of a column declared with this type: SQLite's rules of affinity, and the names that it
 /// doesn't know but people use.
-fn type_of(declared: &str) -> Type {
+pub fn type_of(declared: &str) -> Type {
     let declared = declared.to_ascii_uppercase();
     let names = |names: &[&str]| names.iter().any(|name| declared.contains(name));
     match () {

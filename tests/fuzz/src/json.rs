@@ -62,6 +62,10 @@ fn compare(ours: Result<Records, Reason>, theirs: Result<Vec<Keyed>, String>) {
     if is_planted() {
         plant(&mut ours);
     }
+    // Within a nested value, whose text is kept to the letter, half a surrogate pair is JSON by its grammar.
+    if theirs.as_ref().is_err_and(|error| error.contains("UnpairedSurrogate")) {
+        return;
+    }
     let theirs = theirs.unwrap_or_else(|error| panic!("importerd: {} rows; struson: {error}", ours.rows.len()));
     assert_eq!(ours.rows.len(), theirs.len(), "rows");
     for ((line, cells), (key, value)) in ours.rows.iter().zip(theirs) {

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use importerd::import::fuzz::{Cell, Guess, Type, Value};
+use importerd::import::fuzz::{Cell, Guess, Type, Value, as_made, type_of};
 use jiff::civil;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params};
@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 use crate::input::is_planted;
 
 /// Types as a table declares them.
-const DECLARED: [&str; 8] = ["INTEGER", "REAL", "BOOLEAN", "DATE", "TIMESTAMP", "NUMERIC", "TEXT", "STRING"];
+const DECLARED: [&str; 9] =
+    ["INTEGER", "REAL", "BOOLEAN", "DATE", "TIMESTAMP", "NUMERIC", "DECIMAL TEXT", "TEXT", "STRING"];
 
 /// The values of a column, a line each.
 pub fn look(input: &[u8]) {
@@ -25,11 +26,10 @@ pub fn look(input: &[u8]) {
         let cells: Vec<Cell<'_>> = fields.iter().map(|text| kind(text)).collect();
         let mut guess = Guess::ANY;
         for &cell in &cells {
-            guess.see(cell);
+            guess.see(cell, '.');
         }
-        let found = guess.settle();
-        let back = Type::of_declared(found.declared());
-        assert_eq!(found, back, "as it is declared, and read back");
+        let found = as_made(guess.settle());
+        assert_eq!(found, as_made(found), "as it is declared, and read back");
         for &cell in &cells {
             let value = found.read(cell).unwrap_or_else(|| panic!("{found:?} was found, and refuses {cell:?}"));
             // Found without anybody's word, a type keeps every digit.
@@ -65,12 +65,12 @@ fn certain(kind: Type, cell: Cell<'_>, value: Value<'_>) {
             let day: civil::Date = date.parse().unwrap_or_else(|error| panic!("jiff: {date}: {error}"));
             assert_eq!(day.to_string(), date);
         }
-        (Type::Timestamp, Value::Text(time)) => {
+        (Type::Moment, Value::Text(time)) => {
             assert_eq!(time, text);
             let clock: civil::DateTime = time[..19].parse().unwrap_or_else(|error| panic!("jiff: {time}: {error}"));
             assert_eq!(clock.to_string(), time[..19].replace(' ', "T"));
         }
-        (Type::Text, Value::Text(stored)) => assert_eq!(stored, text),
+        (Type::Text | Type::Decimal, Value::Text(stored)) => assert_eq!(stored, text),
         other => panic!("{text:?} became {other:?}"),
     }
 }
@@ -95,7 +95,7 @@ thread_local! {
 /// SQLite keeps the value as it is given to a column declared like this: what it makes of a text by affinity is no other
 /// value. (But it knows no negative zero.)
 fn stored(declared: &str, text: &str) {
-    let Some(value) = Type::of_declared(declared).read(Cell::Field(text)) else { return };
+    let Some(value) = type_of(declared).read(Cell::Field(text)) else { return };
     DATABASE.with_borrow_mut(|database| {
         let database = database.get_or_insert_with(connect);
         let insert = format!("INSERT INTO t (rowid, \"{declared}\") VALUES (1, ?1) RETURNING \"{declared}\"");

@@ -21,14 +21,14 @@ const IMPORTS_MAX: i64 = 2_000;
 /// Why a file is refused that can be read.
 const REFUSED: [&str; 1] = ["no_columns"];
 
-struct Target {
+struct Site {
     directory: TempDir,
     target: Arc<dyn Target>,
     imports: i64,
 }
 
 thread_local! {
-    static TARGET: RefCell<Option<Target>> = const { RefCell::new(None) };
+    static SITE: RefCell<Option<Site>> = const { RefCell::new(None) };
 }
 
 pub fn look(input: &[u8]) {
@@ -37,15 +37,15 @@ pub fn look(input: &[u8]) {
     let content = choices.0;
     let settings = import();
     let records = read(content, Cuts::NONE, name, &settings);
-    TARGET.with_borrow_mut(|target| {
-        if target.as_ref().is_none_or(|target| target.imports == IMPORTS_MAX) {
-            *target = Some(Target::new());
+    SITE.with_borrow_mut(|site| {
+        if site.as_ref().is_none_or(|site| site.imports == IMPORTS_MAX) {
+            *site = Some(Site::new());
         }
-        let target = target.as_mut().expect("it is there");
-        match (target.load(content, name, &settings), records) {
+        let site = site.as_mut().expect("it is there");
+        match (site.load(content, name, &settings), records) {
             (Ok(rows), Ok(records)) => {
                 assert_eq!(rows, records.rows.len() as u64);
-                target.compare(&records);
+                site.compare(&records);
             }
             (Err(code), Ok(records)) => {
                 assert!(REFUSED.contains(&code), "{code}: what can be read is refused: {records:?}");
@@ -56,7 +56,7 @@ pub fn look(input: &[u8]) {
     });
 }
 
-impl Target {
+impl Site {
     fn new() -> Self {
         let directory = TempDir::new_in("/dev/shm").expect("a directory in memory");
         let target = Targets::default().open(&Place::Sqlite(directory.path().join("rows.db"))).expect("a database");
@@ -86,7 +86,7 @@ impl Target {
             replaces: None,
         };
         match folder.commit(&[load]).expect("nothing is wrong with the world").remove(0) {
-            Outcome::Loaded { rows } => Ok(rows),
+            Outcome::Loaded { rows, .. } => Ok(rows),
             Outcome::Refused(fault) => Err(reason(fault).code),
             other => panic!("no file was there before: {other:?}"),
         }
