@@ -110,3 +110,12 @@ fn check_says_which_declared_column_can_not_be_read() {
         "{said}"
     );
 }
+
+#[test]
+fn what_of_a_first_file_is_not_as_declared_can_be_taken_out_and_mended() {
+    let drop = Drop::with("import = { into = \"sqlite:rows.db\", columns = { on = \"date:%d.%m.%Y\" } }");
+    drop.put("a.csv", "id,on\n1,22.11.2026\n2,30.02.2026\n3,x\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let output = drop.command(&["rejects", "1"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "id,on\n2,30.02.2026\n3,x\n");
+}

@@ -36,6 +36,11 @@ impl Reading {
         Self { kind, declared }
     }
 
+    /// Of a column that the settings declare, before there is a table.
+    pub fn declared(name: &str, settings: &settings::Import) -> Option<Self> {
+        settings.columns.get(name).map(|column| Self::new(name, made_for(column), settings))
+    }
+
     /// The value of this cell. `None`: it isn't one; [`Self::misfit`] says why.
     #[inline]
     pub fn read<'v>(&self, cell: Cell<'v>, scratch: &'v mut String) -> Option<Value<'v>> {

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use super::check;
 use super::layout::Layout;
 use super::reader::Reader;
+use super::reading::Reading;
+use super::record::Record;
 use super::reject::{Refused, Rejected, Rejects};
 use super::rows::Sink;
+use super::shown;
 use super::table::Table;
 use super::targets::Place;
 use super::value::Value;
@@ -23,7 +26,8 @@ pub struct Recheck<'f> {
 }
 
 impl<'f> Recheck<'f> {
-    /// Against the table in this database; where there is none, only what can't be read as a record doesn't fit.
+    /// Against the table in this database; where there is none, only what can't be read as a record or isn't as
+    /// declared doesn't fit.
     ///
     /// # Errors
     ///
@@ -51,15 +55,32 @@ impl<'f> Recheck<'f> {
             let layout = Layout::new(table, &self.settings, self.reader.names()).map_err(Fault::Permanent)?;
             return check::each_row(&mut self.reader, Arc::new(layout), &mut rejects, &mut Shown(visit)).map(drop);
         }
+        let mut declared = Vec::new();
         loop {
             match self.reader.next() {
-                Ok(Some(_)) => {}
+                Ok(Some(record)) => {
+                    let new = &record.names[declared.len()..];
+                    declared.extend(new.iter().map(|name| Reading::declared(name, &self.settings)));
+                    if let Some(reason) = misfit(&record, &declared) {
+                        visit(Rejected::of(&record.place(reason), &record.text()));
+                    }
+                }
                 Ok(None) => return Ok(()),
                 Err(Refused::Record(reason, record)) => visit(Rejected::of(&reason, &record)),
                 Err(Refused::File(fault)) => return Err(fault),
             }
         }
     }
+}
+
+/// Why the record isn't as declared, if it isn't.
+fn misfit(record: &Record<'_>, declared: &[Option<Reading>]) -> Option<Reason> {
+    let mut scratch = String::new();
+    declared.iter().enumerate().find_map(|(column, reading)| {
+        let (reading, cell) = (reading.as_ref()?, record.cell(column));
+        let is_one = reading.read(cell, &mut scratch).is_some();
+        (!is_one).then(|| reading.misfit(cell).in_column(shown::name(&record.names[column])))
+    })
 }
 
 /// Rows go nowhere, rejects are shown.
