@@ -199,7 +199,10 @@ impl Trial {
         whys.resize(names.len(), Why::default());
         let described = names.iter().zip(&whys).map(|(name, why)| {
             let kind = table.and_then(|table| table.number(name).map(|at| table.columns()[at].kind));
-            let (reason, why_line) = why.reason(kind.is_some_and(|kind| kind != Type::Text));
+            let (reason, why_line) = match import.columns.get(name) {
+                Some(declared) => (format!("the settings say {declared}"), None),
+                None => why.reason(kind.is_some_and(|kind| kind != Type::Text)),
+            };
             Column {
                 name: name.clone(),
                 kind: kind.map(|kind| target.declared(kind).to_owned()),

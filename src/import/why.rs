@@ -139,6 +139,7 @@ impl Why {
     fn all(&self) -> String {
         let singular = |look| words(look).0.to_owned();
         match &self.seen[..] {
+            seen if seen.iter().any(|seen| seen.look == Look::Comma) => "is a number with a decimal comma".to_owned(),
             [only] => singular(only.look),
             _ if self.seen.iter().all(|seen| is_numeric(seen.look)) => "is a number".to_owned(),
             [first, ..] => singular(first.look),
@@ -306,6 +307,7 @@ mod tests {
             (&["1", " 2"], "1 value begins or ends with a space (line 3: \" 2\")"),
             (&["1", "N/A"], "1 value is a word that may mean that there is no value (line 3: \"N/A\")"),
             (&["yes"], "1 value is a boolean in a spelling of its own (line 2: \"yes\")"),
+            (&["0.12345678901234567890"], "every value has more digits than a real number keeps"),
             (&[], "no value says what it is"),
         ] {
             assert_eq!(why(texts), reason, "{texts:?}");

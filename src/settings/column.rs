@@ -1,6 +1,7 @@
 //! How a column is to be read, as an operator declares it: `columns = { amount = "decimal" }`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::kind::Wrong;
 use super::nearest::similar;
@@ -58,6 +59,25 @@ impl Column {
             None => Ok(column),
             Some(_) => Err(format!("{} can't be used: only date and timestamp take a format", excerpt(text))),
         }
+    }
+}
+
+/// As [`Column::of`] takes it.
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let formed = |name: &str, form: &Option<Pattern>| match form {
+            Some(form) => format!("{name}:{}", form.text()),
+            None => name.to_owned(),
+        };
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Real => "real",
+            Self::Boolean => "boolean",
+            Self::Date(form) => return f.write_str(&formed("date", form)),
+            Self::Timestamp(form) => return f.write_str(&formed("timestamp", form)),
+        })
     }
 }
 

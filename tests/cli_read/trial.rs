@@ -45,7 +45,7 @@ fn import(desk: &Desk, name: &str, content: &str) {
     fs::create_dir_all(desk.path("orders/inbox")).unwrap();
     fs::write(desk.path("orders/inbox").join(name), content).unwrap();
     let answer = desk.ask(&["once"]);
-    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
 }
 
 /// The page without what the test doesn't look at; the last line is the verdict.
@@ -113,6 +113,21 @@ fn the_table_that_is_made_is_the_one_that_was_told() {
     let (made, rows): (String, i64) = database.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(told["import"]["create_table"], made.as_str());
     assert_eq!(told["import"]["rows_added"], rows);
+}
+
+#[test]
+fn a_declared_column_has_its_type_from_the_settings_and_a_decimal_comma_is_told() {
+    let columns = "columns = { placed_at = 'date:%d.%m.%Y' }, decimal = ',', delimiter = ';'";
+    let desk = Desk::with(&format!("{ORDERS}import = {{ {columns} }}\n"));
+    write(&desk, "a.csv", "amount;placed_at\n12,50;22.11.2026\n");
+    let answer = tried(&desk, &["a.csv"]);
+    assert!(
+        has_line(&answer, "amount REAL 0 \"12,50\" every value is a number with a decimal comma"),
+        "{}",
+        answer.out
+    );
+    let declared = "placed_at DATE 0 \"22.11.2026\" the settings say date:%d.%m.%Y";
+    assert!(has_line(&answer, declared), "{}", answer.out);
 }
 
 #[test]
@@ -273,7 +288,7 @@ fn what_can_not_be_tried_ends_with_the_code_for_it() {
     assert_eq!(code(&["a.csv", "--set", &into]), Some(69));
     let answer = tried(&desk, &["a.csv", "--set", &format!("folder.scans.path={}", desk.path("scans").display())]);
     assert_eq!(answer.code, Some(64));
-    assert!(answer.err.contains("say which: --folder orders | --folder scans"), "{}", answer.err);
+    assert!(answer.err.contains("say which: --folder orders | --folder scans"), "{}", answer.out);
 }
 
 #[test]
