@@ -468,7 +468,10 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
     let reason = fs::read_to_string(drop.path().join("quarantine/a.txt.reason.txt")).unwrap();
     assert!(reason.contains("code ledger_lost") && reason.contains("in a.txt.unpublished/work"), "{reason}");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt")).unwrap(), b"text");
-    assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished/work/result.txt")).unwrap(), b"done\n");
+    assert_eq!(
+        fs::read(drop.path().join("quarantine/a.txt.unpublished").join("work").join("result.txt")).unwrap(),
+        b"done\n"
+    );
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished/stdout")).unwrap(), b"text");
     // It is an entry like any other, under the number that its command was told.
     assert_eq!(drop.once().code(), Some(0));
