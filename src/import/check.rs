@@ -6,11 +6,10 @@ use super::infer::Guess;
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::{self, Reading};
-use super::record::{Cell, Record};
+use super::record::Record;
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
-use super::sqlite;
 use super::table::Table;
 use super::value::Type;
 use crate::fault::{Fault, Reason};
@@ -183,41 +182,27 @@ fn misfit(record: &Record<'_>, column: usize, reading: &Reading) -> Reason {
     reading.misfit(record.cell(column)).in_column(shown::name(&record.names[column]))
 }
 
-/// A column of a table that isn't there yet.
-struct Found {
-    guess: Guess,
-    /// What the settings make of it, and how it is read then.
-    declared: Option<(Column, Reading)>,
+/// Why the record isn't as the settings declare its columns, if it isn't.
+pub fn misdeclared(record: &Record<'_>, declared: &[Option<Reading>], scratch: &mut String) -> Option<Reason> {
+    declared.iter().enumerate().find_map(|(column, reading)| {
+        let reading = reading.as_ref()?;
+        let is_one = reading.read(record.cell(column), scratch).is_some();
+        (!is_one).then(|| misfit(record, column, reading))
+    })
 }
 
-impl Found {
-    fn new(name: &str, settings: &settings::Import) -> Self {
-        let declared = settings.columns.get(name).map(|column| {
-            let kind = sqlite::as_made(reading::made_for(column));
-            (column.clone(), Reading::new(name, kind, settings))
-        });
-        Self { guess: Guess::ANY, declared }
-    }
-
-    fn settle(self) -> Type {
-        match (self.declared, self.guess.settle()) {
-            (None, certain) | (Some((Column::Timestamp(None), _)), certain @ (Type::Timestamp | Type::Instant)) => {
-                certain
-            }
-            (Some((column, _)), _) => reading::made_for(&column),
-        }
-    }
-
-    /// Whether the cell can be read as declared.
-    fn reads(&self, cell: Cell<'_>, scratch: &mut String) -> bool {
-        self.declared.as_ref().is_none_or(|(_, reading)| reading.read(cell, scratch).is_some())
+/// The type of a column of a table that isn't there yet.
+fn settle(name: &str, guess: Guess, settings: &settings::Import) -> Type {
+    match (settings.columns.get(name), guess.settle()) {
+        (None, certain) | (Some(Column::Timestamp(None)), certain @ (Type::Timestamp | Type::Instant)) => certain,
+        (Some(column), _) => reading::made_for(column),
     }
 }
 
 /// Finds the table that every record of the file fits that can be read.
 pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Import>) -> Result<Inferred, Fault> {
     let mark = if settings.decimal_comma { ',' } else { '.' };
-    let mut columns: Vec<Found> = Vec::new();
+    let (mut guesses, mut declared) = (Vec::new(), Vec::new());
     let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
     loop {
         let record = match reader.next() {
@@ -229,27 +214,25 @@ pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Impo
             }
             Err(Refused::File(fault)) => return Err(fault),
         };
-        let known = columns.len();
-        columns.extend(record.names[known..].iter().map(|name| Found::new(name, settings)));
-        let mut read = columns.iter().enumerate();
-        if let Some((number, column)) = read.find(|(number, column)| !column.reads(record.cell(*number), &mut scratch))
-            && let Some((_, reading)) = &column.declared
-        {
-            rejects.add(record.place(misfit(&record, number, reading)));
+        let new = &record.names[declared.len()..];
+        declared.extend(new.iter().map(|name| Reading::declared(name, settings)));
+        guesses.resize(declared.len(), Guess::ANY);
+        if let Some(reason) = misdeclared(&record, &declared, &mut scratch) {
+            rejects.add(record.place(reason));
             continue;
         }
-        columns.iter_mut().enumerate().for_each(|(number, column)| column.guess.see(record.cell(number), mark));
+        guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column), mark));
         rows += 1;
     }
     rejects.check(rows)?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }
-    if columns.is_empty() {
+    if guesses.is_empty() {
         return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
     }
-    let kinds = columns.into_iter().map(Found::settle);
-    let table = Arc::new(Table::made_for(table, reader.names().iter().cloned().zip(kinds)));
+    let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
+    let table = Arc::new(Table::made_for(table, columns));
     if reader.bytes() <= KEPT_BYTES_MAX as u64 {
         return Ok(Inferred::Small(table));
     }

@@ -8,10 +8,8 @@ use super::check;
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::Reading;
-use super::record::Record;
 use super::reject::{Refused, Rejected, Rejects};
 use super::rows::Sink;
-use super::shown;
 use super::table::Table;
 use super::targets::Place;
 use super::value::Value;
@@ -55,13 +53,13 @@ impl<'f> Recheck<'f> {
             let layout = Layout::new(table, &self.settings, self.reader.names()).map_err(Fault::Permanent)?;
             return check::each_row(&mut self.reader, Arc::new(layout), &mut rejects, &mut Shown(visit)).map(drop);
         }
-        let mut declared = Vec::new();
+        let (mut declared, mut scratch) = (Vec::new(), String::new());
         loop {
             match self.reader.next() {
                 Ok(Some(record)) => {
                     let new = &record.names[declared.len()..];
                     declared.extend(new.iter().map(|name| Reading::declared(name, &self.settings)));
-                    if let Some(reason) = misfit(&record, &declared) {
+                    if let Some(reason) = check::misdeclared(&record, &declared, &mut scratch) {
                         visit(Rejected::of(&record.place(reason), &record.text()));
                     }
                 }
@@ -71,16 +69,6 @@ impl<'f> Recheck<'f> {
             }
         }
     }
-}
-
-/// Why the record isn't as declared, if it isn't.
-fn misfit(record: &Record<'_>, declared: &[Option<Reading>]) -> Option<Reason> {
-    let mut scratch = String::new();
-    declared.iter().enumerate().find_map(|(column, reading)| {
-        let (reading, cell) = (reading.as_ref()?, record.cell(column));
-        let is_one = reading.read(cell, &mut scratch).is_some();
-        (!is_one).then(|| reading.misfit(cell).in_column(shown::name(&record.names[column])))
-    })
 }
 
 /// Rows go nowhere, rejects are shown.

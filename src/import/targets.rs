@@ -81,9 +81,7 @@ impl Place {
     ///
     /// [`Fault::World`]: it can't be read.
     pub fn has_table(&self, name: &str) -> Result<bool, Fault> {
-        match self {
-            Self::Sqlite(path) => Looked::open(path)?.map_or(Ok(false), |looked| looked.has_table(name)),
-        }
+        self.table(name).map(|table| table.is_some())
     }
 }
 

@@ -212,14 +212,9 @@ impl Looked {
         contract::read(&self.connection, name).map_err(|error| self.fault(&error))
     }
 
-    /// Whether it has this table.
-    pub(super) fn has_table(&self, name: &str) -> Result<bool, Fault> {
-        self.connection.table_exists(None, name).map_err(|error| self.fault(&error))
-    }
-
     /// Whether a file was ever imported into it.
     pub(super) fn has_markers(&self) -> Result<bool, Fault> {
-        self.has_table(NAME)
+        self.connection.table_exists(None, NAME).map_err(|error| self.fault(&error))
     }
 }
 
