@@ -55,6 +55,9 @@ impl Pattern {
     ///
     /// Why no timestamp can be read by it.
     pub fn of_timestamps(text: &str) -> Result<Self, String> {
+        if ["%Q", "%:Q"].iter().any(|name| text.replace("%%", "").contains(name)) {
+            return Err("%Q takes the name of a time zone; write %:z, an offset".to_owned());
+        }
         let mut pattern = Self { text: text.to_owned(), offset: false };
         let sample = pattern.sample(13, 1)?;
         pattern.offset = sample != pattern.sample(13, 2)?;
@@ -215,6 +218,7 @@ mod tests {
             ("%F %I:%M", "the hour"),
             ("%F %M", ""),
             ("%F %z", "the hour"),
+            ("%F %T %Q", "name of a time zone"),
         ] {
             let error = Pattern::of_timestamps(pattern).unwrap_err();
             assert!(error.contains(why), "{pattern}: {error}");

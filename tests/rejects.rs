@@ -13,10 +13,6 @@ use serde_json::Value;
 
 const TOLERANT: &str = "import = { into = \"sqlite:rows.db\", rejects = 5 }";
 
-fn folder(keys: &str) -> Drop {
-    Drop::with(keys)
-}
-
 /// What the program answers.
 fn ask(drop: &Drop, arguments: &[&str]) -> Output {
     drop.command_logging("json", arguments).output().unwrap()
@@ -46,7 +42,7 @@ fn disagreements(drop: &Drop) -> i64 {
 
 /// A table with two types, so that there is something not to fit.
 fn with_table(keys: &str) -> Drop {
-    let drop = folder(keys);
+    let drop = Drop::with(keys);
     drop.put("first.csv", "id,amount,note\n1,1.5,first\n");
     assert_eq!(drop.once().code(), Some(0));
     drop
@@ -184,7 +180,7 @@ fn what_has_no_rejects_says_so_and_what_is_unknown_as_well() {
 
 /// Mends what `rejects` prints and drops it again: the rows that were missing are there then.
 fn round_trip(keys: &str, name: &str, content: &[u8], mend: impl Fn(&str) -> String, ids: &[i64]) {
-    let drop = folder(keys);
+    let drop = Drop::with(keys);
     drop.put(format!("0-{name}"), content);
     assert_eq!(drop.once().code(), Some(0), "{name}");
     let rejects = ask(&drop, &["rejects", &format!("0-{name}")]);

@@ -18,7 +18,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::OK, "All went well; after a drain, nothing was left in hand."),
     (
         exit::REFUSED,
-        "once: some file was refused. explain, rejects: nothing is known of the file. retry, replay, forget: some file can't be done \
+        "once: some file was refused. explain, rejects: nothing is known of the file. rejects: its rows can't be told. retry, replay, forget: some file can't be done \
          so. ledger check: something is wrong. ledger rebuild: nothing is wrong, or nobody wants it.",
     ),
     (exit::USAGE, "The command line can't be understood."),
@@ -26,7 +26,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::NOINPUT, "try: there is no such file, or it can't be read."),
     (
         exit::UNAVAILABLE,
-        "The target or the daemon can't be reached, or the folder is in use by another daemon. drain: none runs.",
+        "The target or the daemon can't be reached, or a table can't hold what import.columns declares (try), or the folder is in use by another daemon. drain: none runs.",
     ),
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
     (

@@ -6,7 +6,8 @@ use super::super::page::{Look, Page};
 use super::super::table::{Side, Table};
 use super::import::Import;
 use super::run::Run;
-use super::{Answer, Verdict};
+use super::{Answer, Refusal, Verdict};
+use crate::fault::Reason;
 use crate::import::ReadAs;
 use crate::log::visible;
 
@@ -49,14 +50,8 @@ impl Answer {
             }
             Verdict::Refused => {
                 let refusal = self.refused.as_ref();
-                let why = refusal.map(|refusal| {
-                    let place = match (refusal.line, &refusal.column) {
-                        (Some(line), Some(column)) => format!("line {line}, column {column}: "),
-                        (Some(line), None) => format!("line {line}: "),
-                        (None, Some(column)) => format!("column {column}: "),
-                        (None, None) => String::new(),
-                    };
-                    place + &refusal.text
+                let why = refusal.map(|Refusal { line, column, text, .. }| {
+                    Reason { line: *line, column: column.clone(), ..Reason::new("", text.as_str()) }.to_string()
                 });
                 (Look::Bad, format!("would be refused, nothing imported: {}", why.unwrap_or_default()))
             }
