@@ -288,8 +288,19 @@ impl Daemon {
         self.passed.pop_front().or_else(|| self.heard.recv_timeout(patience).ok())
     }
 
+    /// One that stops it has stopped each of its threads on return: on a busy machine they go on for a moment.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("send a signal");
+        if signal == Signal::STOP {
+            eventually("it stands still", || self.states().iter().all(|state| *state == 'T'));
+        }
+    }
+
+    /// The state of each of its threads, as in proc(5).
+    pub fn states(&self) -> Vec<char> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid().as_raw_pid())).expect("its threads").flatten();
+        let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+        stats.filter_map(|stat| stat.rsplit(") ").next()?.chars().next()).collect()
     }
 
     /// SIGTERM, and waits for the end.

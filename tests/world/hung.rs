@@ -3,8 +3,6 @@
 //! Even a process that has ended stays until the last of its threads comes back, so a disk is thawed before the exit code is
 //! asked for.
 
-use std::fs;
-
 use rustix::process::Signal;
 
 use crate::filesystem::{Filesystem, Kind, drop_with};
@@ -17,9 +15,7 @@ const INTO_ROOT: &str = "import = { into = \"sqlite:../rows.db\", table = \"drop
 
 /// Whether a thread of the daemon waits for a disk, where no signal reaches it.
 fn hangs(daemon: &Daemon) -> bool {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid().as_raw_pid())).expect("its threads").flatten();
-    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
-    stats.into_iter().any(|stat| stat.rsplit(") ").next().is_some_and(|state| state.starts_with('D')))
+    daemon.states().contains(&'D')
 }
 
 /// A daemon that has done `0.csv`, and hangs over `1.csv`.
