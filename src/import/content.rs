@@ -36,7 +36,8 @@ const PACKED_EXTENSIONS: [&str; 4] = ["gz", "gzip", "zst", "zstd"];
 
 /// Refuses what starts like no text. `packed`: it came out of a compressed file.
 pub fn refuse_binary(first: &[u8], packed: bool) -> Result<(), Fault> {
-    let is_tar = first.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar"));
+    // As POSIX has it, and GNU; no text has a NUL.
+    let is_tar = first.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar\0") || rest.starts_with(b"ustar  \0"));
     let (what, hint) = if packed && (first.starts_with(GZIP) || first.starts_with(ZSTD)) {
         ("compressed twice", "compress it once")
     } else if let Some((_, what, hint)) = BINARY.iter().find(|(magic, ..)| first.starts_with(magic)) {
@@ -130,7 +131,8 @@ mod tests {
     #[test]
     fn a_file_that_is_something_else_is_refused_by_what_it_is() {
         let mut tar = vec![b'a'; TAR_AT];
-        tar.extend_from_slice(b"ustar");
+        assert!(refuse_binary(&[&tar[..], b"ustar, a word"].concat(), false).is_ok());
+        tar.extend_from_slice(b"ustar\0");
         for (content, packed, what) in [
             (&b"PK\x03\x04rest"[..], false, "zip archive (an Excel workbook?)"),
             (b"PK\x03\x04rest", true, "zip archive"),
