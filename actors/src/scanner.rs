@@ -33,6 +33,8 @@ impl Nudge {
 pub(crate) struct Task<S: Stages> {
     pub(crate) folder: usize,
     pub(crate) files_max: usize,
+    /// One offer is carried to its end before the next is made.
+    pub(crate) in_order: bool,
     /// End when everything that is there now has been carried.
     pub(crate) once: bool,
     pub(crate) hold_min: Duration,

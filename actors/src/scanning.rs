@@ -142,6 +142,8 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
         let recall_at = self.under_way.values().filter_map(|offer| offer.recall_at).min();
         let wait_until = match (&self.hold, self.rest_until) {
             (Some(hold), _) if hold.until > now => Some(hold.until),
+            // What is under way comes first, be it a visit.
+            _ if self.task.in_order && !self.under_way.is_empty() => return (false, recall_at),
             // The hold is over, but while a try is under way its answer decides.
             (Some(hold), _) if hold.trial.is_some() => return (false, recall_at),
             (_, Some(rest_until)) => Some(rest_until),
@@ -179,6 +181,11 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
         if let Some(slot) = self.next_visit() {
             let seat = if seat.slot() == slot { seat } else { self.task.pool.extra_seat(slot) };
             self.offer(Vec::new(), seat);
+            return None;
+        }
+        if self.task.in_order && !self.visits.is_empty() {
+            // Older files wait in a slot that has no Processor now. Its next one ends the rest.
+            self.rest_until = Some(Instant::now() + REFUSED_REST);
             return None;
         }
         let files_max = if self.hold.is_some() { 1 } else { self.pace.files() };

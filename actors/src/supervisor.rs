@@ -47,6 +47,9 @@ pub struct Plan {
 pub struct FolderPlan {
     /// The most files in one batch; at least one.
     pub files_max: usize,
+    /// Whether a file may only be claimed when those offered before it are committed or set aside, whatever crashes
+    /// and holds come between.
+    pub in_order: bool,
 }
 
 /// The root of the tree. Its life: [`Start`], then [`Drain`] or [`Abandon`]; it tells its

@@ -156,6 +156,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
         let task = Task {
             folder,
             files_max: self.plan.folders[folder].files_max,
+            in_order: self.plan.folders[folder].in_order,
             once: self.plan.once,
             hold_min: self.plan.hold_min,
             hold_max: self.plan.hold_max,

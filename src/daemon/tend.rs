@@ -69,7 +69,11 @@ fn plan(settings: &Settings, once: bool) -> Plan {
     let files_max = files_in_hand_max(settings.processors, settings.folders.len()).min(BATCH_FILES_MAX);
     Plan {
         processors: settings.processors,
-        folders: settings.folders.values().map(|_| FolderPlan { files_max }).collect(),
+        folders: settings
+            .folders
+            .values()
+            .map(|_| FolderPlan { files_max, in_order: false })
+            .collect(),
         restarts: settings.restarts as usize,
         restart_window: settings.restart_window,
         drain_grace: settings.drain_grace,

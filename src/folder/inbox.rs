@@ -2,7 +2,8 @@
 //!
 //! Events and the rescan only *nominate* a name; the lease *decides*. Where no lease can be had, a file must
 //! stay unchanged for `settle` by the monotonic clock. Memory is bounded whatever the backlog: the folder is
-//! read as a stream, a little further with each look.
+//! read as a stream, a little further with each look. Where the order counts, it is read to its end before the oldest
+//! is taken ([`super::line`]).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use super::claim::open_flags;
 use super::deferral::Deferrals;
 use super::gate::Gate;
 use super::lease::{self, Lease};
+use super::line::Line;
 use super::name::{Filter, marked_by, marker_of};
 use super::places::{Open, Places, identity, identity_flags};
 use super::replays::Replay;
@@ -61,6 +63,8 @@ pub struct Rules {
     pub rescan: Duration,
     /// A file is complete when its name with this suffix exists.
     pub ready_marker: Option<String>,
+    /// Of files that wait together, the oldest is taken first.
+    pub in_order: bool,
 }
 
 impl Rules {
@@ -107,6 +111,8 @@ pub struct Inbox {
     /// Whether the walk is asked for the next name before the events are: neither keeps the other waiting.
     walk_first: bool,
     settling: Settling,
+    /// Where the order counts: those that were found so far.
+    line: Option<Line>,
     /// Whether the archive is asked for the next file before the inbox is.
     replay_first: bool,
     under_way: HashSet<OsString>,
@@ -154,6 +160,7 @@ impl Inbox {
         Self {
             watch: Watch::new(&places.inbox_path, &places.path, nudge),
             settling: Settling::new(rules.settle),
+            line: rules.in_order.then(Line::default),
             places,
             rules,
             deferrals,
@@ -184,6 +191,7 @@ impl Inbox {
     fn look_away(&mut self) -> Look<Settled> {
         drop(self.watch.hints());
         self.nominated.clear();
+        self.line = self.rules.in_order.then(Line::default);
         self.walk = None;
         self.next_walk = Instant::now();
         Look { settled: Vec::new(), settling: 0, due: self.rules.rescan, others: false }
@@ -252,8 +260,52 @@ impl Inbox {
         Halt::Hold(format!("{}: {}", self.places.inbox_path.display(), std::io::Error::from(error)))
     }
 
-    /// The next name worth a look: one whose wait is over, or what events and the walk point at in turn.
+    /// Puts what events and the walk point at into the line, a little at a time. Whether all that waits stands in it.
+    fn line_up(&mut self) -> Result<bool, Halt> {
+        if let Some(line) = &mut self.line {
+            line.waits = false;
+            if line.reopens() {
+                self.begin_walk()?;
+            }
+        }
+        for _ in 0..JUDGED_MAX {
+            let Some(name) = self.next_found()? else { return Ok(true) };
+            let is_known =
+                self.under_way.contains(&name) || (!self.rules.filter.takes(&name) && self.deferrals.is_empty());
+            if is_known {
+                continue;
+            }
+            let open = self.places.now().map_err(|error| self.hold(error))?;
+            let stat = statx(&open.inbox, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+            if let (Some(line), Ok(stat)) = (&mut self.line, stat) {
+                line.join(&name, &stat);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Those behind one that is in doubt begin their wait with it.
+    fn wait_in_line(&mut self) -> Result<(), Halt> {
+        for name in self.line.iter().flat_map(|line| line.first(JUDGED_MAX)).collect::<Vec<_>>() {
+            if !self.settling.waits_for(&name)
+                && let Judged::InDoubt(stat) = self.judge(&name).map_err(|error| self.hold(error))?
+            {
+                self.settling.has_settled(&name, &stat);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next name worth a look: the oldest where the order counts.
     fn next_name(&mut self) -> Result<Option<OsString>, Halt> {
+        match &mut self.line {
+            Some(line) => Ok(line.next()),
+            None => self.next_found(),
+        }
+    }
+
+    /// The next name that was found: one whose wait is over, or what events and the walk point at in turn.
+    fn next_found(&mut self) -> Result<Option<OsString>, Halt> {
         if let Some(name) = self.settling.take_due() {
             return Ok(Some(name));
         }
@@ -292,6 +344,9 @@ impl Inbox {
     /// Takes settled files, until there are enough for one offer; new ones and those to be done again in turn.
     fn gather(&mut self, files_max: usize, settled: &mut Vec<Settled>) -> Result<(), Halt> {
         let mut bytes = 0;
+        if self.line.is_some() && !self.line_up()? {
+            return Ok(());
+        }
         for _ in 0..JUDGED_MAX {
             if settled.len() >= files_max || bytes >= OFFER_BYTES_MAX {
                 break;
@@ -309,10 +364,16 @@ impl Inbox {
                 self.nominate(name.clone());
                 self.hold(error)
             });
-            if let Some(more) = self.taken(&name, judged?) {
+            let judged = judged?;
+            let in_doubt = if let Judged::InDoubt(stat) = &judged { Some(stat.clone()) } else { None };
+            if let Some(more) = self.taken(&name, judged) {
                 bytes += more;
                 self.under_way.insert(name.clone());
                 settled.push(Settled { name });
+            } else if let (Some(line), Some(stat)) = (&mut self.line, in_doubt) {
+                line.join(&name, &stat);
+                line.waits = true;
+                return self.wait_in_line();
             }
         }
         Ok(())
@@ -414,7 +475,8 @@ impl Inbox {
 
     /// Whether there are names that were not looked at yet.
     fn is_reading(&self) -> bool {
-        self.walk.is_some() || !self.nominated.is_empty() || self.replay_due() == Some(Duration::ZERO)
+        let in_line = self.line.as_ref().is_some_and(|line| !line.is_empty() && !line.waits);
+        self.walk.is_some() || !self.nominated.is_empty() || in_line || self.replay_due() == Some(Duration::ZERO)
     }
 
     /// How long until a file of the archive can be offered.

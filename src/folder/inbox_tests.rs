@@ -30,7 +30,8 @@ struct Bench {
 }
 
 fn rules() -> Rules {
-    Rules { filter: Filter::new(&[], &[], None).unwrap(), settle: NEVER, rescan: NEVER, ready_marker: None }
+    let filter = Filter::new(&[], &[], None).unwrap();
+    Rules { filter, settle: NEVER, rescan: NEVER, ready_marker: None, in_order: false }
 }
 
 fn marked() -> Rules {
@@ -431,4 +432,98 @@ fn of_archived_files_of_one_name_one_is_offered_at_a_time_and_again_until_it_is_
     offered.sort();
     assert_eq!(offered, ["a.csv", "archive/1/a.csv", "archive/2/a.csv"]);
     assert_eq!(bench.look(), [""; 0]);
+}
+
+/// Rules of a folder whose files overwrite each other.
+fn in_order() -> Rules {
+    Rules { in_order: true, ..rules() }
+}
+
+/// Names with the minute of their last change, put into the inbox in this order.
+fn drop_at(bench: &Bench, files: &[(&str, u64)]) {
+    for (name, minute) in files {
+        let path = bench.scratch.path("inbox").join(name);
+        let file = File::create(bench.scratch.path("active").join(name)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_mins(*minute)).unwrap();
+        drop(file);
+        fs::rename(bench.scratch.path("active").join(name), path).unwrap();
+    }
+}
+
+impl Bench {
+    /// Takes this many a look, each offer answered when its files are gone, until nothing is left.
+    fn taken_in_turn(&mut self, files_max: usize) -> Vec<String> {
+        let mut taken = Vec::new();
+        loop {
+            let look = self.look_for(files_max);
+            for file in &look.settled {
+                fs::remove_file(self.scratch.path("inbox").join(&file.name)).unwrap();
+                taken.push(file.name.to_str().unwrap().to_owned());
+            }
+            if !look.settled.is_empty() {
+                self.inbox.answered(self.offer);
+            } else if !look.due.is_zero() {
+                return taken;
+            }
+        }
+    }
+}
+
+#[test]
+fn where_the_order_counts_the_oldest_of_those_that_wait_together_is_taken_first() {
+    // More than are looked at in one look, and in no order of their names.
+    let names: Vec<(String, u64)> =
+        (0..1_500_u64).map(|number| (format!("{}.csv", number * 7_919 % 1_500), number)).collect();
+    let files: Vec<(&str, u64)> = names.iter().map(|(name, minute)| (name.as_str(), *minute)).collect();
+    let expected: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let mut shuffled = files.clone();
+    fastrand::Rng::with_seed(5).shuffle(&mut shuffled);
+    for files_max in [1_000, 7] {
+        let mut bench = Bench::new(Scratch::new(), in_order());
+        drop_at(&bench, &shuffled);
+        assert_eq!(bench.taken_in_turn(files_max), expected);
+    }
+    // The control: else the directory decides.
+    let mut bench = Bench::new(Scratch::new(), rules());
+    drop_at(&bench, &shuffled);
+    assert_ne!(bench.taken_in_turn(1_000), expected);
+}
+
+#[test]
+fn where_the_order_counts_an_older_file_that_came_later_is_taken_before_younger_ones_that_wait() {
+    let mut bench = Bench::new(Scratch::new(), in_order());
+    drop_at(&bench, &[("c", 30), ("b", 20), ("d", 40)]);
+    assert_eq!(bench.look_for(1).settled, [Settled { name: "b".into() }]);
+    drop_at(&bench, &[("a", 10)]);
+    // As the rescan would; the event may be on its way still.
+    bench.inbox.next_walk = Instant::now();
+    let mut found = Vec::new();
+    while found.len() < 3 {
+        found.extend(bench.look_for(1).settled.into_iter().map(|file| file.name));
+    }
+    assert_eq!(found, ["a", "c", "d"]);
+}
+
+#[test]
+fn where_the_order_counts_a_file_that_may_be_incomplete_keeps_younger_ones_waiting() {
+    let settle = Duration::from_millis(50);
+    let mut bench = Bench::new(Scratch::without_leases(), Rules { settle, ..in_order() });
+    drop_at(&bench, &[("b", 20), ("c", 30)]);
+    let began = Instant::now();
+    assert_eq!(bench.look_for(10).settled, []);
+    std::thread::sleep(settle);
+    // Both have stayed as they are for long enough; this one hasn't.
+    drop_at(&bench, &[("a", 10)]);
+    bench.inbox.next_walk = Instant::now();
+    assert_eq!(bench.look_for(10).settled, []);
+    let waited = loop {
+        let look = bench.look_for(10);
+        if !look.settled.is_empty() {
+            break look.settled.into_iter().map(|file| file.name).collect::<Vec<_>>();
+        }
+        assert_ne!(look.settling, 0);
+        std::thread::sleep(look.due.min(settle));
+    };
+    assert_eq!(waited, ["a", "b", "c"]);
+    assert!(began.elapsed() >= settle * 2);
 }

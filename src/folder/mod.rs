@@ -9,6 +9,7 @@ pub mod deferral;
 pub mod gate;
 pub mod inbox;
 pub mod lease;
+mod line;
 pub mod lock;
 pub mod moves;
 pub mod name;

@@ -62,6 +62,11 @@ impl Settling {
         false
     }
 
+    /// Whether its wait has begun.
+    pub(super) fn waits_for(&self, name: &OsStr) -> bool {
+        self.files.contains_key(name)
+    }
+
     /// It is gone, or no longer waited for.
     pub(super) fn forget(&mut self, name: &OsStr) {
         if let Some((name, seen)) = self.files.remove_entry(name) {

@@ -84,7 +84,13 @@ impl Folder {
         let opened = Self {
             name: folder.name.as_str().into(),
             places: Arc::new(Places::open(folder, ledger.has_watched(&folder.name, &folder.inbox)?)?),
-            rules: Arc::new(Rules { filter, settle: folder.settle, rescan: folder.rescan, ready_marker: marker }),
+            rules: Arc::new(Rules {
+                filter,
+                settle: folder.settle,
+                rescan: folder.rescan,
+                ready_marker: marker,
+                in_order: false,
+            }),
             deferrals: Arc::default(),
             gate: Arc::new(Gate::new(ledger.pause_of(&folder.name)?.is_some())),
             work,

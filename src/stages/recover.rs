@@ -11,7 +11,7 @@
 //! | nothing, but its load marker is in the target | learn that it is committed, archive |
 //! | nothing | nobody saw anything of it: carry it again |
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Carrier {
             self.undo_attempts(&directory)?;
             let names = places::names(&directory.descriptor)
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
-            for name in names {
+            for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
                     Found::Done(file) => done.push(file),
                     Found::Again(file) => again.push(file),
@@ -60,6 +60,17 @@ impl Carrier {
             self.archive_all(folder, &done)?;
         }
         Ok(Recovered { archived, again })
+    }
+
+    /// Where the order counts, those that have no number yet get them as they would have been taken.
+    fn in_line(&self, folder: usize, slot: &SlotDirectory, mut names: Vec<OsString>) -> Vec<OsString> {
+        if self.folders[folder].rules.in_order {
+            names.sort_by_cached_key(|name| {
+                let stat = statx(&slot.descriptor, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+                (stat.map(|stat| (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec)).ok(), name.clone())
+            });
+        }
+        names
     }
 
     /// This slot, and those of a time with more Processors that fall to it.
