@@ -72,7 +72,7 @@ fn plan(settings: &Settings, once: bool) -> Plan {
         folders: settings
             .folders
             .values()
-            .map(|_| FolderPlan { files_max, in_order: false })
+            .map(|folder| FolderPlan { files_max, in_order: folder.needs_order() })
             .collect(),
         restarts: settings.restarts as usize,
         restart_window: settings.restart_window,

@@ -78,6 +78,7 @@ impl Event {
                 self.count("rejects", "reject").filter(|_| self.has_rejects()),
                 self.count("results", "result"),
                 self.replaced(),
+                self.of_mode(),
             ]),
             Kind::FileArchived => self.text("moved_to").or(reason.as_deref()).unwrap_or_default().to_owned(),
             Kind::FileDeferred => joined([reason, self.attempt(), self.next_try()]),
@@ -95,6 +96,24 @@ impl Event {
             | Kind::FileRetried
             | Kind::ConfigReloaded => reason.unwrap_or_default(),
         }
+    }
+
+    /// What the folder's mode made of it.
+    fn of_mode(&self) -> Option<String> {
+        let rows = |field, what: &str| Some(format!("{} {what}", self.number(field).filter(|rows| *rows > 0)?));
+        let columns = |field, what: &str| Some(format!("{what} {}", self.text(field)?));
+        let parts = [
+            rows("rows_updated", "updated"),
+            rows("rows_skipped", "skipped"),
+            self.number("rows_before")
+                .filter(|_| self.number("replaces").is_none())
+                .map(|rows| format!("in place of {rows}")),
+            columns("columns_added", "new columns"),
+            columns("columns_ignored", "without"),
+            self.number("superseded_by").map(|id| format!("superseded by #{id}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
     fn in_hand(&self) -> String {

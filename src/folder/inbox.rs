@@ -3,7 +3,7 @@
 //! Events and the rescan only *nominate* a name; the lease *decides*. Where no lease can be had, a file must
 //! stay unchanged for `settle` by the monotonic clock. Memory is bounded whatever the backlog: the folder is
 //! read as a stream, a little further with each look. Where the order counts, it is read to its end before the oldest
-//! is taken ([`super::line`]).
+//! is taken (`line`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};

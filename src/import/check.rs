@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::header::COLUMNS_MAX;
 use super::infer::Guess;
-use super::layout::Layout;
+use super::layout::{Layout, no_column};
 use super::reader::Reader;
 use super::reading::{self, Reading};
 use super::record::Record;
@@ -11,7 +12,7 @@ use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
 use super::table::Table;
-use super::value::Type;
+use super::value::{Type, Value};
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
 use crate::settings::{self, Column};
@@ -26,6 +27,8 @@ pub struct Checked {
     pub(super) header: Option<String>,
     /// The delimiter, where it was to be seen.
     pub(super) delimiter: Option<u8>,
+    /// The table as it was, when it is to get columns for this file.
+    pub(super) narrower: Option<Arc<Table>>,
     /// The table wasn't there, and is to be made as this file needs it.
     pub(super) new_table: bool,
     pub(super) content: Content,
@@ -65,8 +68,17 @@ impl Checked {
             (Content::Nothing, _) => true,
             (Content::Rows { .. }, None) => self.new_table,
             (Content::Rows { layout, .. }, Some(table)) => {
-                Arc::ptr_eq(layout.table(), table) || layout.table() == table
+                let expected = self.narrower.as_ref().unwrap_or(layout.table());
+                Arc::ptr_eq(expected, table) || expected == table
             }
+        }
+    }
+
+    /// The table as it is to be, where it is to get columns.
+    pub(super) fn wider(&self) -> Option<&Arc<Table>> {
+        match (&self.content, &self.narrower) {
+            (Content::Rows { layout, .. }, Some(_)) => Some(layout.table()),
+            _ => None,
         }
     }
 
@@ -109,7 +121,7 @@ pub fn against(
 fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
     let header = reader.raw_header().map(str::to_owned);
     let (digest, delimiter) = (reader.digest(), reader.delimiter());
-    Checked { rows, rejects, digest, header, delimiter, new_table: true, content }
+    Checked { rows, rejects, digest, header, delimiter, narrower: None, new_table: true, content }
 }
 
 /// Hands every row to the sink, typed, and every record that doesn't fit, by itself or by the sink's word, as a
@@ -157,13 +169,23 @@ fn one_row(
     scratch: &mut String,
     sink: &mut (impl Sink + ?Sized),
 ) -> Result<Option<Box<Reason>>, Fault> {
-    for (column, reading) in layout.readings().iter().enumerate() {
-        let Some(value) = reading.read(record.cell(column), scratch) else {
-            return Ok(Some(Box::new(misfit(record, column, reading))));
+    for taken in layout.taken() {
+        let Some(value) = taken.reading.read(record.cell(taken.column), scratch) else {
+            return Ok(Some(Box::new(misfit(record, taken.column, &taken.reading))));
         };
+        if taken.is_key && value == Value::Null {
+            return Ok(Some(Box::new(null_key(&layout.names()[taken.column]))));
+        }
         sink.cell(value)?;
     }
-    sink.row(record.line)
+    match layout.lacking_key() {
+        Some(name) => Ok(Some(Box::new(null_key(name)))),
+        None => sink.row(record.line),
+    }
+}
+
+fn null_key(column: &str) -> Reason {
+    Reason::new("null_key", "NULL in the key, which tells one row from another").in_column(shown::name(column))
 }
 
 /// What a file says about a table that isn't there yet.
@@ -199,8 +221,31 @@ fn settle(name: &str, guess: Guess, settings: &settings::Import) -> Type {
     }
 }
 
-/// Finds the table that every record of the file fits that can be read.
-pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Import>) -> Result<Inferred, Fault> {
+/// The table with those columns of the file that it lacks. Their types are found as those of a new table are.
+pub fn widen(reader: &mut Reader<'_>, table: &Table, settings: &settings::Import) -> Result<Table, Fault> {
+    let (guesses, ..) = find(reader, settings, Some(table))?;
+    let names = reader.names().iter().cloned();
+    let (known, new): (Vec<_>, Vec<_>) = names.zip(guesses).partition(|(name, _)| table.number(name).is_some());
+    if known.is_empty() {
+        return Err(Fault::Permanent(no_column(table)));
+    }
+    if table.columns().len() + new.len() > COLUMNS_MAX {
+        let text = format!("{} more columns make more than {COLUMNS_MAX}", new.len());
+        return Err(Fault::Permanent(Reason::new("too_many_columns", text)));
+    }
+    let typed = new.into_iter().map(|(name, guess)| {
+        let kind = settle(&name, guess, settings);
+        (name, kind)
+    });
+    Ok(table.wider(typed))
+}
+
+/// What every record of the file that can be read says of its columns, how many these are, and the others.
+fn find(
+    reader: &mut Reader<'_>,
+    settings: &settings::Import,
+    table: Option<&Table>,
+) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
     let mark = if settings.decimal_comma { ',' } else { '.' };
     let (mut guesses, mut declared) = (Vec::new(), Vec::new());
     let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
@@ -215,7 +260,9 @@ pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Impo
             Err(Refused::File(fault)) => return Err(fault),
         };
         let new = &record.names[declared.len()..];
-        declared.extend(new.iter().map(|name| Reading::declared(name, settings)));
+        // A column that the table has is read by it.
+        let is_new = |name: &String| table.is_none_or(|table| table.number(name).is_none());
+        declared.extend(new.iter().map(|name| Reading::declared(name, settings).filter(|_| is_new(name))));
         guesses.resize(declared.len(), Guess::ANY);
         if let Some(reason) = misdeclared(&record, &declared, &mut scratch) {
             rejects.add(record.place(reason));
@@ -225,6 +272,12 @@ pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Impo
         rows += 1;
     }
     rejects.check(rows)?;
+    Ok((guesses, rows, rejects))
+}
+
+/// Finds the table that every record of the file fits that can be read.
+pub fn infer(reader: &mut Reader<'_>, settings: &Arc<settings::Import>) -> Result<Inferred, Fault> {
+    let (guesses, rows, rejects) = find(reader, settings, None)?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }
@@ -232,7 +285,8 @@ pub fn infer(reader: &mut Reader<'_>, table: &str, settings: &Arc<settings::Impo
         return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
     }
     let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
-    let table = Arc::new(Table::made_for(table, columns));
+    let table = Table::made_for(&settings.table, columns).unique(std::iter::once(settings.mode.key()));
+    let table = Arc::new(table);
     if reader.bytes() <= KEPT_BYTES_MAX as u64 {
         return Ok(Inferred::Small(table));
     }

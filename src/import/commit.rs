@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use super::check::{self, Checked, Content};
 use super::layout::Layout;
-use super::marker::Marker;
+use super::marker::{Marker, SUPERSEDED};
+use super::mode::{self, Effect};
 use super::reader::Reader;
 use super::recall::Recall;
 use super::reject::Rejects;
@@ -20,12 +21,14 @@ use super::rows::Rows;
 use super::target::{Insert, Transaction};
 use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
-use crate::file::Digest;
-use crate::settings::Duplicates;
+use crate::file::{Digest, FileId};
+use crate::settings::Mode;
 
 impl Import {
     /// Commits all loads in one transaction: durable on return. The outcomes stand in the order of
-    /// the loads. To repeat a load is safe: the second time it is [`Outcome::Loaded`] without a second set of rows.
+    /// the loads; where that counts, the first that is refused is the last, and those behind it are to be committed
+    /// when it is set aside. To repeat a load is safe: the second time it is [`Outcome::Loaded`] without a second set of
+    /// rows.
     ///
     /// # Errors
     ///
@@ -36,7 +39,7 @@ impl Import {
             return Ok(Vec::new());
         }
         let outcomes = match self.commit_together(loads) {
-            Err(Fault::Permanent(_)) => loads.iter().map(|load| self.commit_alone(load)).collect(),
+            Err(Fault::Permanent(_)) => self.commit_one_by_one(loads),
             result => result?,
         };
         for (load, outcome) in loads.iter().zip(&outcomes) {
@@ -54,6 +57,23 @@ impl Import {
         }
     }
 
+    fn commit_one_by_one(&self, loads: &[Load]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(loads.len());
+        for load in loads {
+            outcomes.push(self.commit_alone(load));
+            if self.stops_behind(outcomes.last()) {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    /// Where the order counts, no later file is in before the ledger knows that this one is not: else a crash would
+    /// have it carried again, as if it were the latest.
+    fn stops_behind(&self, outcome: Option<&Outcome>) -> bool {
+        self.settings.mode.needs_order() && matches!(outcome, Some(Outcome::Refused(_)))
+    }
+
     fn commit_alone(&self, load: &Load) -> Outcome {
         match self.commit_together(slice::from_ref(load)) {
             Ok(mut outcomes) => outcomes.remove(0),
@@ -64,13 +84,16 @@ impl Import {
     /// [`Fault::Permanent`]: one of the loads broke the transaction for all.
     fn commit_together(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
         let mut transaction = self.target.begin()?;
-        if loads.iter().any(|load| load.replaces.is_some()) {
+        if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
             transaction.defer_constraints()?;
         }
         let committed_at = now();
         let mut outcomes = Vec::with_capacity(loads.len());
         for load in loads {
             outcomes.push(self.load(&mut *transaction, load, &committed_at)?);
+            if self.stops_behind(outcomes.last()) {
+                break;
+            }
         }
         transaction.commit()?;
         Ok(outcomes)
@@ -99,6 +122,7 @@ impl Import {
     /// Marker, then rows; the marker first, because it says whether the rows are in already.
     fn insert(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
         let checked = &load.checked;
+        let superseded_by = self.superseded(transaction, load.id)?;
         let mut marker = Marker {
             id: load.id,
             name: load.name.clone(),
@@ -111,21 +135,28 @@ impl Import {
             table: self.table.clone(),
             replaces: load.replaces,
             forgotten_at: None,
+            mode: self.marked_mode(),
         };
+        if superseded_by.is_some() {
+            mode::supersede(&mut marker);
+        }
         if !transaction.enter(&self.folder, &marker)? {
-            return self.repeated(transaction, load);
+            return self.repeated(transaction, load, superseded_by);
+        }
+        if superseded_by.is_some() {
+            let effect = Effect { superseded_by, ..Effect::default() };
+            return Ok(Outcome::Loaded { rows: 0, rejects: 0, effect });
         }
         let gone = load.replaces.map(|earlier| self.make_way(transaction, earlier)).transpose()?;
-        let first = match load.duplicates {
-            Duplicates::ByContent => transaction.by_content(&self.folder, marker.blake3, load.id)?,
-            Duplicates::ByName => transaction.by_name(&self.folder, &load.name, load.id)?,
-            Duplicates::Allow => None,
-        };
+        let subject = (load.id, load.name.as_os_str(), marker.blake3);
+        let first = mode::first_of_its_kind(transaction, &self.folder, &self.settings, load.duplicates, subject)?;
         if let Some(of) = first {
             return Ok(Outcome::Duplicate { of });
         }
+        let mut effect = Effect::default();
         if let Content::Rows { .. } = load.checked.content {
-            let counts = self.insert_rows(transaction, load)?;
+            let counts;
+            (counts, effect) = self.insert_rows(transaction, load)?;
             if counts != (marker.rows, marker.rejects) {
                 (marker.rows, marker.rejects) = counts;
                 marker.header = checked.header.clone().filter(|_| marker.rejects > 0);
@@ -134,16 +165,26 @@ impl Import {
         }
         let Marker { rows, rejects, blake3, .. } = marker;
         Ok(match gone {
-            Some(gone) => Outcome::Replaced { rows, rejects, rows_before: gone.rows, changed: gone.blake3 != blake3 },
-            None => Outcome::Loaded { rows, rejects },
+            Some(gone) => {
+                let changed = gone.blake3 != blake3;
+                Outcome::Replaced { rows, rejects, effect, rows_before: gone.rows, changed }
+            }
+            None => Outcome::Loaded { rows, rejects, effect },
         })
     }
 
     /// A marker with this number is there: this very load's, or the target and the ledger don't belong together.
-    fn repeated(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<Outcome, Fault> {
+    fn repeated(
+        &self,
+        transaction: &mut dyn Transaction,
+        load: &Load,
+        superseded_by: Option<FileId>,
+    ) -> Result<Outcome, Fault> {
         match transaction.by_id(load.id)? {
             Some(marker) if marker.identity == load.identity && marker.blake3 == load.checked.digest => {
-                Ok(Outcome::Loaded { rows: marker.rows, rejects: marker.rejects })
+                let superseded_by = superseded_by.filter(|_| marker.mode.as_deref() == Some(SUPERSEDED));
+                let effect = Effect { superseded_by, ..Effect::default() };
+                Ok(Outcome::Loaded { rows: marker.rows, rejects: marker.rejects, effect })
             }
             _ => {
                 let text = format!("{} has another file under the number {}", self.target.place(), load.id);
@@ -154,16 +195,14 @@ impl Import {
     }
 
     /// The rows, laid out for the table as it is now, and what doesn't fit. Answers how many went in of both.
-    fn insert_rows(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<(u64, u64), Fault> {
+    fn insert_rows(&self, transaction: &mut dyn Transaction, load: &Load) -> Result<((u64, u64), Effect), Fault> {
         let table = transaction.table(&self.table)?;
         // The table may have changed, or been made by an earlier file, since this one was checked.
         let stale = !load.checked.fits(table.as_ref());
         let again = stale.then(|| self.check(&load.file, &load.name, table.as_ref())).transpose()?;
         let checked = again.as_ref().unwrap_or(&load.checked);
         let Content::Rows { layout, kept } = &checked.content else { return Err(changed()) };
-        if table.is_none() {
-            transaction.make(layout.table())?;
-        }
+        let mut effect = self.make_ready(transaction, table.as_ref(), checked.narrower.as_ref(), layout)?;
         let mut insert = transaction.insert(layout, load.id)?;
         let read_again = || self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()));
         let (rows, rejects, digest) = if let Some(kept) = kept {
@@ -174,8 +213,10 @@ impl Import {
             (rows, rejects, reader.digest())
         };
         rejects.check(rows)?;
-        insert.finish()?;
-        if digest == load.checked.digest { Ok((rows, rejects.count())) } else { Err(changed()) }
+        let written = insert.finish()?;
+        effect.keyed = (!self.settings.mode.key().is_empty()).then_some(written);
+        let rows = effect.keyed.map_or(rows, |written| written.rows());
+        if digest == load.checked.digest { Ok(((rows, rejects.count()), effect)) } else { Err(changed()) }
     }
 }
 

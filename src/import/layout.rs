@@ -1,4 +1,5 @@
-//! How a file's columns lie in the table's: matched by name, in the file's order.
+//! How a file's columns lie in the table's: matched by name, in the file's order. Those that the table lacks are
+//! refused or left out; where it is to get them, it has them already ([`super::check::widen`]).
 
 use std::sync::Arc;
 
@@ -6,7 +7,10 @@ use super::reading::Reading;
 use super::shown;
 use super::table::{Table, identifier};
 use crate::fault::Reason;
-use crate::settings;
+use crate::settings::{self, Mode, NewColumns};
+
+/// The code of a refusal for a column that the table lacks.
+pub const NEW_COLUMN: &str = "new_column";
 
 const NO_COLUMN: &str = "no column of the file is in the table: is its header row missing?";
 
@@ -16,10 +20,23 @@ pub struct Layout {
     table: Arc<Table>,
     settings: Arc<settings::Import>,
     names: Vec<String>,
-    readings: Vec<Reading>,
-    /// The columns of the table, by number.
-    columns: Vec<usize>,
+    taken: Vec<Taken>,
+    /// How many of these are of the key.
+    of_key: usize,
     is_complete: bool,
+}
+
+/// A column of the file that goes into the table.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its number in the file.
+    pub column: usize,
+    /// Its number in the table.
+    pub number: usize,
+    /// How it is read.
+    pub reading: Reading,
+    /// Whether it must hold something: it tells one row from another.
+    pub is_key: bool,
 }
 
 impl Layout {
@@ -29,13 +46,16 @@ impl Layout {
             table: Arc::clone(table),
             settings: Arc::clone(settings),
             names: Vec::new(),
-            readings: Vec::new(),
-            columns: Vec::new(),
+            taken: Vec::new(),
+            of_key: 0,
             is_complete: false,
         };
         let strange = !names.is_empty() && names.iter().all(|name| table.number(name).is_none());
         for name in names {
             layout.add(name).map_err(|reason| if strange { reason.hint(NO_COLUMN) } else { reason })?;
+        }
+        if !names.is_empty() {
+            layout.check_key()?;
         }
         Ok(layout)
     }
@@ -44,9 +64,13 @@ impl Layout {
     pub fn add(&mut self, name: &str) -> Result<(), Reason> {
         let table = identifier(self.table.name());
         let Some(number) = self.table.number(name) else {
+            if self.settings.new_columns == NewColumns::Ignore {
+                self.names.push(name.to_owned());
+                return Ok(());
+            }
             let text = format!("new column {}: the table {table} has no such column", shown::value(name));
             let add = format!("to take it: ALTER TABLE {table} ADD COLUMN {} TEXT; then retry", identifier(name));
-            return Err(Reason::new("new_column", text).hint(add));
+            return Err(Reason::new(NEW_COLUMN, text).hint(add));
         };
         let column = &self.table.columns()[number];
         if column.generated {
@@ -54,21 +78,53 @@ impl Layout {
             return Err(Reason::new("generated_column", text).hint("leave it out of the file"));
         }
         self.is_complete = false;
+        let is_key = self.mode().key().iter().any(|key| key.eq_ignore_ascii_case(name));
+        self.of_key += usize::from(is_key);
+        let reading = Reading::new(name, column.kind, &self.settings);
+        self.taken.push(Taken { column: self.names.len(), number, reading, is_key });
         self.names.push(name.to_owned());
-        self.readings.push(Reading::new(name, column.kind, &self.settings));
-        self.columns.push(number);
         Ok(())
+    }
+
+    /// The file and the table have the columns that tell one row from another, and the table keeps them apart.
+    fn check_key(&self) -> Result<(), Reason> {
+        let refused = |text: String, hint: String| Err(Reason::new("key", text).hint(hint));
+        let (key, table) = (self.mode().key(), identifier(self.table.name()));
+        if let Some(name) = key.iter().find(|key| !self.names.iter().any(|name| name.eq_ignore_ascii_case(key))) {
+            let text = format!("the file has no column {}, which tells its rows apart", shown::value(name));
+            return refused(text, format!("give it that column, or change import.mode.{}", self.mode().name()));
+        }
+        if let Some(name) = key.iter().find(|key| self.table.number(key).is_none()) {
+            let text = format!("the table {table} has no column {}, which tells rows apart", shown::value(name));
+            return refused(text, "give it that column, with a unique index on the key".to_owned());
+        }
+        let numbers: Vec<usize> = self.taken.iter().filter(|taken| taken.is_key).map(|taken| taken.number).collect();
+        let names = key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+        if !key.is_empty() && !self.table.is_unique(&numbers) {
+            let text = format!("the table {table} has no unique index on exactly {names}, which tells rows apart");
+            return refused(text, self.index_hint(&names));
+        }
+        Ok(())
+    }
+
+    fn index_hint(&self, names: &str) -> String {
+        let name = identifier(&format!("{}_key", self.table.name()));
+        format!("to make one: CREATE UNIQUE INDEX {name} ON {} ({names}); then retry", identifier(self.table.name()))
     }
 
     /// Checks that nothing is missing which the table must have.
     pub fn complete(&mut self) -> Result<(), Reason> {
         let missing = |(number, column): &(usize, &super::table::Column)| {
-            column.required && !column.generated && !self.columns.contains(number)
+            column.required && !column.generated && !self.taken.iter().any(|taken| taken.number == *number)
         };
         if let Some((_, column)) = self.table.columns().iter().enumerate().find(missing) {
             let text = format!("the file has no column {}, which must not be NULL", shown::value(&column.name));
             return Err(Reason::new("missing_column", text).hint("give the column a default, or the file the column"));
         }
+        if self.taken.is_empty() && !self.names.is_empty() {
+            return Err(no_column(&self.table));
+        }
+        self.check_key()?;
         self.is_complete = true;
         Ok(())
     }
@@ -88,13 +144,41 @@ impl Layout {
         &self.names
     }
 
-    /// How each column of the file is read.
-    pub fn readings(&self) -> &[Reading] {
-        &self.readings
+    /// The columns that go into the table, in the file's order.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
     }
 
-    /// The table's names of the file's columns.
+    /// The table's names of these.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|&number| self.table.columns()[number].name.as_str())
+        self.taken.iter().map(|taken| self.table.columns()[taken.number].name.as_str())
     }
+
+    /// The file's columns that are left out.
+    pub fn ignored(&self) -> Vec<String> {
+        let is_taken = |column: &usize| self.taken.iter().any(|taken| taken.column == *column);
+        let ignored = self.names.iter().enumerate().filter(|(column, _)| !is_taken(column));
+        ignored.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// What becomes of a row whose key is there.
+    pub fn mode(&self) -> &Mode {
+        &self.settings.mode
+    }
+
+    /// A column of the key that was not met so far: in the rows so far it is NULL.
+    pub fn lacking_key(&self) -> Option<&str> {
+        let key = self.mode().key();
+        if self.of_key == key.len() {
+            return None;
+        }
+        let is_met = |key: &str| self.taken.iter().any(|taken| self.names[taken.column].eq_ignore_ascii_case(key));
+        key.iter().find(|key| !is_met(key)).map(String::as_str)
+    }
+}
+
+/// Nothing of the file is meant for this table.
+pub fn no_column(table: &Table) -> Reason {
+    let text = format!("the table {} has none of the file's columns", identifier(table.name()));
+    Reason::new(NEW_COLUMN, text).hint(NO_COLUMN)
 }

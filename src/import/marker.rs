@@ -16,6 +16,9 @@ use crate::file::{Digest, FileId, Identity};
 /// The tables whose names start with this are ours.
 pub const OURS: &str = "_importerd_";
 
+/// The mode of a file whose rows were left out, because a later one has replaced all there were.
+pub const SUPERSEDED: &str = "superseded";
+
 /// Proof that a file was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
@@ -37,6 +40,8 @@ pub struct Marker {
     pub identity: Identity,
     /// The table that its rows went into.
     pub table: String,
+    /// How its rows went in, where not only added: the name of the mode, or `superseded`.
+    pub mode: Option<String>,
     /// The file whose rows gave way to its own.
     pub replaces: Option<FileId>,
     /// Since when it counts no longer, in UTC.

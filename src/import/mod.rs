@@ -60,6 +60,7 @@ mod table;
 
 mod commit;
 mod marker;
+mod mode;
 mod recall;
 mod replace;
 mod sqlite;
@@ -82,6 +83,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use check::Checked;
 pub use marker::{Marker, Newest};
+pub use mode::{Effect, Written};
 pub use recheck::Recheck;
 pub use reject::Rejected;
 pub use rows::KEPT_BYTES_MAX;
@@ -93,9 +95,9 @@ pub use trial::{Column as TriedColumn, Dialect as TriedDialect, ReadAs, Subject,
 
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
-use crate::settings;
+use crate::settings::{self, NewColumns::Add};
 use check::{Content, Inferred};
-use layout::Layout;
+use layout::{Layout, NEW_COLUMN};
 use reader::Reader;
 use table::Table;
 
@@ -140,6 +142,8 @@ pub enum Outcome {
         rows: u64,
         /// How many didn't fit, and it is in without them.
         rejects: u64,
+        /// What else became of the table.
+        effect: Effect,
     },
     /// The same, and those of an earlier number are gone with its marker.
     Replaced {
@@ -147,6 +151,8 @@ pub enum Outcome {
         rows: u64,
         /// How many didn't fit.
         rejects: u64,
+        /// What else became of the table.
+        effect: Effect,
         /// How many there were before.
         rows_before: u64,
         /// Whether the file's bytes are others than then.
@@ -289,9 +295,17 @@ fn check(
     if let Some(table) = table {
         // Not the file's fault, and mended without it.
         reading::check(table, settings).map_err(Fault::World)?;
-        return check::against(&mut open(Some(table))?, table, settings, known);
+        let checked = match check::against(&mut open(Some(table))?, table, settings, known) {
+            Err(Fault::Permanent(reason)) if reason.code == NEW_COLUMN && settings.new_columns == Add => {
+                let wider = Arc::new(check::widen(&mut open(Some(table))?, table, settings)?);
+                let checked = check::against(&mut open(Some(&wider))?, &wider, settings, None)?;
+                Checked { narrower: Some(Arc::clone(table)), ..checked }
+            }
+            checked => checked?,
+        };
+        return mode::refuse_empty(settings, &checked, table).map(|()| checked);
     }
-    match check::infer(&mut open(None)?, &settings.table, settings)? {
+    match check::infer(&mut open(None)?, settings)? {
         Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
         Inferred::Small(table) => {
             let checked = check::against(&mut open(Some(&table))?, &table, settings, None)?;

@@ -14,7 +14,7 @@ use super::table::Table;
 use super::targets::Place;
 use super::value::Value;
 use crate::fault::{Fault, Reason};
-use crate::settings::{self, Tolerance};
+use crate::settings::{self, NewColumns, Tolerance};
 
 /// See the module.
 pub struct Recheck<'f> {
@@ -33,7 +33,7 @@ impl<'f> Recheck<'f> {
     pub fn open(file: &'f File, name: &OsStr, settings: &settings::Import, target: &Place) -> Result<Self, Fault> {
         let table = target.table(&settings.table)?;
         let reader = Reader::open(file, name, settings, None, table.as_deref())?;
-        Ok(Self { reader, settings: Arc::new(settings.clone()), table })
+        Ok(Self { reader, settings: Arc::new(known_columns(settings)), table })
     }
 
     /// The line of CSV that names the columns, as it stands in the file.
@@ -69,6 +69,12 @@ impl<'f> Recheck<'f> {
             }
         }
     }
+}
+
+/// The same, with an eye for the columns only that the table has: what it is to get, any value fits.
+pub fn known_columns(settings: &settings::Import) -> settings::Import {
+    let new_columns = if settings.new_columns == NewColumns::Add { NewColumns::Ignore } else { settings.new_columns };
+    settings::Import { new_columns, ..settings.clone() }
 }
 
 /// Rows go nowhere, rejects are shown.

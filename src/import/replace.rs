@@ -46,6 +46,7 @@ impl Import {
             let text = format!("{} has no load marker of {id}: it doesn't know its rows", self.target.place());
             return refused("no_marker", text, "the rows may be in another database, or the file was forgotten");
         };
+        self.refuse_replay(&marker)?;
         let (then, now) = (identifier(&marker.table), identifier(&self.table));
         if !then.eq_ignore_ascii_case(&now) {
             let text = format!("the rows of {id} are in the table {then}, and the folder imports into {now} now");

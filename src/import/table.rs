@@ -18,6 +18,12 @@ pub struct Column {
     pub generated: bool,
 }
 
+impl Column {
+    fn new((name, kind): (String, Type)) -> Self {
+        Self { name, kind: sqlite::as_made(kind), required: false, generated: false }
+    }
+}
+
 /// A table's columns, without our own two.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
@@ -26,19 +32,40 @@ pub struct Table {
     /// By name in lower case: SQL knows no other difference without quotes.
     numbers: HashMap<String, usize>,
     lineage: bool,
+    /// By number, in ascending order: the columns whose values together no two rows may share.
+    unique: Vec<Vec<usize>>,
 }
 
 impl Table {
     /// With these columns of the user's; `lineage`: and with our own two.
     pub fn new(name: &str, columns: Vec<Column>, lineage: bool) -> Self {
         let numbers = columns.iter().enumerate().map(|(at, column)| (column.name.to_ascii_lowercase(), at)).collect();
-        Self { name: name.to_owned(), columns, numbers, lineage }
+        Self { name: name.to_owned(), columns, numbers, lineage, unique: Vec::new() }
+    }
+
+    /// The same; no two rows may share the values of any of these sets of columns.
+    #[must_use]
+    pub fn unique<'n>(mut self, sets: impl Iterator<Item = &'n [String]>) -> Self {
+        let numbers = |names: &[String]| names.iter().map(|name| self.number(name)).collect::<Option<Vec<_>>>();
+        let mut unique: Vec<Vec<usize>> = sets.filter(|names| !names.is_empty()).filter_map(numbers).collect();
+        for numbers in &mut unique {
+            numbers.sort_unstable();
+        }
+        unique.sort();
+        unique.dedup();
+        self.unique = unique;
+        self
     }
 
     /// A table that isn't there yet, for a file with these columns.
     pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>) -> Self {
-        let column = |(name, kind)| Column { name, kind: sqlite::as_made(kind), required: false, generated: false };
-        Self::new(name, columns.map(column).collect(), true)
+        Self::new(name, columns.map(Column::new).collect(), true)
+    }
+
+    /// The same with more columns at its end.
+    pub fn wider(&self, more: impl Iterator<Item = (String, Type)>) -> Self {
+        let columns = self.columns.iter().cloned().chain(more.map(Column::new)).collect();
+        Self { unique: self.unique.clone(), ..Self::new(&self.name, columns, self.lineage) }
     }
 
     /// Its name.
@@ -54,6 +81,18 @@ impl Table {
     /// Whether its rows carry `_file_id` and `_line`.
     pub fn lineage(&self) -> bool {
         self.lineage
+    }
+
+    /// Whether there is a unique index on exactly these columns, by number.
+    pub fn is_unique(&self, columns: &[usize]) -> bool {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        self.unique.contains(&columns)
+    }
+
+    /// The columns whose values together no two rows may share.
+    pub fn unique_columns(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.unique.iter().map(|set| set.iter().map(|&number| self.columns[number].name.as_str()))
     }
 
     /// The number of the column with this name, in whatever case.

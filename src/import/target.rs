@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::layout::Layout;
 use super::marker::{Marker, Newest};
+use super::mode::Written;
 use super::reject::Rejected;
 use super::rows::Sink;
 use super::table::Table;
@@ -54,6 +55,12 @@ pub trait Markers {
     /// The first file of this folder with this name, other than this one.
     fn by_name(&self, folder: &str, name: &OsStr, other_than: FileId) -> Result<Option<Marker>, Fault>;
 
+    /// The latest file that went into this table, other than this one, of whatever folder.
+    fn latest(&self, table: &str, other_than: FileId) -> Result<Option<Marker>, Fault>;
+
+    /// The latest file that has replaced all rows of this table, if it is later than this one.
+    fn replaced_after(&self, table: &str, id: FileId) -> Result<Option<FileId>, Fault>;
+
     /// The markers of this folder from a number on, oldest first, forgotten or not.
     fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault>;
 
@@ -64,7 +71,8 @@ pub trait Markers {
     fn each(&self, folder: &str, visit: &mut dyn FnMut(Marker) -> bool) -> Result<(), Fault>;
 
     /// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many
-    /// rows it brought, and how many of them are there.
+    /// rows it brought, and how many of them are there. Where later files may have taken some away, as many as are there
+    /// count as brought.
     fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault>;
 
     /// Shows what of a file didn't fit, in the order of its lines.
@@ -110,10 +118,17 @@ pub trait Transaction: Markers {
     /// Makes a table.
     fn make(&mut self, table: &Table) -> Result<(), Fault>;
 
+    /// Adds columns to a table, the last ones of `wider`.
+    fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault>;
+
+    /// Takes away all rows of a table, and says how many there were.
+    fn clear(&mut self, table: &Table) -> Result<u64, Fault>;
+
     /// Takes away the rows of a file, and says how many there were. The table has lineage.
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault>;
 
-    /// Begins to insert rows of a file.
+    /// Begins to insert rows of a file; what becomes of one whose key is there, [`Layout::mode`] says. Of two of them
+    /// that have the same key, one comes after the other.
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault>;
 
     /// Commits: durable on return.
@@ -126,10 +141,10 @@ pub trait Transaction: Markers {
 
 /// Rows on their way into a table, and rejects on theirs beside the marker.
 pub trait Insert: Sink {
-    /// Every row was handed over.
+    /// Every row was handed over. Says what became of them.
     ///
     /// # Errors
     ///
     /// As those of [`Sink`].
-    fn finish(self: Box<Self>) -> Result<(), Fault>;
+    fn finish(self: Box<Self>) -> Result<Written, Fault>;
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::check::{self, Checked, Content, Inferred};
 use super::layout::Layout;
 use super::marker::Marker;
+use super::mode;
 use super::reader::Reader;
-use super::recheck::Shown;
+use super::recheck::{Shown, known_columns};
 use super::reject::{Refused, Rejected, Rejects};
 use super::source::Source;
 use super::sqlite::{Contract, Declared};
@@ -24,7 +25,7 @@ use super::why::Why;
 use super::{check as check_file, check_table_name, content};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
-use crate::settings::{self, Duplicates, Format, Tolerance};
+use crate::settings::{self, Format, NewColumns, Tolerance};
 
 /// So many rows that don't fit are shown.
 const REJECTS_SHOWN_MAX: usize = 20;
@@ -153,7 +154,8 @@ impl Trial {
             duplicate_of: digest.map_or(Ok(None), |digest| duplicate(target, subject, digest))?,
             refused,
         };
-        let against = table.as_ref().or(made.as_ref());
+        let wider = checked.as_ref().and_then(Checked::wider);
+        let against = wider.or(table.as_ref()).or(made.as_ref());
         trial.describe(subject, target, against)?;
         match (&checked, against) {
             (Some(checked), _) if checked.rejects() == 0 => trial.rows = Some(checked.rows()),
@@ -162,7 +164,7 @@ impl Trial {
         }
         if let Some(contract) = target.contract(&import.table)? {
             trial.has_constraints = contract.has_constraints;
-            trial.columns.iter_mut().for_each(|column| say_declared(column, &contract));
+            trial.columns.iter_mut().for_each(|column| say_declared(column, &contract, import.new_columns));
         }
         Ok(trial)
     }
@@ -221,7 +223,8 @@ impl Trial {
         let Subject { file, name, import, .. } = subject;
         let listed = Reader::open(file, name, import, None, Some(table)).and_then(|mut reader| {
             let layout =
-                Arc::new(Layout::new(table, &Arc::new(import.clone()), reader.names()).map_err(Fault::Permanent)?);
+                Layout::new(table, &Arc::new(known_columns(import)), reader.names()).map_err(Fault::Permanent)?;
+            let layout = Arc::new(layout);
             let (count, rejected) = (&mut self.rejects, &mut self.rejected);
             let mut keep = |row: Rejected| {
                 *count += 1;
@@ -250,7 +253,7 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>) -> Option<Arc<Table>> {
     let Subject { file, name, import, .. } = subject;
     let mut reader = Reader::open(file, name, import, None, None).ok()?;
     let lenient = settings::Import { rejects: Tolerance::Millionths(1_000_000), ..import.clone() };
-    match check::infer(&mut reader, &import.table, &Arc::new(lenient)).ok()? {
+    match check::infer(&mut reader, &Arc::new(lenient)).ok()? {
         Inferred::Small(table) => Some(table),
         Inferred::Large(checked) => made(subject, Some(&checked)),
         Inferred::Nothing(_) => None,
@@ -258,9 +261,15 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>) -> Option<Arc<Table>> {
 }
 
 /// The table is the contract.
-fn say_declared(column: &mut Column, contract: &Contract) {
+fn say_declared(column: &mut Column, contract: &Contract, new_columns: NewColumns) {
+    let declared = contract.columns.get(&column.name.to_ascii_lowercase());
+    if declared.is_none() && column.kind.is_some() {
+        column.why = format!("new in the table: {}", column.why);
+        return;
+    }
     column.why_line = None;
-    (column.kind, column.why) = match contract.columns.get(&column.name.to_ascii_lowercase()) {
+    (column.kind, column.why) = match declared {
+        None if new_columns == NewColumns::Ignore => (None, "left out: the table has no such column".to_owned()),
         None => (None, "the table has no such column".to_owned()),
         Some(Declared { kind, generated: true }) => (Some(kind.clone()), "computed by the database".to_owned()),
         Some(Declared { kind, .. }) if kind.is_empty() => (Some("any".to_owned()), "the table says no type".to_owned()),
@@ -326,11 +335,7 @@ fn of_source(source: &Source<'_>, format: Format, name: &OsStr, settings: &setti
 
 /// By the folder's rule.
 fn duplicate(target: &Place, subject: Subject<'_>, digest: Digest) -> Result<Option<Marker>, Fault> {
-    let Subject { name, folder, .. } = subject;
+    let Subject { name, folder, import, .. } = subject;
     let Some(markers) = target.look()? else { return Ok(None) };
-    match folder.duplicates {
-        Duplicates::ByContent => markers.by_content(&folder.name, digest, NO_FILE),
-        Duplicates::ByName => markers.by_name(&folder.name, name, NO_FILE),
-        Duplicates::Allow => Ok(None),
-    }
+    mode::first_of_its_kind(&*markers, &folder.name, import, folder.duplicates, (NO_FILE, name, digest))
 }

@@ -10,7 +10,8 @@ use super::load::{Leaf, Merged};
 use super::nearest::similar;
 use super::value::Value;
 use super::{
-    Backoff, Column, Columns, Csv, Duplicates, Folder, Format, Import, Run, Settings, Tolerance, Unpack, Work, limits,
+    Backoff, Column, Columns, Csv, Duplicates, Folder, Format, Import, Mode, NewColumns, Run, Settings, Tolerance,
+    Unpack, Work, limits,
 };
 
 /// Makes the settings, or notes in `problems` why that can't be done.
@@ -90,6 +91,12 @@ impl Reader<'_> {
         Some(Import {
             into: into.strip_prefix("sqlite:").map(PathBuf::from),
             table: self.text(&format!("{import}.table"))?,
+            mode: Mode::of(self.need(&format!("{import}.mode"))?)?,
+            new_columns: match self.text(&format!("{import}.new_columns"))?.as_str() {
+                "add" => NewColumns::Add,
+                "ignore" => NewColumns::Ignore,
+                _ => NewColumns::Refuse,
+            },
             format: self.format(import),
             csv: self.csv(import)?,
             encoding: self.optional_text(&format!("{import}.encoding")),

@@ -52,8 +52,8 @@ impl fmt::Display for Preset {
 }
 
 use Kind::{
-    Character, Column, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, OneOf, Pointer,
-    Suffix, Table, Target, Words,
+    Character, Column, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, Mode, OneOf,
+    Pointer, Suffix, Table, Target, Words,
 };
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
@@ -131,6 +131,18 @@ pub const KEYS: &[Key] = &[
         "The database; a relative path is below the state directory.",
     ),
     row("folder.*.import.table", Table, FolderName, "The table; by default called as the folder."),
+    row(
+        "folder.*.import.mode",
+        Mode,
+        Is("append"),
+        "What becomes of the rows that are there: they stay, go, or give way to new ones of the same key.",
+    ),
+    row(
+        "folder.*.import.new_columns",
+        OneOf(&["refuse", "add", "ignore"]),
+        Is("refuse"),
+        "What becomes of a file with a column that the table lacks: refused, the table gets it, or it is left out.",
+    ),
     row(
         "folder.*.import.format",
         OneOf(&["csv", "tsv", "ndjson", "json"]),

@@ -6,8 +6,8 @@ use std::time;
 use toml::de::DeValue;
 
 use super::column::Column;
-use super::limits;
 use super::value::{Value, excerpt};
+use super::{limits, mode};
 
 /// The type of a key and its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// The type of a column.
     Column,
+    /// What becomes of the rows that are there already.
+    Mode,
     /// A list of globs; it may be empty.
     Globs,
     /// A list of words; it may be empty.
@@ -82,6 +84,7 @@ impl fmt::Display for Kind {
             Self::Column => {
                 write!(f, "One of {}; date:FORMAT and timestamp:FORMAT with FORMAT as strftime's", columns())
             }
+            Self::Mode => f.write_str(mode::ALLOWED),
             Self::Globs => f.write_str("A list of globs"),
             Self::Words => f.write_str("A list of words"),
             Self::Command => f.write_str("A program and its arguments, as a list"),
@@ -109,6 +112,7 @@ impl Kind {
                     .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(|| self.mistyped(item.get_ref())))
                     .collect::<Result<_, _>>()?,
             ),
+            (Self::Mode, value) => mode::take_toml(value)?,
             (Self::Count { .. } | Self::Flag | Self::Globs | Self::Words | Self::Command, other) => {
                 return Err(self.mistyped(other));
             }
@@ -140,6 +144,11 @@ impl Kind {
                 "false" => Ok(Value::Flag(false)),
                 _ => Err(format!("{} is not true or false", excerpt(text))),
             },
+            Self::Mode if text.trim_start().starts_with('{') => {
+                let table = DeValue::parse(text)
+                    .map_err(|_| format!("{} is not TOML; write {}", excerpt(text), mode::ALLOWED))?;
+                self.take_toml(table.get_ref())
+            }
             Self::Globs | Self::Words | Self::Command if is_array(text) => {
                 let array = DeValue::parse(text)
                     .map_err(|_| format!("{} is not a list; write it like [\"a\", \"b\"]", excerpt(text)))?;
@@ -173,6 +182,7 @@ impl Kind {
             }
             (Self::Column, Value::Text(text)) => Column::of(text).map(drop)?,
             (Self::Words, Value::List(words)) => words.iter().try_for_each(|word| limits::word(word))?,
+            (Self::Mode, value) => mode::check(value)?,
             (Self::Globs, Value::List(globs)) => globs.iter().try_for_each(|glob| limits::glob(glob))?,
             (Self::Command, Value::List(words)) => limits::command(words)?,
             _ => {}
@@ -198,6 +208,7 @@ impl Kind {
             Self::Pointer => "a JSON pointer".to_owned(),
             Self::OneOf(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "),
             Self::Column => columns(),
+            Self::Mode => mode::ALLOWED.to_owned(),
             Self::Globs => "a list of globs".to_owned(),
             Self::Words => "a list of words".to_owned(),
             Self::Command => "a list: the program and its arguments".to_owned(),
@@ -219,6 +230,7 @@ impl Kind {
             | Self::Pointer
             | Self::OneOf(_) => "a string",
             Self::Column => "a column's type such as \"decimal\"",
+            Self::Mode => mode::ALLOWED,
             Self::Globs => "a list of strings such as [\"*.csv\"]",
             Self::Words => "a list of strings such as [\"NA\"]",
             Self::Command => "a list of strings such as [\"/usr/bin/program\", \"{path}\"]",

@@ -21,6 +21,7 @@ pub mod value;
 mod assemble;
 mod layer;
 mod limits;
+mod mode;
 mod nearest;
 mod overrides;
 mod toml_file;
@@ -32,6 +33,7 @@ pub use self::column::{Column, Columns};
 pub use self::directories::Directories;
 pub use self::error::{Error, Problem};
 pub use self::load::{Loaded, load};
+pub use self::mode::Mode;
 pub use self::show::Shown;
 pub use self::sources::{Base, Sources};
 
@@ -92,6 +94,14 @@ pub struct Folder {
     pub work: Work,
 }
 
+impl Folder {
+    /// Whether what comes of its files depends on the order in which they are carried.
+    #[must_use]
+    pub fn needs_order(&self) -> bool {
+        matches!(&self.work, Work::Import(import) if import.mode.needs_order())
+    }
+}
+
 /// Which files count as already done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duplicates {
@@ -120,6 +130,10 @@ pub struct Import {
     pub into: Option<PathBuf>,
     /// The table; by default the folder's name.
     pub table: String,
+    /// What becomes of the rows that are there.
+    pub mode: Mode,
+    /// What becomes of columns that the table lacks.
+    pub new_columns: NewColumns,
     /// The format; `None`: by name or content.
     pub format: Option<Format>,
     /// How CSV is written.
@@ -147,6 +161,8 @@ impl Import {
         Self {
             into: None,
             table: table.to_owned(),
+            mode: Mode::Append,
+            new_columns: NewColumns::Refuse,
             format: None,
             csv: Csv::default(),
             encoding: None,
@@ -158,6 +174,17 @@ impl Import {
             unpack: Unpack::default(),
         }
     }
+}
+
+/// What becomes of a column that a file has and the table lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewColumns {
+    /// The file is refused.
+    Refuse,
+    /// The table gets it.
+    Add,
+    /// It is left out.
+    Ignore,
 }
 
 /// A file format, whether or not the file is compressed.

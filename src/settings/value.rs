@@ -1,5 +1,6 @@
 //! One value as it was set: what every layer, the merge and `config show` have in common.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub enum Value {
     Text(String),
     /// A list of texts.
     List(Vec<String>),
+    /// Lists by name.
+    Lists(BTreeMap<String, Vec<String>>),
 }
 
 impl fmt::Display for Value {
@@ -25,12 +28,17 @@ impl fmt::Display for Value {
             Self::Flag(yes) => yes.fmt(f),
             Self::Whole(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&quoted(text)),
-            Self::List(items) => {
-                let items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
-                write!(f, "[{}]", items.join(", "))
+            Self::List(items) => f.write_str(&list(items)),
+            Self::Lists(lists) => {
+                let lists: Vec<_> = lists.iter().map(|(name, items)| format!("{name} = {}", list(items))).collect();
+                write!(f, "{{ {} }}", lists.join(", "))
             }
         }
     }
+}
+
+fn list(items: &[String]) -> String {
+    format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
 }
 
 /// A TOML string: JSON's escapes, and DEL, which JSON leaves alone.
@@ -45,6 +53,11 @@ impl From<Value> for config::ValueKind {
             Value::Whole(number) => Self::U64(number),
             Value::Text(text) => Self::String(text),
             Value::List(items) => items.into(),
+            // As one value: tables of two layers would be merged.
+            Value::Lists(lists) => {
+                let named = |(name, items): (String, Vec<String>)| [vec![name], items].concat();
+                lists.into_iter().map(named).collect::<Vec<_>>().into()
+            }
         }
     }
 }
@@ -56,12 +69,24 @@ impl Value {
             config::ValueKind::Boolean(yes) => Some(Self::Flag(yes)),
             config::ValueKind::U64(number) => Some(Self::Whole(number)),
             config::ValueKind::String(text) => Some(Self::Text(text)),
-            config::ValueKind::Array(items) => {
-                items.into_iter().map(|item| item.into_string().ok()).collect::<Option<_>>().map(Self::List)
-            }
+            config::ValueKind::Array(items) => match items.first().map(|first| &first.kind) {
+                Some(config::ValueKind::Array(_)) => {
+                    items.into_iter().map(Self::named_list).collect::<Option<_>>().map(Self::Lists)
+                }
+                _ => texts(items).map(Self::List),
+            },
             _ => None,
         }
     }
+
+    fn named_list(value: config::Value) -> Option<(String, Vec<String>)> {
+        let mut texts = texts(value.into_array().ok()?)?;
+        Some((texts.remove(0), texts))
+    }
+}
+
+fn texts(items: Vec<config::Value>) -> Option<Vec<String>> {
+    items.into_iter().map(|item| item.into_string().ok()).collect()
 }
 
 /// `text` for an error message: quoted, control characters escaped, cut where it is long.

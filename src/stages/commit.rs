@@ -5,6 +5,7 @@
 //! staging, then the ledger says `committed`, durably and with the plan under which names they go; from there on
 //! publishing is repeated until it is done.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
@@ -16,7 +17,7 @@ use super::folder::{Folder, Work};
 use crate::events::{Event, Kind};
 use crate::fault::Fault;
 use crate::file::{Digest, FileId};
-use crate::import::{self, Import, Load};
+use crate::import::{self, Effect, Import, Load, Written};
 use crate::ledger::{Durability, Entry, State};
 use crate::log::escape;
 use crate::run::results::{self, Planned, Produced, Publication};
@@ -40,11 +41,13 @@ enum Account {
     Rows {
         rows: u64,
         rejects: u64,
+        effect: Effect,
     },
     /// In place of earlier ones.
     Instead {
         rows: u64,
         rejects: u64,
+        effect: Effect,
         rows_before: u64,
         changed: bool,
     },
@@ -99,13 +102,32 @@ impl Carrier {
             });
             owners.push(claimed);
         }
-        let outcomes = self.import(folder).commit(&loads).map_err(|fault| halt(&fault))?;
-        let mut done = Vec::with_capacity(owners.len());
-        for ((claimed, load), outcome) in owners.into_iter().zip(&loads).zip(outcomes) {
+        let mut committed = Committed { files: Vec::with_capacity(owners.len()) };
+        let mut owners = owners.into_iter();
+        // All in one go, but for those behind a refused one where the order counts.
+        while owners.len() > 0 {
+            let waiting = &loads[loads.len() - owners.len()..];
+            let outcomes = self.import(folder).commit(waiting).map_err(|fault| halt(&fault))?;
+            // The outcomes lead: where they end, no owner is taken.
+            let files = outcomes.into_iter().zip(owners.by_ref().zip(waiting));
+            let done = self.account_for(folder, files.map(|(outcome, (claimed, load))| (claimed, load, outcome)))?;
+            committed.files.extend(self.enter_rows(done)?.files);
+        }
+        Ok(committed)
+    }
+
+    /// Sets aside what is refused.
+    fn account_for<'l>(
+        &mut self,
+        folder: usize,
+        files: impl Iterator<Item = (Claimed, &'l Load, import::Outcome)>,
+    ) -> Result<Vec<Accounted>, Halt> {
+        let mut done = Vec::new();
+        for (claimed, load, outcome) in files {
             let account = match outcome {
-                import::Outcome::Loaded { rows, rejects } => Account::Rows { rows, rejects },
-                import::Outcome::Replaced { rows, rejects, rows_before, changed } => {
-                    Account::Instead { rows, rejects, rows_before, changed }
+                import::Outcome::Loaded { rows, rejects, effect } => Account::Rows { rows, rejects, effect },
+                import::Outcome::Replaced { rows, rejects, effect, rows_before, changed } => {
+                    Account::Instead { rows, rejects, effect, rows_before, changed }
                 }
                 import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
                 import::Outcome::Refused(fault) => {
@@ -115,6 +137,10 @@ impl Carrier {
             };
             done.push(Accounted { claimed, digest: load.checked.digest(), account });
         }
+        Ok(done)
+    }
+
+    fn enter_rows(&self, done: Vec<Accounted>) -> Result<Committed, Halt> {
         // A duplicate has no load marker: only the ledger knows of it.
         let has_duplicates = done.iter().any(|file| matches!(file.account, Account::DuplicateOf { .. }));
         let durability = if has_duplicates { Durability::Flushed } else { Durability::Lazy };
@@ -239,10 +265,11 @@ impl Carrier {
 impl Accounted {
     fn event(&self) -> Event {
         match &self.account {
-            Account::Rows { rows, rejects } => self.committed(*rows, *rejects),
-            Account::Instead { rows, rejects, rows_before, changed } => {
-                self.committed(*rows, *rejects).with("rows_before", *rows_before).with("bytes_changed", *changed)
-            }
+            Account::Rows { rows, rejects, effect } => self.committed(*rows, *rejects, effect),
+            Account::Instead { rows, rejects, effect, rows_before, changed } => self
+                .committed(*rows, *rejects, effect)
+                .with("rows_before", *rows_before)
+                .with("bytes_changed", *changed),
             Account::Results { count, .. } => self.claimed.event(Kind::FileCommitted, "commit").with("results", *count),
             Account::DuplicateOf { id, name } => self
                 .claimed
@@ -252,9 +279,25 @@ impl Accounted {
         }
     }
 
-    fn committed(&self, rows: u64, rejects: u64) -> Event {
-        let event = self.claimed.event(Kind::FileCommitted, "commit").with("rows", rows);
-        let event = if rejects > 0 { event.with("rejects", rejects) } else { event };
+    fn committed(&self, rows: u64, rejects: u64, effect: &Effect) -> Event {
+        let mut event = self.claimed.event(Kind::FileCommitted, "commit").with("rows", rows);
+        if rejects > 0 {
+            event = event.with("rejects", rejects);
+        }
+        if let Some(Written { inserted, updated, skipped }) = effect.keyed {
+            event = event.with("rows_inserted", inserted).with("rows_updated", updated).with("rows_skipped", skipped);
+        }
+        if let Some(before) = effect.rows_before {
+            event = event.with("rows_before", before);
+        }
+        for (field, columns) in [("columns_added", &effect.added), ("columns_ignored", &effect.ignored)] {
+            if !columns.is_empty() {
+                event = event.with(field, listed(columns));
+            }
+        }
+        if let Some(later) = effect.superseded_by {
+            event = event.with("superseded_by", later.0);
+        }
         match self.claimed.replaces {
             Some(earlier) => event.with("replaces", earlier.0),
             None => event,
@@ -264,12 +307,22 @@ impl Accounted {
     fn entry(&self) -> Entry<'_> {
         let known = Entry { blake3: Some(self.digest), ..self.claimed.entry(State::Committed) };
         match &self.account {
-            Account::Rows { rows, rejects } | Account::Instead { rows, rejects, .. } => {
+            Account::Rows { rows, rejects, .. } | Account::Instead { rows, rejects, .. } => {
                 Entry { rows: Some(*rows), rejects: *rejects, ..known }
             }
             Account::Results { json, .. } => Entry { results: Some(json.clone()), ..known },
             Account::DuplicateOf { id, .. } => Entry { duplicate_of: Some(*id), state: State::Duplicate, ..known },
         }
+    }
+}
+
+/// The first few names of columns, in one field.
+fn listed(columns: &[String]) -> String {
+    const SHOWN_MAX: usize = 10;
+    let shown: Vec<_> = columns.iter().take(SHOWN_MAX).map(|column| escape(OsStr::new(column))).collect();
+    match columns.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }
 

@@ -89,7 +89,7 @@ impl Folder {
                 settle: folder.settle,
                 rescan: folder.rescan,
                 ready_marker: marker,
-                in_order: false,
+                in_order: folder.needs_order(),
             }),
             deferrals: Arc::default(),
             gate: Arc::new(Gate::new(ledger.pause_of(&folder.name)?.is_some())),

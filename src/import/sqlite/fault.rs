@@ -14,6 +14,9 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// The code of a fault that says that nothing can be written.
 pub(super) const READ_ONLY: &str = "read_only";
 
+/// The code of a fault of which SQLite says no more than its message.
+pub(super) const OTHER: &str = "target";
+
 /// The one place that says what an error of SQLite means.
 pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
     let at = path.display();
@@ -44,7 +47,7 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         ErrorCode::ApiMisuse | ErrorCode::InternalMalfunction => {
             Fault::fatal("target", format!("the database {at}: {}", message(error)))
         }
-        _ => world("target", "see the message; a trigger or a view of the table may be broken"),
+        _ => world(OTHER, "see the message; a trigger or a view of the table may be broken"),
     }
 }
 

@@ -4,6 +4,7 @@ use rusqlite::CachedStatement;
 
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
+use super::super::mode::Written;
 use super::super::rows::Sink;
 use super::super::table::identifier;
 use super::super::target::Insert;
@@ -12,16 +13,22 @@ use super::markers::{self, Connected};
 use super::transaction::Open;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
+use crate::settings::Mode;
 
 /// Inserts rows of one file.
 pub(super) struct Inserting<'t> {
     transaction: &'t Open<'t>,
     statement: CachedStatement<'t>,
+    /// What is done where the key is there already; with the parameters of the insert.
+    update: Option<CachedStatement<'t>>,
+    written: Written,
     /// Whether the first two parameters are the file's number and the line.
     lineage: bool,
     id: FileId,
     /// How many parameters there are.
     parameters: usize,
+    /// Whether a row may be there already.
+    keyed: bool,
     /// The parameters bound so far.
     bound: usize,
 }
@@ -32,12 +39,18 @@ impl<'t> Inserting<'t> {
         let fault = |error| transaction.fault(&error);
         let mut statement = transaction.connection().prepare_cached(&insert_sql(layout)).map_err(fault)?;
         let lineage = layout.table().lineage();
+        let update = update_sql(layout).map(|sql| transaction.connection().prepare_cached(&sql));
+        let mut update = update.transpose().map_err(fault)?;
         if lineage {
             // Stays bound from row to row.
             statement.raw_bind_parameter(1, id.0).map_err(fault)?;
+            update.iter_mut().try_for_each(|update| update.raw_bind_parameter(1, id.0)).map_err(fault)?;
         }
         let bound = Self::ours(lineage);
-        Ok(Self { transaction, statement, lineage, id, parameters: bound + layout.names().len(), bound })
+        let parameters = bound + layout.taken().len();
+        let keyed = !layout.mode().key().is_empty();
+        let written = Written::default();
+        Ok(Self { transaction, statement, update, written, lineage, id, parameters, keyed, bound })
     }
 
     fn ours(lineage: bool) -> usize {
@@ -46,6 +59,9 @@ impl<'t> Inserting<'t> {
 
     fn bind(&mut self, value: Value<'_>) -> rusqlite::Result<()> {
         self.bound += 1;
+        if let Some(update) = &mut self.update {
+            update.raw_bind_parameter(self.bound, value)?;
+        }
         self.statement.raw_bind_parameter(self.bound, value)
     }
 
@@ -64,7 +80,22 @@ impl<'t> Inserting<'t> {
         if self.lineage {
             self.statement.raw_bind_parameter(2, line.cast_signed())?;
         }
-        self.statement.raw_execute().map(|_| ())
+        if self.statement.raw_execute()? > 0 || !self.keyed {
+            self.written.inserted += 1;
+            return Ok(());
+        }
+        let Some(update) = &mut self.update else {
+            self.written.skipped += 1;
+            return Ok(());
+        };
+        if self.lineage {
+            update.raw_bind_parameter(2, line.cast_signed())?;
+        }
+        match update.raw_execute()? {
+            0 => self.written.skipped += 1,
+            _ => self.written.updated += 1,
+        }
+        Ok(())
     }
 }
 
@@ -91,8 +122,8 @@ impl Sink for Inserting<'_> {
 }
 
 impl Insert for Inserting<'_> {
-    fn finish(self: Box<Self>) -> Result<(), Fault> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Written, Fault> {
+        Ok(self.written)
     }
 }
 
@@ -102,5 +133,32 @@ fn insert_sql(layout: &Layout) -> String {
     let ours: &[&str] = if table.lineage() { &LINEAGE } else { &[] };
     let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
     let marks = vec!["?"; names.len()].join(", ");
-    format!("INSERT INTO {} ({}) VALUES ({marks})", identifier(table.name()), names.join(", "))
+    let conflict = match layout.mode() {
+        Mode::Append | Mode::Replace => String::new(),
+        Mode::Upsert(key) | Mode::Insert(key) => {
+            let key: Vec<String> = key.iter().map(|name| identifier(name)).collect();
+            format!(" ON CONFLICT ({}) DO NOTHING", key.join(", "))
+        }
+    };
+    format!("INSERT INTO {} ({}) VALUES ({marks}){conflict}", identifier(table.name()), names.join(", "))
+}
+
+/// With the same parameters: sets what the file has, and where it came from, unless that is a later file already.
+/// `None`: what is there is left alone.
+fn update_sql(layout: &Layout) -> Option<String> {
+    let (table, Mode::Upsert(_)) = (layout.table(), layout.mode()) else { return None };
+    let (mut set, mut found) = (Vec::new(), Vec::new());
+    let mut ours = 0;
+    if table.lineage() {
+        ours = LINEAGE.len();
+        let [file, line] = LINEAGE.map(identifier);
+        set.extend([format!("{file} = ?1"), format!("{line} = ?2")]);
+        found.push(format!("({file} IS NULL OR {file} <= ?1)"));
+    }
+    for (number, taken) in (ours + 1..).zip(layout.taken()) {
+        let term = format!("{} = ?{number}", identifier(&table.columns()[taken.number].name));
+        if taken.is_key { found.push(term) } else { set.push(term) }
+    }
+    let of = identifier(table.name());
+    (!set.is_empty()).then(|| format!("UPDATE {of} SET {} WHERE {}", set.join(", "), found.join(" AND ")))
 }

@@ -46,6 +46,14 @@ impl<C: Connected> Markers for C {
         by_name(self.connection(), folder, name, other_than).map_err(|error| self.fault(&error))
     }
 
+    fn latest(&self, table: &str, other_than: FileId) -> Result<Option<Marker>, Fault> {
+        latest(self.connection(), table, other_than).map_err(|error| self.fault(&error))
+    }
+
+    fn replaced_after(&self, table: &str, id: FileId) -> Result<Option<FileId>, Fault> {
+        replaced_after(self.connection(), table, id).map_err(|error| self.fault(&error))
+    }
+
     fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault> {
         since(self.connection(), folder, from).map_err(|error| self.fault(&error))
     }
@@ -88,7 +96,8 @@ const CREATE: &str = "
         mtime_ns INTEGER NOT NULL,
         replaces INTEGER,
         forgotten_at TEXT,
-        header TEXT
+        header TEXT,
+        mode TEXT
     );
     CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
     CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
@@ -104,7 +113,8 @@ const CREATE: &str = "
     CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
 
 /// Columns that tables made by earlier versions lack, and their types.
-const ADDED: [(&str, &str); 3] = [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT")];
+const ADDED: [(&str, &str); 4] =
+    [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT"), ("mode", "TEXT")];
 
 macro_rules! select {
     ($where:literal) => {
@@ -135,8 +145,8 @@ fn lacking(connection: &Connection) -> rusqlite::Result<Vec<(&'static str, &'sta
 /// Writes a marker. `false`: one with its number is there already.
 pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlite::Result<bool> {
     let sql = "INSERT INTO _importerd_files (id, folder, name, size, blake3, rows, rejects, table_name, committed_at,
-        device, inode, born_ns, mtime_ns, replaces, header)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+        device, inode, born_ns, mtime_ns, replaces, header, mode)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
         ON CONFLICT (id) DO NOTHING";
     let identity = &marker.identity;
     let inserted = connection.prepare_cached(sql)?.execute((
@@ -155,6 +165,7 @@ pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlit
         identity.mtime_ns,
         marker.replaces.map(|id| id.0),
         &marker.header,
+        &marker.mode,
     ))?;
     Ok(inserted == 1)
 }
@@ -208,7 +219,9 @@ fn by_content(
     digest: Digest,
     other_than: FileId,
 ) -> rusqlite::Result<Option<Marker>> {
-    let sql = select!("folder = ?1 AND blake3 = ?2 AND id <> ?3 AND forgotten_at IS NULL ORDER BY id");
+    let sql = select!(
+        "folder = ?1 AND blake3 = ?2 AND id <> ?3 AND forgotten_at IS NULL AND mode IS NOT 'superseded' ORDER BY id"
+    );
     first(connection, sql, (folder, digest.to_string(), other_than.0))
 }
 
@@ -219,8 +232,25 @@ fn by_name(
     name: &OsStr,
     other_than: FileId,
 ) -> rusqlite::Result<Option<Marker>> {
-    let sql = select!("folder = ?1 AND name = ?2 AND id <> ?3 AND forgotten_at IS NULL ORDER BY id");
+    let sql = select!(
+        "folder = ?1 AND name = ?2 AND id <> ?3 AND forgotten_at IS NULL AND mode IS NOT 'superseded' ORDER BY id"
+    );
     first(connection, sql, (folder, name_sql(name), other_than.0))
+}
+
+/// The latest file that went into this table, other than this one.
+fn latest(connection: &Connection, table: &str, other_than: FileId) -> rusqlite::Result<Option<Marker>> {
+    let sql =
+        select!("table_name = ?1 COLLATE NOCASE AND id <> ?2 AND mode IS NOT 'superseded' ORDER BY id DESC LIMIT 1");
+    first(connection, sql, (table, other_than.0))
+}
+
+/// The latest file that has replaced all rows of this table, if it is later than this one. Few markers are.
+fn replaced_after(connection: &Connection, table: &str, id: FileId) -> rusqlite::Result<Option<FileId>> {
+    let sql =
+        "SELECT max(id) FROM _importerd_files WHERE id > ?2 AND table_name = ?1 COLLATE NOCASE AND mode = 'replace'";
+    let latest: Option<i64> = connection.prepare_cached(sql)?.query_row((table, id.0), |row| row.get(0))?;
+    Ok(latest.map(FileId))
 }
 
 /// The markers of this folder from a number on, oldest first, forgotten or not.
@@ -241,9 +271,15 @@ fn each(connection: &Connection, folder: &str, visit: &mut dyn FnMut(Marker) -> 
     Ok(())
 }
 
+/// Whether later files may have taken rows away from a file of the table `?2`, or its own lines from each other.
+const OVERWRITTEN: &str = "mode IS 'upsert' OR id < (SELECT max(id) FROM _importerd_files
+    WHERE table_name = ?2 COLLATE NOCASE AND mode IN ('replace', 'upsert'))";
+
 /// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many rows
-/// it brought, and how many of them are there.
+/// it brought, and how many of them are there. Later files may have taken rows away from it, or its own lines from each
+/// other: then as many as are there count as brought.
 fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> rusqlite::Result<()> {
+    let has_modes = connection.column_exists(None, NAME, "mode")?;
     let mut tables = connection.prepare("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = ?")?;
     for table in tables.query_map([folder], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()? {
         if !connection.table_exists(None, table.as_str())?
@@ -252,9 +288,11 @@ fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileI
             continue;
         }
         let sql = format!(
-            "SELECT id, rows, coalesce(there, 0) FROM _importerd_files LEFT JOIN
+            "SELECT id, CASE WHEN {} THEN min(rows, coalesce(there, 0)) ELSE rows END, coalesce(there, 0)
+            FROM _importerd_files LEFT JOIN
                 (SELECT _file_id, count(*) AS there FROM {} GROUP BY _file_id) ON _file_id = id
             WHERE folder = ?1 AND table_name = ?2",
+            if has_modes { OVERWRITTEN } else { "false" },
             identifier(&table)
         );
         let mut query = connection.prepare(&sql)?;
@@ -338,6 +376,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Marker> {
         table: row.get("table_name")?,
         replaces: added::<i64>(row, "replaces")?.map(FileId),
         forgotten_at: added(row, "forgotten_at")?,
+        mode: added(row, "mode")?,
     })
 }
 
@@ -373,6 +412,7 @@ mod tests {
             table: "t".to_owned(),
             replaces: None,
             forgotten_at: None,
+            mode: Some("upsert".to_owned()),
         }
     }
 
@@ -407,11 +447,12 @@ mod tests {
     fn a_table_of_an_earlier_version_is_read_as_it_is_and_completed_by_a_writer() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(
-                &CREATE.replace(",\n        replaces INTEGER,\n        forgotten_at TEXT,\n        header TEXT", ""),
-            )
+            .execute_batch(&CREATE.replace(
+                ",\n        replaces INTEGER,\n        forgotten_at TEXT,\n        header TEXT,\n        mode TEXT",
+                "",
+            ))
             .unwrap();
-        assert_eq!(lacking(&connection).unwrap().len(), 3);
+        assert_eq!(lacking(&connection).unwrap().len(), 4);
         let old = "INSERT INTO _importerd_files VALUES (1, 'orders', 'a.csv', 12, ?, 7, 0, 't', '', 3, 4, 5, 6)";
         connection.execute(old, [Digest([1; 32]).to_string()]).unwrap();
         let file = by_id(&connection, FileId(1)).unwrap().unwrap();

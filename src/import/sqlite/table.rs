@@ -37,18 +37,50 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
     for (column, fills_itself) in &mut columns {
         column.required &= !(*fills_itself && keys == 1);
     }
+    let rowid =
+        columns.iter().find(|(_, fills_itself)| *fills_itself && keys == 1).map(|(column, _)| column.name.clone());
     let ours = |column: &Column| LINEAGE.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
     let (lineage, columns): (Vec<_>, Vec<_>) =
         columns.into_iter().map(|(column, _)| column).partition(|column| ours(column));
-    Ok(Some(Table::new(name, columns, lineage.len() == LINEAGE.len())))
+    let table = Table::new(name, columns, lineage.len() == LINEAGE.len());
+    let unique = unique(connection, name, rowid.as_deref())?;
+    Ok(Some(table.unique(unique.iter().map(Vec::as_slice))))
+}
+
+/// The columns of every unique index that holds for all rows; `rowid`: the column that is the rowid, which has none.
+fn unique(connection: &Connection, table: &str, rowid: Option<&str>) -> rusqlite::Result<Vec<Vec<String>>> {
+    let indexes = "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial";
+    let mut indexes = connection.prepare_cached(indexes)?;
+    let indexes: Vec<String> = indexes.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut columns = connection.prepare_cached("SELECT name FROM pragma_index_info(?1)")?;
+    let mut sets: Vec<Vec<String>> = rowid.into_iter().map(|name| vec![name.to_owned()]).collect();
+    for index in indexes {
+        let names = columns.query_map([index], |row| row.get(0))?;
+        // An expression has no name.
+        sets.extend(names.collect::<rusqlite::Result<Option<Vec<String>>>>()?);
+    }
+    Ok(sets)
 }
 
 /// The statement that makes it.
 pub fn create_sql(table: &Table) -> String {
     let mut columns: Vec<String> = LINEAGE.iter().map(|name| format!("{} INTEGER", identifier(name))).collect();
-    columns
-        .extend(table.columns().iter().map(|column| format!("{} {}", identifier(&column.name), declared(column.kind))));
+    columns.extend(table.columns().iter().map(definition));
+    for names in table.unique_columns() {
+        columns.push(format!("UNIQUE ({})", names.map(identifier).collect::<Vec<_>>().join(", ")));
+    }
     format!("CREATE TABLE {} ({})", identifier(table.name()), columns.join(", "))
+}
+
+/// The statements that make it wider.
+pub fn add_column_sql(table: &Table, wider: &Table) -> impl Iterator<Item = String> {
+    let name = identifier(table.name());
+    let new = &wider.columns()[table.columns().len()..];
+    new.iter().map(move |column| format!("ALTER TABLE {name} ADD COLUMN {}", definition(column)))
+}
+
+fn definition(column: &Column) -> String {
+    format!("{} {}", identifier(&column.name), declared(column.kind))
 }
 
 /// Of a column declared with this type: SQLite's rules of affinity, and the names that it
@@ -108,11 +140,32 @@ mod tests {
         let hostile = "a\") ; drop table x; --";
         let columns = [("id", Type::Integer), (hostile, Type::Text), ("at", Type::Timestamp), ("ok", Type::Boolean)];
         let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
-        let table = Table::made_for("my \"orders\"", columns.into_iter());
+        let key = [hostile.to_owned(), "ID".to_owned()];
+        let table = Table::made_for("my \"orders\"", columns.into_iter()).unique(std::iter::once(&key[..]));
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&create_sql(&table)).unwrap();
         assert_eq!(read(&connection, "my \"orders\"").unwrap(), Some(table));
         assert_eq!(read(&connection, "absent").unwrap(), None);
+    }
+
+    #[test]
+    fn only_an_index_that_holds_for_every_row_makes_columns_unique() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b UNIQUE, c, d); CREATE UNIQUE INDEX i ON t (d, A);
+            CREATE UNIQUE INDEX j ON t (a) WHERE b; CREATE UNIQUE INDEX k ON t (lower(c)); CREATE INDEX l ON t (c);
+            CREATE TABLE u (id TEXT, n, PRIMARY KEY (n, id)) WITHOUT ROWID";
+        connection.execute_batch(sql).unwrap();
+        let is_unique = |name: &str, columns: &[&str]| {
+            let table = read(&connection, name).unwrap().unwrap();
+            let numbers: Vec<usize> = columns.iter().map(|column| table.number(column).unwrap()).collect();
+            table.is_unique(&numbers)
+        };
+        for (table, columns) in [("t", &["id"][..]), ("t", &["b"]), ("t", &["a", "d"]), ("u", &["id", "n"])] {
+            assert!(is_unique(table, columns), "{columns:?}");
+        }
+        for (table, columns) in [("t", &["a"][..]), ("t", &["c"]), ("t", &["d"]), ("t", &["id", "b"]), ("u", &["id"])] {
+            assert!(!is_unique(table, columns), "{columns:?}");
+        }
     }
 
     #[test]

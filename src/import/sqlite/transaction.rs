@@ -10,7 +10,7 @@ use super::super::layout::Layout;
 use super::super::marker::Marker;
 use super::super::table::{Table, identifier};
 use super::super::target::{Insert, Transaction};
-use super::fault::READ_ONLY;
+use super::fault::{OTHER, READ_ONLY};
 use super::insert::Inserting;
 use super::markers::{self, Connected};
 use super::{Database, Held, Seen, table};
@@ -128,6 +128,21 @@ impl Transaction for Open<'_> {
 
     fn make(&mut self, table: &Table) -> Result<(), Fault> {
         self.execute(&table::create_sql(table), ()).map(drop)
+    }
+
+    fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault> {
+        for sql in table::add_column_sql(table, wider) {
+            self.execute(&sql, ()).map_err(|fault| match fault {
+                // Of the schema, not of the world: a view, a name that a trigger can't bear.
+                Fault::World(reason) if reason.code == OTHER => Fault::Permanent(reason),
+                fault => fault,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
+        self.execute(&format!("DELETE FROM {}", identifier(table.name())), ()).map(|rows| rows as u64)
     }
 
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {

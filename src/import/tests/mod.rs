@@ -4,6 +4,8 @@ mod batches;
 mod contract;
 mod formats;
 mod locks;
+mod modes;
+mod new_columns;
 mod rejects;
 mod replays;
 mod round_trip;
@@ -137,7 +139,7 @@ fn identity(file: &fs::File) -> Identity {
 }
 
 fn loaded(rows: u64) -> Outcome {
-    Outcome::Loaded { rows, rejects: 0 }
+    Outcome::Loaded { rows, rejects: 0, effect: Effect::default() }
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl Orders {
 }
 
 fn outcome(rows: u64, rejects: u64) -> Outcome {
-    Outcome::Loaded { rows, rejects }
+    Outcome::Loaded { rows, rejects, effect: Effect::default() }
 }
 
 const TABLE: &str = "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER PRIMARY KEY,
@@ -245,7 +245,7 @@ fn a_replay_takes_the_old_rejects_away_with_the_old_rows_and_forget_leaves_them(
     assert_eq!(orders.import("a.csv", "id,n\n1,1\n2\n").unwrap(), outcome(1, 1));
     let load = orders.load("a.csv", "id,n\n1,1\n2,2\n3\n4\n").unwrap();
     let again = Load { replaces: Some(FileId(1)), ..load };
-    let replaced = Outcome::Replaced { rows: 2, rejects: 2, rows_before: 1, changed: true };
+    let replaced = Outcome::Replaced { rows: 2, rejects: 2, effect: Effect::default(), rows_before: 1, changed: true };
     assert_eq!(orders.import.commit(&[again]).unwrap(), [replaced]);
     assert_eq!(orders.rows("SELECT DISTINCT file_id FROM _importerd_rejects"), ["2"]);
     assert_eq!(orders.marked(), ["2|2|2|'id,n'"]);

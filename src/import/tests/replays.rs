@@ -38,9 +38,15 @@ fn the_new_rows_take_the_place_of_the_old_ones_and_of_no_others() {
         assert_eq!(orders.import("a.csv", "id\n1\n2\n").unwrap(), loaded(2));
         assert_eq!(orders.import("b.csv", "id\n7\n").unwrap(), loaded(1));
         let again = orders.again(1, "a.csv", "id\n1\n2\n", duplicates);
-        assert_eq!(orders.commit(again), Outcome::Replaced { rows: 2, rejects: 0, rows_before: 2, changed: false });
+        assert_eq!(
+            orders.commit(again),
+            Outcome::Replaced { rows: 2, rejects: 0, effect: Effect::default(), rows_before: 2, changed: false }
+        );
         let again = orders.again(3, "a.csv", "id\n1\n2\n3\n", duplicates);
-        assert_eq!(orders.commit(again), Outcome::Replaced { rows: 3, rejects: 0, rows_before: 2, changed: true });
+        assert_eq!(
+            orders.commit(again),
+            Outcome::Replaced { rows: 3, rejects: 0, effect: Effect::default(), rows_before: 2, changed: true }
+        );
         assert_eq!(orders.rows("SELECT _file_id, id FROM orders ORDER BY id"), ["4|1", "4|2", "4|3", "2|7"]);
         assert_eq!(orders.rows("SELECT id, replaces FROM _importerd_files"), ["2|NULL", "4|3"]);
         assert_eq!(orders.disagreements(), [""; 0]);
@@ -109,7 +115,10 @@ fn rows_that_others_refer_to_give_way_to_the_same_rows() {
     orders.import("a.csv", "id\n1\n2\n").unwrap();
     orders.sql().execute("INSERT INTO invoice VALUES (2)", []).unwrap();
     let again = orders.again(1, "a.csv", "id\n2\n3\n", Duplicates::ByContent);
-    assert_eq!(orders.commit(again), Outcome::Replaced { rows: 2, rejects: 0, rows_before: 2, changed: true });
+    assert_eq!(
+        orders.commit(again),
+        Outcome::Replaced { rows: 2, rejects: 0, effect: Effect::default(), rows_before: 2, changed: true }
+    );
     // The row that the invoice needs is not in the file any more: all stays as it was.
     let again = orders.again(2, "a.csv", "id\n3\n", Duplicates::ByContent);
     assert_eq!(refusal(&orders.commit(again)), "constraint");
@@ -140,7 +149,10 @@ fn a_table_that_was_dropped_is_made_again_by_the_replay() {
     orders.sql().execute("DROP TABLE orders", []).unwrap();
     orders.import.can_replace(FileId(1)).unwrap();
     let again = orders.again(1, "a.csv", "id,more\n1,x\n", Duplicates::ByContent);
-    assert_eq!(orders.commit(again), Outcome::Replaced { rows: 1, rejects: 0, rows_before: 0, changed: true });
+    assert_eq!(
+        orders.commit(again),
+        Outcome::Replaced { rows: 1, rejects: 0, effect: Effect::default(), rows_before: 0, changed: true }
+    );
     assert_eq!(orders.rows("SELECT _file_id, id, more FROM orders"), ["2|1|'x'"]);
 }
 
@@ -149,10 +161,16 @@ fn a_file_without_rows_takes_the_place_of_one_with_rows_and_the_other_way_round(
     let mut orders = Orders::new();
     orders.import("a.csv", "id\n1\n").unwrap();
     let again = orders.again(1, "a.csv", "id\n", Duplicates::ByContent);
-    assert_eq!(orders.commit(again), Outcome::Replaced { rows: 0, rejects: 0, rows_before: 1, changed: true });
+    assert_eq!(
+        orders.commit(again),
+        Outcome::Replaced { rows: 0, rejects: 0, effect: Effect::default(), rows_before: 1, changed: true }
+    );
     assert_eq!(orders.rows("SELECT * FROM orders"), [""; 0]);
     let again = orders.again(2, "a.csv", "id\n5\n", Duplicates::ByContent);
-    assert_eq!(orders.commit(again), Outcome::Replaced { rows: 1, rejects: 0, rows_before: 0, changed: true });
+    assert_eq!(
+        orders.commit(again),
+        Outcome::Replaced { rows: 1, rejects: 0, effect: Effect::default(), rows_before: 0, changed: true }
+    );
     assert_eq!(orders.disagreements(), [""; 0]);
 }
 

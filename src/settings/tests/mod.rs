@@ -10,6 +10,7 @@ mod columns;
 mod directories;
 mod example;
 mod layers;
+mod modes;
 mod show;
 mod strict;
 mod watch;

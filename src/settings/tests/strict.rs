@@ -27,7 +27,7 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
         ("timeout = '2s'", "3:1: folder.orders.timeout: unknown key; did you mean folder.orders.run.timeout?"),
         (
             "import.fields = {}",
-            "3:8: folder.orders.import.fields: unknown key; known here: into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            "3:8: folder.orders.import.fields: unknown key; known here: into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
         (
             "'a.b' = 1",
@@ -70,7 +70,7 @@ fn nothing_is_converted_in_a_file() {
         ("path = 2026-11-22", "a date where a string is needed"),
         (
             "import = 'sqlite:x'",
-            "the string \"sqlite:x\" where a table is needed with into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            "the string \"sqlite:x\" where a table is needed with into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
     ] {
         let problems = problems_of(&format!("[folder.orders]\n{line}"));
@@ -225,7 +225,7 @@ fn a_variable_is_named_in_its_errors() {
         (
             "FOLDER__ORDERS__IMPORT",
             "{}",
-            ": folder.orders.import: a table; set one of its keys: into, table, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            ": folder.orders.import: a table; set one of its keys: into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
         ("folder__orders__settle", "5s", ": write it in capitals: IMPORTERD__FOLDER__ORDERS__SETTLE"),
         (
