@@ -114,9 +114,12 @@ impl Surroundings {
         match &folder.work {
             Work::Import(import) => {
                 let target = stages::target(import, &self.directories.state);
-                if target != Place::Sqlite(folder.path.join("importerd.db")) {
-                    words.extend(["--into".to_owned(), quoted(format!("sqlite:{target}"))]);
-                }
+                let into = match &target {
+                    Place::Sqlite(path) if *path == folder.path.join("importerd.db") => None,
+                    Place::Sqlite(path) => Some(format!("sqlite:{}", path.display())),
+                    Place::Postgres(address) => Some(address.to_string()),
+                };
+                words.extend(into.into_iter().flat_map(|into| ["--into".to_owned(), quoted(into)]));
             }
             Work::Run(run) => {
                 words.push("--".to_owned());

@@ -11,7 +11,7 @@ use super::record::Record;
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
-use super::table::Table;
+use super::table::{AsMade, Table};
 use super::value::{Type, Value};
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
@@ -222,7 +222,12 @@ fn settle(name: &str, guess: Guess, settings: &settings::Import) -> Type {
 }
 
 /// The table with those columns of the file that it lacks. Their types are found as those of a new table are.
-pub fn widen(reader: &mut Reader<'_>, table: &Table, settings: &settings::Import) -> Result<Table, Fault> {
+pub fn widen(
+    reader: &mut Reader<'_>,
+    table: &Table,
+    settings: &settings::Import,
+    as_made: AsMade<'_>,
+) -> Result<Table, Fault> {
     let (guesses, ..) = find(reader, settings, Some(table))?;
     let names = reader.names().iter().cloned();
     let (known, new): (Vec<_>, Vec<_>) = names.zip(guesses).partition(|(name, _)| table.number(name).is_some());
@@ -237,7 +242,7 @@ pub fn widen(reader: &mut Reader<'_>, table: &Table, settings: &settings::Import
         let kind = settle(&name, guess, settings);
         (name, kind)
     });
-    Ok(table.wider(typed))
+    Ok(table.wider(typed, as_made))
 }
 
 /// What every record of the file that can be read says of its columns, how many these are, and the others.
@@ -276,7 +281,11 @@ fn find(
 }
 
 /// Finds the table that every record of the file fits that can be read.
-pub fn infer(reader: &mut Reader<'_>, settings: &Arc<settings::Import>) -> Result<Inferred, Fault> {
+pub fn infer(
+    reader: &mut Reader<'_>,
+    settings: &Arc<settings::Import>,
+    as_made: AsMade<'_>,
+) -> Result<Inferred, Fault> {
     let (guesses, rows, rejects) = find(reader, settings, None)?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
@@ -285,7 +294,7 @@ pub fn infer(reader: &mut Reader<'_>, settings: &Arc<settings::Import>) -> Resul
         return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
     }
     let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
-    let table = Table::made_for(&settings.table, columns).unique(std::iter::once(settings.mode.key()));
+    let table = Table::made_for(&settings.table, columns, as_made).unique(std::iter::once(settings.mode.key()));
     let table = Arc::new(table);
     if reader.bytes() <= KEPT_BYTES_MAX as u64 {
         return Ok(Inferred::Small(table));

@@ -22,7 +22,7 @@ use super::target::{Insert, Transaction};
 use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
-use crate::settings::Mode;
+use crate::settings::{Mode, Tolerance};
 
 impl Import {
     /// Commits all loads in one transaction: durable on return. The outcomes stand in the order of
@@ -83,7 +83,7 @@ impl Import {
 
     /// [`Fault::Permanent`]: one of the loads broke the transaction for all.
     fn commit_together(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
-        let mut transaction = self.target.begin()?;
+        let mut transaction = self.target.begin(&self.folder, &self.table)?;
         if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
             transaction.defer_constraints()?;
         }
@@ -102,7 +102,15 @@ impl Import {
     /// One load behind its savepoint.
     fn load(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
         transaction.set_savepoint()?;
-        let outcome = match self.insert(transaction, load, committed_at) {
+        let mut inserted = self.insert(transaction, load, committed_at);
+        while matches!(inserted, Err(Fault::Permanent(_)))
+            && self.settings.rejects != Tolerance::NONE
+            && transaction.is_wiser()
+        {
+            transaction.roll_back()?;
+            inserted = self.insert(transaction, load, committed_at);
+        }
+        let outcome = match inserted {
             Ok(outcome @ (Outcome::Loaded { .. } | Outcome::Replaced { .. })) => outcome,
             // Set aside, unless the whole transaction is gone.
             Ok(outcome) => {

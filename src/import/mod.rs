@@ -59,8 +59,10 @@ mod rows;
 mod table;
 
 mod commit;
+mod contract;
 mod marker;
 mod mode;
+mod postgres;
 mod recall;
 mod replace;
 mod sqlite;
@@ -99,7 +101,7 @@ use crate::settings::{self, NewColumns::Add};
 use check::{Content, Inferred};
 use layout::{Layout, NEW_COLUMN};
 use reader::Reader;
-use table::Table;
+use table::{AsMade, Table};
 
 /// How one folder imports. Shared by all Processors.
 pub struct Import {
@@ -267,7 +269,7 @@ impl Import {
     /// Checks against this table. `None`: it isn't there.
     fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
         let (delimiter, known) = (*lock(&self.delimiter), lock(&self.layout).clone());
-        check(&self.settings, (file, name), delimiter, table, known)
+        check(&self.settings, (file, name), delimiter, table, known, &|kind| self.target.as_made(kind))
     }
 }
 
@@ -290,6 +292,7 @@ fn check(
     delimiter: Option<u8>,
     table: Option<&Arc<Table>>,
     known: Option<Arc<Layout>>,
+    as_made: AsMade<'_>,
 ) -> Result<Checked, Fault> {
     let open = |table: Option<&Arc<Table>>| Reader::open(file, name, settings, delimiter, table.map(Arc::as_ref));
     if let Some(table) = table {
@@ -297,7 +300,7 @@ fn check(
         reading::check(table, settings).map_err(Fault::World)?;
         let checked = match check::against(&mut open(Some(table))?, table, settings, known) {
             Err(Fault::Permanent(reason)) if reason.code == NEW_COLUMN && settings.new_columns == Add => {
-                let wider = Arc::new(check::widen(&mut open(Some(table))?, table, settings)?);
+                let wider = Arc::new(check::widen(&mut open(Some(table))?, table, settings, as_made)?);
                 let checked = check::against(&mut open(Some(&wider))?, &wider, settings, None)?;
                 Checked { narrower: Some(Arc::clone(table)), ..checked }
             }
@@ -305,7 +308,7 @@ fn check(
         };
         return mode::refuse_empty(settings, &checked, table).map(|()| checked);
     }
-    match check::infer(&mut open(None)?, settings)? {
+    match check::infer(&mut open(None)?, settings, as_made)? {
         Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
         Inferred::Small(table) => {
             let checked = check::against(&mut open(Some(&table))?, &table, settings, None)?;

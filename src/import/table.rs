@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::sqlite;
 use super::value::Type;
 
 /// A column that a file may fill.
@@ -18,10 +17,12 @@ pub struct Column {
     pub generated: bool,
 }
 
-impl Column {
-    fn new((name, kind): (String, Type)) -> Self {
-        Self { name, kind: sqlite::as_made(kind), required: false, generated: false }
-    }
+/// What a column of a table that a database makes for a type holds: as it is read back.
+pub type AsMade<'a> = &'a dyn Fn(Type) -> Type;
+
+/// A column that isn't there yet.
+fn made(as_made: AsMade<'_>) -> impl Fn((String, Type)) -> Column + '_ {
+    move |(name, kind)| Column { name, kind: as_made(kind), required: false, generated: false }
 }
 
 /// A table's columns, without our own two.
@@ -57,14 +58,15 @@ impl Table {
         self
     }
 
-    /// A table that isn't there yet, for a file with these columns.
-    pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>) -> Self {
-        Self::new(name, columns.map(Column::new).collect(), true)
+    /// A table that isn't there yet, for a file with these columns. `as_made`: what a column holds that the database made
+    /// for a type.
+    pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
+        Self::new(name, columns.map(made(as_made)).collect(), true)
     }
 
     /// The same with more columns at its end.
-    pub fn wider(&self, more: impl Iterator<Item = (String, Type)>) -> Self {
-        let columns = self.columns.iter().cloned().chain(more.map(Column::new)).collect();
+    pub fn wider(&self, more: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
+        let columns = self.columns.iter().cloned().chain(more.map(made(as_made))).collect();
         Self { unique: self.unique.clone(), ..Self::new(&self.name, columns, self.lineage) }
     }
 

@@ -10,6 +10,7 @@ use super::mode::Written;
 use super::reject::Rejected;
 use super::rows::Sink;
 use super::table::Table;
+use super::value::Type;
 use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
 
@@ -17,6 +18,9 @@ use crate::file::{Digest, FileId, Identity};
 pub trait Target: Send + Sync {
     /// What it is called in messages: `the database /srv/orders.db`. Never with a password.
     fn place(&self) -> String;
+
+    /// What a column of a table that is made here for a type holds: as it is read back.
+    fn as_made(&self, kind: Type) -> Type;
 
     /// The table as committed. `None`: it isn't there.
     ///
@@ -32,12 +36,13 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault>;
 
-    /// Begins a transaction that may write. It is rolled back when it is dropped.
+    /// Begins a transaction that may write into this table for this folder; nobody else does both meanwhile. It is
+    /// rolled back when it is dropped.
     ///
     /// # Errors
     ///
     /// The world is at fault.
-    fn begin(&self) -> Result<Box<dyn Transaction + '_>, Fault>;
+    fn begin(&self, folder: &str, table: &str) -> Result<Box<dyn Transaction + '_>, Fault>;
 }
 
 /// The load markers of a target. Every error is a fault of the world.
@@ -96,6 +101,12 @@ pub trait Transaction: Markers {
 
     /// Keeps everything since the savepoint.
     fn release_savepoint(&mut self) -> Result<(), Fault>;
+
+    /// Whether the load that just failed is to be rolled back and tried again: the database told too late which of its
+    /// rows it doesn't take, and the next try rejects that one. Never twice for the same row.
+    fn is_wiser(&mut self) -> bool {
+        false
+    }
 
     /// `false`: the database has ended it by itself, and nothing of it is in.
     fn is_open(&self) -> bool;

@@ -6,18 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::contract::Contract;
 use super::lock;
-use super::sqlite::{self, Contract, Database, Looked};
 use super::table::Table;
 use super::target::{Markers, Target};
 use super::value::Type;
+use super::{postgres, sqlite};
 use crate::fault::Fault;
+use crate::settings::postgres::Address;
 
 /// Which database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A SQLite file, by its absolute path.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<Address>),
 }
 
 impl Place {
@@ -30,7 +34,11 @@ impl Place {
     pub fn look(&self) -> Result<Option<Box<dyn Markers>>, Fault> {
         match self {
             Self::Sqlite(path) => {
-                let Some(looked) = Looked::open(path)? else { return Ok(None) };
+                let Some(looked) = sqlite::Looked::open(path)? else { return Ok(None) };
+                Ok(if looked.has_markers()? { Some(Box::new(looked)) } else { None })
+            }
+            Self::Postgres(address) => {
+                let looked = postgres::Looked::open(address)?;
                 Ok(if looked.has_markers()? { Some(Box::new(looked)) } else { None })
             }
         }
@@ -43,7 +51,8 @@ impl Place {
     /// [`Fault::World`]: it can't be read.
     pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
         match self {
-            Self::Sqlite(path) => Looked::open(path)?.map_or(Ok(None), |looked| looked.table(name)),
+            Self::Sqlite(path) => sqlite::Looked::open(path)?.map_or(Ok(None), |looked| looked.table(name)),
+            Self::Postgres(address) => postgres::Looked::open(address)?.table(name),
         }
     }
 
@@ -54,10 +63,11 @@ impl Place {
     /// [`Fault::World`]: it can't be read.
     pub(super) fn contract(&self, name: &str) -> Result<Option<Contract>, Fault> {
         match self {
-            Self::Sqlite(path) => match Looked::open(path)? {
+            Self::Sqlite(path) => match sqlite::Looked::open(path)? {
                 Some(looked) if looked.table(name)?.is_some() => looked.contract(name).map(Some),
                 _ => Ok(None),
             },
+            Self::Postgres(address) => postgres::Looked::open(address)?.contract(name),
         }
     }
 
@@ -65,6 +75,15 @@ impl Place {
     pub(super) fn create_sql(&self, table: &Table) -> String {
         match self {
             Self::Sqlite(_) => sqlite::create_sql(table),
+            Self::Postgres(_) => postgres::create_sql(table),
+        }
+    }
+
+    /// What a column of a table that is made there for a type holds: as it is read back.
+    pub(super) fn as_made(&self, kind: Type) -> Type {
+        match self {
+            Self::Sqlite(_) => sqlite::as_made(kind),
+            Self::Postgres(_) => postgres::as_made(kind),
         }
     }
 
@@ -72,6 +91,7 @@ impl Place {
     pub(super) fn declared(&self, kind: Type) -> &'static str {
         match self {
             Self::Sqlite(_) => sqlite::declared(kind),
+            Self::Postgres(_) => postgres::declared(kind),
         }
     }
 
@@ -85,11 +105,12 @@ impl Place {
     }
 }
 
-/// As an operator knows it: a path.
+/// As an operator knows it: a path, or a URL without its password.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(address) => address.fmt(f),
         }
     }
 }
@@ -97,11 +118,12 @@ impl fmt::Display for Place {
 /// The databases in use.
 #[derive(Default)]
 pub struct Targets {
-    files: Mutex<HashMap<PathBuf, Arc<Database>>>,
+    files: Mutex<HashMap<PathBuf, Arc<sqlite::Database>>>,
+    servers: Mutex<Vec<(Address, Arc<postgres::Database>)>>,
 }
 
 impl Targets {
-    /// The database at this place; opened, and made when missing, on first use.
+    /// The database at this place; on first use a file is opened, and made when missing. A server is not asked yet.
     ///
     /// # Errors
     ///
@@ -109,16 +131,27 @@ impl Targets {
     pub fn open(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
         match place {
             Place::Sqlite(path) => Ok(self.file(path)?),
+            Place::Postgres(address) => Ok(self.server(address)?),
         }
     }
 
+    fn server(&self, address: &Address) -> Result<Arc<postgres::Database>, Fault> {
+        let mut servers = lock(&self.servers);
+        if let Some((_, database)) = servers.iter().find(|(known, _)| known == address) {
+            return Ok(Arc::clone(database));
+        }
+        let database = Arc::new(postgres::Database::new(address)?);
+        servers.push((address.clone(), Arc::clone(&database)));
+        Ok(database)
+    }
+
     /// As [`Self::open`], a SQLite file.
-    pub(super) fn file(&self, path: &Path) -> Result<Arc<Database>, Fault> {
+    pub(super) fn file(&self, path: &Path) -> Result<Arc<sqlite::Database>, Fault> {
         let mut files = lock(&self.files);
         if let Some(database) = files.get(path) {
             return Ok(Arc::clone(database));
         }
-        let database = Arc::new(Database::open(path)?);
+        let database = Arc::new(sqlite::Database::open(path)?);
         // Another path may lead to the same file.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let database = Arc::clone(files.entry(real).or_insert(database));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::check::{self, Checked, Content, Inferred};
+use super::contract::{Contract, Declared};
 use super::layout::Layout;
 use super::marker::Marker;
 use super::mode;
@@ -17,8 +18,7 @@ use super::reader::Reader;
 use super::recheck::{Shown, known_columns};
 use super::reject::{Refused, Rejected, Rejects};
 use super::source::Source;
-use super::sqlite::{Contract, Declared};
-use super::table::Table;
+use super::table::{AsMade, Table};
 use super::targets::Place;
 use super::value::Type;
 use super::why::Why;
@@ -134,12 +134,14 @@ impl Trial {
         let Subject { file, name, folder, import } = subject;
         check_table_name(&folder.name, &import.table)?;
         let table = target.table(&import.table)?;
-        let (checked, refused) = match check_file(&Arc::new(import.clone()), (file, name), None, table.as_ref(), None) {
+        let (settings, as_made) = (Arc::new(import.clone()), |kind| target.as_made(kind));
+        let checked = check_file(&settings, (file, name), None, table.as_ref(), None, &as_made);
+        let (checked, refused) = match checked {
             Ok(checked) => (Some(checked), None),
             Err(Fault::Permanent(reason)) => (None, Some(reason)),
             Err(fault) => return Err(fault),
         };
-        let made = if table.is_some() { None } else { made(subject, checked.as_ref()) };
+        let made = if table.is_some() { None } else { made(subject, checked.as_ref(), &as_made) };
         let would_be_made = made.as_deref().filter(|_| refused.is_none());
         let digest = checked.as_ref().map(Checked::digest);
         let mut trial = Self {
@@ -245,7 +247,7 @@ impl Trial {
 }
 
 /// The table that would be made. Also of a file that is refused: the types that its records have.
-fn made(subject: Subject<'_>, checked: Option<&Checked>) -> Option<Arc<Table>> {
+fn made(subject: Subject<'_>, checked: Option<&Checked>, as_made: AsMade<'_>) -> Option<Arc<Table>> {
     if let Some(checked) = checked {
         let Content::Rows { layout, .. } = &checked.content else { return None };
         return Some(Arc::clone(layout.table()));
@@ -253,9 +255,9 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>) -> Option<Arc<Table>> {
     let Subject { file, name, import, .. } = subject;
     let mut reader = Reader::open(file, name, import, None, None).ok()?;
     let lenient = settings::Import { rejects: Tolerance::Millionths(1_000_000), ..import.clone() };
-    match check::infer(&mut reader, &Arc::new(lenient)).ok()? {
+    match check::infer(&mut reader, &Arc::new(lenient), as_made).ok()? {
         Inferred::Small(table) => Some(table),
-        Inferred::Large(checked) => made(subject, Some(&checked)),
+        Inferred::Large(checked) => made(subject, Some(&checked), as_made),
         Inferred::Nothing(_) => None,
     }
 }

@@ -8,10 +8,11 @@ use super::error::Problem;
 use super::keys::{self, Found, Preset};
 use super::load::{Leaf, Merged};
 use super::nearest::similar;
+use super::postgres::{Address, Secret};
 use super::value::Value;
 use super::{
-    Backoff, Column, Columns, Csv, Duplicates, Folder, Format, Import, Mode, NewColumns, Run, Settings, Tolerance,
-    Unpack, Work, limits,
+    Backoff, Column, Columns, Csv, Duplicates, Folder, Format, Import, Mode, NewColumns, Run, Settings, Target,
+    Tolerance, Unpack, Work, limits,
 };
 
 /// Makes the settings, or notes in `problems` why that can't be done.
@@ -87,9 +88,8 @@ impl Reader<'_> {
     }
 
     fn import(&mut self, import: &str) -> Option<Import> {
-        let into = self.text(&format!("{import}.into"))?;
         Some(Import {
-            into: into.strip_prefix("sqlite:").map(PathBuf::from),
+            into: Some(self.target(import)?),
             table: self.text(&format!("{import}.table"))?,
             mode: Mode::of(self.need(&format!("{import}.mode"))?)?,
             new_columns: match self.text(&format!("{import}.new_columns"))?.as_str() {
@@ -122,6 +122,19 @@ impl Reader<'_> {
             _ => None,
         };
         self.merged.below(&format!("{import}.columns.")).filter_map(column).collect()
+    }
+
+    /// Of several passwords the credential counts before the file, and the file before the URL's: what a lower layer
+    /// sets, no other can take away.
+    fn target(&mut self, import: &str) -> Option<Target> {
+        let into = self.text(&format!("{import}.into"))?;
+        if let Some(path) = into.strip_prefix("sqlite:") {
+            return Some(Target::Sqlite(path.into()));
+        }
+        let credential = self.optional_text(&format!("{import}.password.credential")).map(Secret::Credential);
+        let file = || self.optional_text(&format!("{import}.password.file")).map(|path| Secret::File(path.into()));
+        let password = credential.or_else(file);
+        Some(Target::Postgres(Box::new(Address { password, ..Address::parse(&into).ok()? })))
     }
 
     fn format(&mut self, import: &str) -> Option<Format> {

@@ -52,8 +52,8 @@ impl fmt::Display for Preset {
 }
 
 use Kind::{
-    Character, Column, Command, Count, CountOrPercent, Directory, Duration, Encoding, Flag, Globs, Mode, OneOf,
-    Pointer, Suffix, Table, Target, Words,
+    Character, Column, Command, Count, CountOrPercent, Credential, Directory, Duration, Encoding, Flag, Globs, Mode,
+    OneOf, Pointer, Suffix, Table, Target, Words,
 };
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
@@ -128,7 +128,19 @@ pub const KEYS: &[Key] = &[
         "folder.*.import.into",
         Target,
         Is("sqlite:importerd.db"),
-        "The database; a relative path is below the state directory.",
+        "The database: sqlite:PATH, relative to the state directory, or a PostgreSQL URL.",
+    ),
+    row(
+        "folder.*.import.password.file",
+        Directory,
+        Unset,
+        "The file with the password of a PostgreSQL database; it counts before one in the URL.",
+    ),
+    row(
+        "folder.*.import.password.credential",
+        Credential,
+        Unset,
+        "The systemd credential with this password (LoadCredential= in the unit); it counts before the file.",
     ),
     row("folder.*.import.table", Table, FolderName, "The table; by default called as the folder."),
     row(

@@ -35,8 +35,10 @@ pub enum Kind {
     },
     /// The absolute path of a directory.
     Directory,
-    /// The address of a database: `sqlite:PATH`.
+    /// The address of a database: `sqlite:PATH`, or a URL of PostgreSQL.
     Target,
+    /// The name of a systemd credential.
+    Credential,
     /// The name of a database table.
     Table,
     /// The end of a file name.
@@ -73,7 +75,10 @@ impl fmt::Display for Kind {
             Self::Flag => f.write_str("true or false"),
             Self::Duration { min, max } => write!(f, "A duration from {min} to {max}"),
             Self::Directory => f.write_str("An absolute path"),
-            Self::Target => f.write_str("sqlite:PATH; a relative PATH is below the state directory"),
+            Self::Target => {
+                f.write_str("sqlite:PATH; a relative PATH is below the state directory. Or a PostgreSQL URL")
+            }
+            Self::Credential => f.write_str("The name of a credential"),
             Self::Table => f.write_str("The name of a table"),
             Self::Suffix => f.write_str("The end of a file name"),
             Self::Character { none: false } => f.write_str("A character of ASCII, or tab"),
@@ -172,6 +177,7 @@ impl Kind {
             (Self::Duration { .. }, Value::Text(text)) => self.check_duration(text)?,
             (Self::Directory, Value::Text(text)) => limits::directory(text)?,
             (Self::Target, Value::Text(text)) => limits::target(text)?,
+            (Self::Credential, Value::Text(text)) => limits::credential(text)?,
             (Self::Table, Value::Text(text)) => limits::table(text)?,
             (Self::Suffix, Value::Text(text)) => limits::suffix(text)?,
             (Self::Character { none }, Value::Text(text)) => limits::character(text, none)?,
@@ -199,7 +205,8 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::Duration { min, max } => format!("{min} to {max}"),
             Self::Directory => "an absolute path".to_owned(),
-            Self::Target => "sqlite:PATH".to_owned(),
+            Self::Target => format!("sqlite:PATH or {}", super::postgres::EXAMPLE),
+            Self::Credential => "the name of a credential".to_owned(),
             Self::Table => "the name of a table".to_owned(),
             Self::Suffix => "the end of a file name".to_owned(),
             Self::Character { none: false } => "one character, or \"tab\"".to_owned(),
@@ -225,6 +232,7 @@ impl Kind {
             | Self::Table
             | Self::Suffix
             | Self::Target
+            | Self::Credential
             | Self::Character { .. }
             | Self::Encoding
             | Self::Pointer

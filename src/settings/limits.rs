@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::kind::Wrong;
+use super::postgres;
 use super::value::excerpt;
 
 pub fn directory(text: &str) -> Result<(), Wrong> {
@@ -15,18 +16,19 @@ pub fn directory(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Only `sqlite:PATH` for now. The text is never repeated: the address of another database may hold a password.
+/// The text is never repeated: the address of a database may hold a password.
 pub fn target(text: &str) -> Result<(), Wrong> {
     let Some((scheme, path)) = text.split_once(':') else {
-        return Err("no kind of database is named; write sqlite:PATH, for instance sqlite:importerd.db".to_owned());
+        let how = format!("write sqlite:PATH, for instance sqlite:importerd.db, or {}", postgres::EXAMPLE);
+        return Err(format!("no kind of database is named; {how}"));
     };
     match scheme {
         "sqlite" if path.is_empty() => Err("sqlite: has no path; write sqlite:PATH".to_owned()),
         "sqlite" if path.starts_with("//") => Err("sqlite:// is not understood; write sqlite:PATH".to_owned()),
         "sqlite" if path.contains('\0') => Err("a path can't hold a NUL byte; write sqlite:PATH".to_owned()),
         "sqlite" => Ok(()),
-        "postgres" | "postgresql" => Err("PostgreSQL is not supported yet; write sqlite:PATH".to_owned()),
-        _ => Err("this kind of database is not known; write sqlite:PATH".to_owned()),
+        _ if postgres::is_address(text) => postgres::Address::parse(text).map(drop),
+        _ => Err(format!("this kind of database is not known; write sqlite:PATH or {}", postgres::EXAMPLE)),
     }
 }
 
@@ -55,6 +57,13 @@ pub fn millionths(text: &str) -> Option<u32> {
     let whole: u32 = whole.parse().ok().filter(|whole| *whole < 1000)?;
     let decimals: u32 = format!("{decimals:0<4}").parse().ok()?;
     Some(whole * 10_000 + decimals)
+}
+
+pub fn credential(text: &str) -> Result<(), Wrong> {
+    if text.is_empty() || text.contains(['/', '\0']) || text.starts_with('.') {
+        return Err(format!("{} can't be the name of a credential; write it like \"pg.password\"", excerpt(text)));
+    }
+    Ok(())
 }
 
 pub fn table(text: &str) -> Result<(), Wrong> {

@@ -14,6 +14,7 @@ pub mod error;
 pub mod keys;
 pub mod kind;
 pub mod load;
+pub mod postgres;
 pub mod show;
 pub mod sources;
 pub mod value;
@@ -125,9 +126,8 @@ pub enum Work {
 /// `import = { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// The database file; a relative path is below the state directory. [`load()`] always gives one;
-    /// `None` stands for `importerd.db` there.
-    pub into: Option<PathBuf>,
+    /// The database. [`load()`] always gives one; `None` stands for `importerd.db` below the state directory.
+    pub into: Option<Target>,
     /// The table; by default the folder's name.
     pub table: String,
     /// What becomes of the rows that are there.
@@ -185,6 +185,15 @@ pub enum NewColumns {
     Add,
     /// It is left out.
     Ignore,
+}
+
+/// A database that rows go into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A SQLite file; a relative path is below the state directory.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<postgres::Address>),
 }
 
 /// A file format, whether or not the file is compressed.

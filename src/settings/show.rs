@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::keys::KEYS;
 use super::load::{Leaf, Merged};
+use super::postgres::without_password;
 use super::value::Value;
 
 /// One value as it is shown.
@@ -40,7 +41,12 @@ fn one(merged: &Merged, key: &str) -> Option<Shown> {
 }
 
 fn of(leaf: &Leaf, key: String) -> Shown {
-    Shown { key, value: leaf.value.clone(), origin: leaf.origin.clone() }
+    // Of all values only the address of a database may hold a secret.
+    let value = match &leaf.value {
+        Value::Text(text) => Value::Text(without_password(text)),
+        other => other.clone(),
+    };
+    Shown { key, value, origin: leaf.origin.clone() }
 }
 
 /// A name as a part of a key, in quotes where TOML needs them.

@@ -10,6 +10,7 @@ use super::error::Problem;
 use super::keys::{Found, find, folder_name_from};
 use super::layer::Layer;
 use super::overrides;
+use super::postgres::Address;
 use super::toml_file::{self, printable};
 use super::value::Value;
 
@@ -142,6 +143,12 @@ fn of_watch(dir: &Path, into: Option<&str>, command: Option<&[String]>) -> Layer
         return layer;
     };
     let name = folder_name_from(&Path::new(&path).file_name().unwrap_or_default().to_string_lossy());
+    if into.is_some_and(|into| Address::parse(into).is_ok_and(|address| address.has_password())) {
+        let how = format!("write --set folder.{name}.import.password.file=FILE");
+        let text = format!("a password on a command line can be seen by everybody on this machine; {how}");
+        layer.problems.push(Problem::of_key(ORIGIN, format!("folder.{name}.import.into"), text));
+        return layer;
+    }
     let mut put = |key: &str, value: Value| {
         let Found::Key(row) = find(&["folder", &name].into_iter().chain(key.split('.')).collect::<Vec<_>>()) else {
             unreachable!("every key put here has its row");

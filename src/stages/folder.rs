@@ -101,7 +101,11 @@ impl Folder {
             belonging: Belonging::new(folder, state_directory),
         };
         if opened.places.now().is_ok() {
-            opened.check_belonging(ledger)?;
+            match opened.check_belonging(ledger) {
+                // Recovery asks it again, and holds the folder meanwhile.
+                Err(Fault::World(_)) if is_on_a_server(folder) => {}
+                checked => checked?,
+            }
         }
         if let Work::Run(_) = opened.work {
             let active = folder.path.join("active");
@@ -167,9 +171,18 @@ impl Folder {
     }
 }
 
+/// Whether its target may be away while everything here is well.
+fn is_on_a_server(folder: &settings::Folder) -> bool {
+    let settings::Work::Import(import) = &folder.work else { return false };
+    matches!(import.into, Some(settings::Target::Postgres(_)))
+}
+
 /// The database that a folder imports into.
 #[must_use]
 pub fn target(import: &settings::Import, state_directory: &Path) -> Place {
-    let into = import.into.as_deref().unwrap_or_else(|| Path::new(DEFAULT_DATABASE));
-    Place::Sqlite(state_directory.join(into))
+    match &import.into {
+        None => Place::Sqlite(state_directory.join(DEFAULT_DATABASE)),
+        Some(settings::Target::Sqlite(path)) => Place::Sqlite(state_directory.join(path)),
+        Some(settings::Target::Postgres(address)) => Place::Postgres(address.clone()),
+    }
 }

@@ -30,8 +30,6 @@ const fn remarked(what: &'static str, expected: &'static str, remark: &'static s
     Fault { what, expected, remark }
 }
 
-const NO_POSTGRESQL: &str = "PostgreSQL is no target yet";
-
 pub const FAULTS: [Fault; 92] = [
     // Arrival
     fault("a file is still being written", "taken when its writer has closed it, never half"),
@@ -162,11 +160,7 @@ pub const FAULTS: [Fault; 92] = [
         "ended by process group, bounded, and the file tried again or refused, with the command's last words",
     ),
     // Databases
-    remarked(
-        "PostgreSQL is down, restarted, read-only, out of connections",
-        "held, and goes on by itself",
-        NO_POSTGRESQL,
-    ),
+    fault("PostgreSQL is down, restarted, read-only, out of connections", "held, and goes on by itself"),
     fault("the reply to a COMMIT is lost", "looked up by its load marker, never repeated"),
     fault(
         "a table is dropped or altered, the database is locked, its disk is full",

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+pub mod line;
+pub mod postgres;
+
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs;

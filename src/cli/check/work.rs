@@ -22,7 +22,22 @@ pub fn check(folder: &Folder, directories: &Directories, section: &mut Section) 
 
 fn database(import: &Import, state: &Path, section: &mut Section) {
     let place = stages::target(import, state);
-    let Place::Sqlite(path) = &place;
+    match &place {
+        Place::Sqlite(path) => file(path, import, &place, state, section),
+        Place::Postgres(_) => server(import, &place, section),
+    }
+}
+
+/// A server is asked.
+fn server(import: &Import, place: &Place, section: &mut Section) {
+    match place.has_table(&import.table) {
+        Ok(true) => section.ok(format!("the database {place} has the table {}", import.table)),
+        Ok(false) => section.ok(format!("the database {place}: the first file makes the table {}", import.table)),
+        Err(fault) => section.fail(exit::UNAVAILABLE, fault.to_string(), fault.reason().hint.clone()),
+    }
+}
+
+fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut Section) {
     let shown = path.display();
     let parent = path.parent().unwrap_or(Path::new("/"));
     // The daemon makes its own directory, and no other for a database.

@@ -1,26 +1,8 @@
 //! What a table says beyond its columns' types, for somebody who only looks.
 
-use std::collections::HashMap;
-
 use rusqlite::Connection;
 
-/// How a column is declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
-    /// Its type, as it stands in the declaration.
-    pub kind: String,
-    /// Computed by the database.
-    pub generated: bool,
-}
-
-/// What a table says.
-#[derive(Debug)]
-pub struct Contract {
-    /// Its columns by their names in lower case.
-    pub columns: HashMap<String, Declared>,
-    /// Whether a key, a CHECK, a NOT NULL, a reference or a trigger may refuse a row that has the right types.
-    pub has_constraints: bool,
-}
+use super::super::contract::{Contract, Declared};
 
 /// Of the table of this name, which is there.
 pub fn read(connection: &Connection, table: &str) -> rusqlite::Result<Contract> {

@@ -21,13 +21,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::contract::Contract;
 use super::lock;
 use super::table::Table;
 use super::target::{Markers, Target, Transaction};
+use super::value::Type;
 use crate::fault::Fault;
 use crate::ledger::read_only;
 use crate::pulse;
-pub(super) use contract::{Contract, Declared};
 use fault::{LOCK_WAIT, fault};
 use markers::{Connected, NAME};
 #[cfg(fuzzing)]
@@ -143,6 +144,10 @@ impl Target for Database {
         place(&self.path)
     }
 
+    fn as_made(&self, kind: Type) -> Type {
+        as_made(kind)
+    }
+
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
         let reader = self.checked(&self.reader)?;
         let look = || {
@@ -161,7 +166,7 @@ impl Target for Database {
         Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
     }
 
-    fn begin(&self) -> Result<Box<dyn Transaction + '_>, Fault> {
+    fn begin(&self, _folder: &str, _table: &str) -> Result<Box<dyn Transaction + '_>, Fault> {
         Ok(Box::new(Open::begin(self)?))
     }
 }

@@ -141,7 +141,7 @@ mod tests {
         let columns = [("id", Type::Integer), (hostile, Type::Text), ("at", Type::Timestamp), ("ok", Type::Boolean)];
         let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
         let key = [hostile.to_owned(), "ID".to_owned()];
-        let table = Table::made_for("my \"orders\"", columns.into_iter()).unique(std::iter::once(&key[..]));
+        let table = Table::made_for("my \"orders\"", columns.into_iter(), &as_made).unique(std::iter::once(&key[..]));
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&create_sql(&table)).unwrap();
         assert_eq!(read(&connection, "my \"orders\"").unwrap(), Some(table));

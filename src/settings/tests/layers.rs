@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Machine, ORDERS, orders, path};
-use crate::settings::{Backoff, Duplicates, Import, Work};
+use crate::settings::{Backoff, Duplicates, Import, Target, Work};
 
 #[test]
 fn nothing_anywhere_gives_the_built_in_settings() {
@@ -27,8 +27,11 @@ fn a_folder_with_only_a_path_imports_into_the_default_database() {
     assert_eq!((folder.settle, folder.rescan), (Duration::from_secs(2), Duration::from_secs(30)));
     assert_eq!(folder.duplicates, Duplicates::ByContent);
     assert_eq!((&folder.ready_marker, folder.matching.len(), folder.ignore.len()), (&None, 0, 0));
-    let import =
-        Import { into: Some("importerd.db".into()), encoding: Some("utf-8".into()), ..Import::into_table("orders") };
+    let import = Import {
+        into: Some(Target::Sqlite("importerd.db".into())),
+        encoding: Some("utf-8".into()),
+        ..Import::into_table("orders")
+    };
     assert_eq!(folder.work, Work::Import(import));
     assert_eq!(machine.origin("folder.orders.inbox"), "built-in");
 }

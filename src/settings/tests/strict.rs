@@ -3,6 +3,8 @@
 use std::os::unix::ffi::OsStringExt;
 
 use super::{Machine, ORDERS, problems_of};
+use crate::settings::postgres::Secret;
+use crate::settings::{Target, Work};
 
 #[test]
 fn a_syntax_error_has_its_line_and_column() {
@@ -27,7 +29,7 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
         ("timeout = '2s'", "3:1: folder.orders.timeout: unknown key; did you mean folder.orders.run.timeout?"),
         (
             "import.fields = {}",
-            "3:8: folder.orders.import.fields: unknown key; known here: into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            "3:8: folder.orders.import.fields: unknown key; known here: into, password, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
         (
             "'a.b' = 1",
@@ -70,7 +72,7 @@ fn nothing_is_converted_in_a_file() {
         ("path = 2026-11-22", "a date where a string is needed"),
         (
             "import = 'sqlite:x'",
-            "the string \"sqlite:x\" where a table is needed with into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            "the string \"sqlite:x\" where a table is needed with into, password, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
     ] {
         let problems = problems_of(&format!("[folder.orders]\n{line}"));
@@ -164,18 +166,55 @@ fn a_value_of_the_right_type_can_still_make_no_sense() {
 }
 
 #[test]
-fn a_target_that_is_no_sqlite_file_is_refused_without_showing_its_password() {
+fn a_target_that_is_none_is_refused_without_showing_its_password() {
     for (into, problem) in [
-        ("postgres://me:s3cret@db/x", "PostgreSQL is not supported yet; write sqlite:PATH"),
-        ("postgresql:///x", "PostgreSQL is not supported yet; write sqlite:PATH"),
-        ("mysql://me:s3cret@db/x", "this kind of database is not known; write sqlite:PATH"),
-        ("orders.db", "no kind of database is named; write sqlite:PATH, for instance sqlite:importerd.db"),
+        ("postgres://me:s3cret@db/x?sslmode=on", "sslmode is one of disable, prefer, require, verify-ca, verify-full"),
+        (
+            "postgresql:///x",
+            "no host is named; write it like postgres://user@host/database, or ?host=/run/postgresql for a socket",
+        ),
+        (
+            "mysql://me:s3cret@db/x",
+            "this kind of database is not known; write sqlite:PATH or postgres://user@host/database",
+        ),
+        (
+            "orders.db",
+            "no kind of database is named; write sqlite:PATH, for instance sqlite:importerd.db, or \
+             postgres://user@host/database",
+        ),
         ("sqlite:", "sqlite: has no path; write sqlite:PATH"),
         ("sqlite:///srv/x.db", "sqlite:// is not understood; write sqlite:PATH"),
     ] {
         let machine = Machine::with(ORDERS).set(&format!("folder.orders.import.into={into}"));
         assert_eq!(machine.problems(), format!("--set folder.orders.import.into: {problem}"));
     }
+}
+
+#[test]
+fn a_credential_counts_before_a_file_and_a_file_before_the_urls_password() {
+    let with = |set: &[&str]| {
+        let machine = Machine::with(ORDERS).set("folder.orders.import.into=postgres://me:s3cret@db/x");
+        let machine =
+            set.iter().fold(machine, |machine, set| machine.set(&format!("folder.orders.import.password.{set}")));
+        let Work::Import(import) = machine.loaded().settings.folders["orders"].work.clone() else { unreachable!() };
+        let Some(Target::Postgres(address)) = import.into else { panic!("{:?}", import.into) };
+        address.password
+    };
+    assert_eq!(with(&[]), None);
+    assert_eq!(with(&["file=/etc/pg"]), Some(Secret::File("/etc/pg".into())));
+    assert_eq!(with(&["credential=pg", "file=/etc/pg"]), Some(Secret::Credential("pg".to_owned())));
+    let machine = Machine::with(ORDERS).set("folder.orders.import.password.credential=a/b");
+    let problem = "\"a/b\" can't be the name of a credential; write it like \"pg.password\"";
+    assert_eq!(machine.problems(), format!("--set folder.orders.import.password.credential: {problem}"));
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let machine = Machine::with(ORDERS).set("folder.orders.import.into=postgres://me:s3cret@db/x?sslmode=require");
+    let loaded = machine.loaded();
+    let shown = crate::settings::show::text(&loaded.values, true) + &crate::settings::show::json(&loaded.values);
+    assert!(shown.contains("postgres://me:***@db/x?sslmode=require"), "{shown}");
+    assert!(!format!("{shown}{loaded:?}").contains("s3cret"));
 }
 
 #[test]
@@ -225,7 +264,7 @@ fn a_variable_is_named_in_its_errors() {
         (
             "FOLDER__ORDERS__IMPORT",
             "{}",
-            ": folder.orders.import: a table; set one of its keys: into, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
+            ": folder.orders.import: a table; set one of its keys: into, password, table, mode, new_columns, format, delimiter, quote, escape, comment, header, encoding, records, rejects, columns, decimal, nulls, unpacked_gib_max, unpack_ratio_max",
         ),
         ("folder__orders__settle", "5s", ": write it in capitals: IMPORTERD__FOLDER__ORDERS__SETTLE"),
         (

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::path;
-use crate::settings::{Base, Error, Loaded, Sources, Work, load};
+use crate::settings::{Base, Error, Loaded, Sources, Target, Work, load};
 
 fn watch(dir: &str, into: Option<&str>, command: &[&str], set: &[&str]) -> Result<Loaded, Error> {
     let command = (!command.is_empty()).then(|| command.iter().map(ToString::to_string).collect());
@@ -17,7 +17,7 @@ fn a_directory_alone_is_a_folder_that_imports_into_a_database_beside_it() {
     let folder = &loaded.settings.folders["my-drops-new"];
     assert_eq!((&*folder.path, &*folder.inbox), (path("/data/My Drops (new)"), path("/data/My Drops (new)/inbox")));
     let Work::Import(import) = &folder.work else { panic!("it imports") };
-    assert_eq!(import.into.as_deref(), Some(path("/data/My Drops (new)/importerd.db")));
+    assert_eq!(import.into, Some(Target::Sqlite("/data/My Drops (new)/importerd.db".into())));
     assert_eq!(import.table, "my-drops-new");
     assert_eq!(loaded.values.iter().filter(|shown| shown.origin == "importerd watch").count(), 2);
 }
@@ -26,7 +26,7 @@ fn a_directory_alone_is_a_folder_that_imports_into_a_database_beside_it() {
 fn a_target_or_a_command_replaces_that_database() {
     let loaded = watch("/data/x", Some("sqlite:orders.db"), &[], &[]).unwrap();
     let Work::Import(import) = &loaded.settings.folders["x"].work else { panic!("it imports") };
-    assert_eq!(import.into.as_deref(), Some(path("orders.db")));
+    assert_eq!(import.into, Some(Target::Sqlite("orders.db".into())));
     let loaded = watch("/data/x", None, &["ocr", "{path}"], &[]).unwrap();
     let Work::Run(run) = &loaded.settings.folders["x"].work else { panic!("it runs") };
     assert_eq!(run.command, ["ocr", "{path}"]);
@@ -42,9 +42,10 @@ fn a_target_and_a_command_together_are_refused() {
 }
 
 #[test]
-fn a_wrong_target_is_refused() {
+fn a_password_on_the_command_line_is_refused() {
     let error = watch("/data/x", Some("postgres://me:s3cret@db/x"), &[], &[]).unwrap_err();
-    let expected = "importerd watch: folder.x.import.into: PostgreSQL is not supported yet; write sqlite:PATH";
+    let expected = "importerd watch: folder.x.import.into: a password on a command line can be seen by everybody on \
+        this machine; write --set folder.x.import.password.file=FILE";
     assert_eq!(error.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
 }
 

@@ -1,0 +1,28 @@
+//! What a table says beyond its columns' types, for somebody who only looks.
+
+use super::super::contract::{Contract, Declared};
+use super::session::Session;
+use super::table::qualified;
+use crate::fault::Fault;
+
+/// Of the table of this name. `None`: it isn't there.
+pub fn read(session: &Session, name: &str) -> Result<Option<Contract>, Fault> {
+    let name = qualified(name);
+    let sql = "SELECT attname::text, format_type(atttypid, atttypmod), attgenerated <> '' OR attidentity = 'a'
+        FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+    let columns = session.query(sql, &[&name])?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
+            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attnotnull)
+        OR EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass($1))
+        OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1) AND indisunique)
+        OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1))";
+    let has_constraints = session.query_one(sql, &[&name])?.get(0);
+    let column = |row: &tokio_postgres::Row| {
+        let name: String = row.get(0);
+        (name.to_ascii_lowercase(), Declared { kind: row.get(1), generated: row.get(2) })
+    };
+    Ok(Some(Contract { columns: columns.iter().map(column).collect(), has_constraints }))
+}

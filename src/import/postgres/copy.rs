@@ -1,0 +1,303 @@
+//! Rows into a table by COPY in binary.
+//!
+//! The server tells what it thinks of a row when it has read it, often not before the end of the COPY, and then takes none
+//! of them. So a row that it refuses is remembered by its place, and the load is tried again without it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio_postgres::CopyInSink;
+
+use super::super::header::LINEAGE;
+use super::super::layout::Layout;
+use super::super::mode::Written;
+use super::super::rows::Sink;
+use super::super::shown;
+use super::super::table::identifier;
+use super::super::target::Insert;
+use super::super::value::Value;
+use super::column::Wire;
+use super::driver::wait;
+use super::fault::copied_row;
+use super::lines::Lines;
+use super::merge::{Merge, PLACE, STAGE};
+use super::rejects::Rejects;
+use super::session::Session;
+use super::table::{Read, qualified};
+use crate::fault::{Fault, Reason};
+use crate::file::FileId;
+
+/// So much is handed over at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// What every stream begins with: a signature, no flags, no more header.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What every stream ends with.
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// The most rows of one file that the server may refuse: for each of them the file is copied once more.
+const REFUSED_MAX: usize = 100;
+
+/// Rows of the load in hand that the server refused, by their places among all rows of the file.
+#[derive(Debug, Default)]
+pub struct Refused {
+    rows: RefCell<BTreeMap<u64, Reason>>,
+    is_news: Cell<bool>,
+}
+
+impl Refused {
+    /// Whether the last try found one that it didn't know before.
+    pub fn is_news(&self) -> bool {
+        self.is_news.take()
+    }
+
+    fn learn(&self, place: u64, reason: &Reason) {
+        let mut rows = self.rows.borrow_mut();
+        self.is_news.set(rows.len() < REFUSED_MAX && rows.insert(place, reason.clone()).is_none());
+    }
+
+    fn of(&self, place: u64) -> Option<Reason> {
+        self.rows.borrow().get(&place).cloned()
+    }
+}
+
+/// Copies rows of one file.
+pub struct Copying<'t> {
+    session: &'t Session,
+    id: FileId,
+    sql: String,
+    /// `None`: none is under way.
+    stream: Option<Pin<Box<CopyInSink<Bytes>>>>,
+    /// How every column of the file is written, and what it is called.
+    columns: Vec<(Wire, String)>,
+    /// Rows are copied beside the table, to be merged into it.
+    merge: Option<Merge>,
+    /// The first bytes of every row: how many fields it has.
+    fields: [u8; 2],
+    lineage: bool,
+    /// Whole rows, and the one in hand.
+    buffer: Vec<u8>,
+    /// Where the row in hand begins.
+    start: usize,
+    /// Where its line is to be written.
+    line_at: usize,
+    /// Its cells so far.
+    cells: usize,
+    /// Why it can't be copied.
+    misfit: Option<Reason>,
+    refused: &'t Refused,
+    /// The place of the next row in the file.
+    place: u64,
+    /// The places of rows that were not copied, in order.
+    skipped: Vec<u64>,
+    /// How many rows earlier streams copied.
+    copied_before: u64,
+    lines: Lines,
+    rejects: Rejects,
+}
+
+impl<'t> Copying<'t> {
+    /// Rows of this file, laid out like this.
+    pub fn begin(
+        session: &'t Session,
+        refused: &'t Refused,
+        read: &Read,
+        layout: &Layout,
+        id: FileId,
+    ) -> Result<Self, Fault> {
+        let lineage = layout.table().lineage();
+        let columns = columns(read, layout).map_err(Fault::Permanent)?;
+        let ours: &[&str] = if lineage { &LINEAGE } else { &[] };
+        let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
+        let merge = Merge::of(layout, &names);
+        let (into, place) = match &merge {
+            Some(merge) => {
+                merge.make_stage(session)?;
+                (STAGE.to_owned(), format!("{PLACE}, "))
+            }
+            None => (qualified(read.table.name()), String::new()),
+        };
+        let count = names.len() + usize::from(merge.is_some());
+        let fields = i16::try_from(count).map_err(|_| too_many(count))?.to_be_bytes();
+        let sql = format!("COPY {into} ({place}{}) FROM STDIN (FORMAT binary)", names.join(", "));
+        Ok(Self {
+            session,
+            id,
+            sql,
+            stream: None,
+            columns,
+            merge,
+            fields,
+            lineage,
+            buffer: Vec::new(),
+            start: 0,
+            line_at: 0,
+            cells: 0,
+            misfit: None,
+            refused,
+            place: 0,
+            skipped: Vec::new(),
+            copied_before: 0,
+            lines: Lines::default(),
+            rejects: Rejects::default(),
+        })
+    }
+
+    fn begin_row(&mut self) {
+        if self.buffer.len() > self.start {
+            return;
+        }
+        self.buffer.extend(self.fields);
+        if self.merge.is_some() {
+            self.write_number(self.place.cast_signed());
+        }
+        if self.lineage {
+            self.write_number(self.id.0);
+            // The line, which is known at the row's end.
+            self.write_number(0);
+            self.line_at = self.buffer.len() - 8;
+        }
+    }
+
+    fn write_number(&mut self, number: i64) {
+        self.buffer.extend(8_i32.to_be_bytes());
+        self.buffer.extend(number.to_be_bytes());
+    }
+
+    fn write(&mut self, value: Value<'_>) {
+        self.begin_row();
+        let Some((wire, name)) = self.columns.get(self.cells) else { return };
+        self.cells += 1;
+        if self.misfit.is_none()
+            && let Err(reason) = wire.write(value, &mut self.buffer)
+        {
+            self.misfit = Some(reason.in_column(name.clone()));
+        }
+    }
+
+    /// Forgets the row in hand.
+    fn drop_row(&mut self) {
+        self.buffer.truncate(self.start);
+        (self.cells, self.misfit) = (0, None);
+    }
+
+    fn send(&mut self) -> Result<(), Fault> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => {
+                let stream = none.insert(Box::pin(self.session.copy(&self.sql)?));
+                wait(stream.feed(Bytes::from_static(HEADER))).map_err(|error| self.session.fault(&error))?;
+                stream
+            }
+        };
+        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES * 2)));
+        self.start = 0;
+        wait(stream.send(chunk)).map_err(|error| self.session.fault(&error))
+    }
+
+    /// Ends the stream: the server has taken its rows.
+    fn end(&mut self) -> Result<(), Fault> {
+        if self.start == 0 && self.stream.is_none() {
+            return Ok(());
+        }
+        self.buffer.extend(TRAILER);
+        self.send()?;
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        let copied = wait(stream.as_mut().finish()).map_err(|error| self.fault(&error))?;
+        self.copied_before += copied;
+        Ok(())
+    }
+
+    /// What the server says of a row of the stream, which it only counts.
+    fn fault(&self, error: &tokio_postgres::Error) -> Fault {
+        let reason = match self.session.fault(error) {
+            Fault::Permanent(reason) => reason,
+            other => return other,
+        };
+        let Some(row) = copied_row(error).map(|row| self.copied_before + row) else { return Fault::Permanent(reason) };
+        let reason = match self.lines.of(row) {
+            Some(line) => reason.at_line(line),
+            None => reason,
+        };
+        let place = self.skipped.iter().fold(row - 1, |place, skipped| place + u64::from(*skipped <= place));
+        self.refused.learn(place, &reason);
+        Fault::Permanent(reason)
+    }
+}
+
+impl Sink for Copying<'_> {
+    fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
+        self.write(value);
+        Ok(())
+    }
+
+    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
+        while self.cells < self.columns.len() {
+            self.write(Value::Null);
+        }
+        self.begin_row();
+        let place = self.place;
+        self.place += 1;
+        let misfit = self.misfit.take().map(|reason| reason.at_line(line));
+        if let Some(reason) = misfit.or_else(|| self.refused.of(place)) {
+            self.skipped.push(place);
+            self.drop_row();
+            return Ok(Some(Box::new(reason)));
+        }
+        self.cells = 0;
+        if self.lineage {
+            self.buffer[self.line_at..self.line_at + 8].copy_from_slice(&line.to_be_bytes());
+        }
+        self.start = self.buffer.len();
+        self.lines.add(line);
+        if self.start >= CHUNK_BYTES {
+            self.send()?;
+        }
+        Ok(None)
+    }
+
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+        self.drop_row();
+        self.rejects.add(reason, record);
+        if self.rejects.are_many() {
+            self.end()?;
+            self.rejects.write(self.session, self.id)?;
+        }
+        Ok(())
+    }
+}
+
+impl Insert for Copying<'_> {
+    fn finish(mut self: Box<Self>) -> Result<Written, Fault> {
+        self.end()?;
+        self.rejects.write(self.session, self.id)?;
+        match &self.merge {
+            Some(merge) => merge.run(self.session, self.id),
+            None => Ok(Written { inserted: self.copied_before, ..Written::default() }),
+        }
+    }
+}
+
+/// How each column of the file is written.
+fn columns(read: &Read, layout: &Layout) -> Result<Vec<(Wire, String)>, Reason> {
+    let column = |(column, name): (&str, &String)| {
+        let number = read.table.number(column).unwrap_or_default();
+        let (wire, declared) = &read.wires[number];
+        if *wire == Wire::Unknown {
+            let text = format!("its type {declared} is none that a file can fill");
+            let hint = "leave the column out of the file, or declare it as text";
+            return Err(Reason::new("unknown_type", text).in_column(shown::name(name)).hint(hint));
+        }
+        Ok((*wire, shown::name(name)))
+    };
+    let names = layout.taken().iter().map(|taken| &layout.names()[taken.column]);
+    layout.columns().zip(names).map(column).collect()
+}
+
+fn too_many(columns: usize) -> Fault {
+    Fault::permanent("too_many_columns", format!("{columns} columns where PostgreSQL has at most 1600"))
+}

@@ -1,0 +1,141 @@
+//! What the errors of a server mean, by SQLSTATE.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+use crate::fault::{Fault, Reason};
+
+/// The most of a server's detail that is repeated, in characters: it may hold a whole row.
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// How long a lock that another program holds is waited for.
+pub const LOCK_WAIT_SECS: u64 = 5;
+
+/// The one place that says what an error means for the file in hand. `place`: the database, in words.
+pub fn fault(place: &str, error: &Error) -> Fault {
+    match error.as_db_error() {
+        Some(said) => said_by_server(place, said),
+        None => unreachable(place, error),
+    }
+}
+
+/// Whether the connection is of no use after this: nobody is at its other end any more.
+pub fn is_lost(error: &Error) -> bool {
+    error.as_db_error().is_none_or(|said| said.parsed_severity() != Some(Severity::Error))
+}
+
+fn unreachable(place: &str, error: &Error) -> Fault {
+    let text = match error.source() {
+        Some(cause) => format!("{place}: {error}: {cause}"),
+        None => format!("{place}: {error}"),
+    };
+    let hint = if text.contains("TLS") {
+        "see sslmode and sslrootcert in the address, and the server's ssl settings"
+    } else if text.contains("password") {
+        "give its password in the address, or by import.password"
+    } else {
+        "start the server, or see whether it can be reached from here; the folder resumes by itself"
+    };
+    Fault::world("target_unreachable", text).with_hint(hint)
+}
+
+fn said_by_server(place: &str, said: &DbError) -> Fault {
+    let of_file = |code| Fault::Permanent(of_file(code, said));
+    let world = |code, hint: &str| Fault::world(code, format!("{place}: {}", said.message())).with_hint(hint);
+    let state = said.code();
+    match state.code() {
+        code if code.starts_with("23") || code.starts_with("44") || code == "P0001" => return of_file("constraint"),
+        code if code.starts_with("22") => return of_file("value"),
+        "54000" | "54001" | "54011" => return of_file("value"),
+        _ => {}
+    }
+    match state.code() {
+        _ if *state == SqlState::LOCK_NOT_AVAILABLE => {
+            let text = format!("{place}: locked by another program for more than {LOCK_WAIT_SECS} s");
+            Fault::world("target_locked", text).with_hint("end that program's transaction")
+        }
+        "40001" | "40P01" => world("target_busy", "another program works on the same rows; it is tried again"),
+        "25006" => world("read_only", "it is a standby, or default_transaction_read_only is set: name the primary"),
+        "42501" => world("no_permission", "grant the role what docs/import-postgres.md lists"),
+        "28000" | "28P01" => world("no_permission", "see user and password, and the server's pg_hba.conf"),
+        "3D000" => world("target_missing", "create the database, or correct the address"),
+        "3F000" => world("target_missing", "create the schema, or correct the table's name"),
+        "53100" => world("disk_full", "free some space on the server"),
+        "53300" => world("target_busy", "the server has no connection left: raise max_connections, or end some"),
+        code if code.starts_with("53") => world("target_busy", "see the server's log"),
+        "57P01" | "57P02" | "57P03" => world("target_unreachable", "it resumes by itself once the server is up"),
+        code if code.starts_with("57") => {
+            world("target_busy", "somebody, or a timeout, cancelled it; it is tried again")
+        }
+        code if code.starts_with("08") => world("target_unreachable", "it resumes by itself once the server is up"),
+        code if code.starts_with("58") => world("io", "see the server's log for its disk's errors"),
+        "XX001" | "XX002" => world("target_corrupt", "restore it from a backup"),
+        _ => world("target", "see the message; the table may have changed, or a trigger be broken"),
+    }
+}
+
+/// What is wrong with a row, in the server's words.
+fn of_file(code: &'static str, said: &DbError) -> Reason {
+    let detail = said.detail().map(|detail| {
+        let cut: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+        format!(": {cut}{}", if cut.len() < detail.len() { "…" } else { "" })
+    });
+    let reason = Reason::new(code, format!("{}{}", said.message(), detail.unwrap_or_default()));
+    match said.column().map(str::to_owned).or_else(|| said.where_().and_then(copied).and_then(|copied| copied.column)) {
+        Some(column) => reason.in_column(column),
+        None => reason,
+    }
+}
+
+/// Where in a COPY an error is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The row, counted from 1.
+    pub row: u64,
+    /// The column.
+    pub column: Option<String>,
+}
+
+/// Which row of a COPY this error is about.
+pub fn copied_row(error: &Error) -> Option<u64> {
+    error.as_db_error()?.where_().and_then(copied).map(|copied| copied.row)
+}
+
+/// `COPY orders, line 3, column amount: "x"`, in whatever language the server speaks.
+fn copied(context: &str) -> Option<Copied> {
+    let line = context.lines().rfind(|line| line.starts_with("COPY "))?;
+    let line = line.split_once(": \"").map_or(line, |(place, _value)| place);
+    // A table's name may hold anything, a comma and digits as well: the place is behind the last of them that fits.
+    line.rmatch_indices(", ").find_map(|(at, _)| {
+        let mut words = line[at + 2..].splitn(2, ' ');
+        let (_word, rest) = (words.next()?, words.next()?);
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let row = rest[..digits].parse().ok()?;
+        let column = rest[digits..]
+            .strip_prefix(", ")
+            .and_then(|column| column.split_once(' ').map(|(_word, name)| name.to_owned()));
+        Some(Copied { row, column })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_copy_is_found_in_every_language() {
+        let of = |row, column: Option<&str>| Some(Copied { row, column: column.map(str::to_owned) });
+        for (context, found) in [
+            ("COPY orders, line 3", of(3, None)),
+            ("COPY orders, line 3, column amount", of(3, Some("amount"))),
+            ("COPY orders, Zeile 12, Spalte Order Id: \"x, line 9\"", of(12, Some("Order Id"))),
+            ("PL/pgSQL function check_row() line 3 at RAISE\nCOPY a, b 7, line 4", of(4, None)),
+            ("SQL statement \"INSERT\"", None),
+            ("COPY orders", None),
+        ] {
+            assert_eq!(copied(context), found, "{context}");
+        }
+    }
+}

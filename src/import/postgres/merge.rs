@@ -1,0 +1,117 @@
+//! Rows whose keys may be there already: they are copied beside the table first, and merged into it by one statement.
+
+use super::super::header::LINEAGE;
+use super::super::layout::Layout;
+use super::super::mode::Written;
+use super::super::table::identifier;
+use super::session::Session;
+use super::table::qualified;
+use crate::fault::Fault;
+use crate::file::FileId;
+use crate::settings::Mode;
+
+/// Where they wait, until the transaction's end at most.
+pub const STAGE: &str = "pg_temp.importerd_stage";
+
+/// The place of each of them in the file.
+pub const PLACE: &str = "_importerd_place";
+
+/// What is to be merged.
+#[derive(Debug)]
+pub struct Merge {
+    table: String,
+    /// All columns that the file fills, and our own.
+    columns: Vec<String>,
+    key: Vec<String>,
+    lineage: bool,
+    /// A row that is there gives way, and the last of the file counts; else it stays, and the first counts.
+    overwrites: bool,
+}
+
+impl Merge {
+    /// `None`: rows have no keys that matter.
+    pub fn of(layout: &Layout, columns: &[String]) -> Option<Self> {
+        let table = layout.table();
+        let key = layout.taken().iter().filter(|taken| taken.is_key);
+        let key: Vec<String> = key.map(|taken| identifier(&table.columns()[taken.number].name)).collect();
+        (!key.is_empty()).then(|| Self {
+            table: qualified(table.name()),
+            columns: columns.to_vec(),
+            key,
+            lineage: table.lineage(),
+            overwrites: matches!(layout.mode(), Mode::Upsert(_)),
+        })
+    }
+
+    /// Makes the place where rows wait: with the table's types, and none of its constraints.
+    pub fn make_stage(&self, session: &Session) -> Result<(), Fault> {
+        let columns = self.columns.join(", ");
+        session.run(&format!(
+            "CREATE TEMPORARY TABLE importerd_stage ON COMMIT DROP AS
+                SELECT NULL::bigint AS {PLACE}, {columns} FROM {} WITH NO DATA",
+            self.table
+        ))
+    }
+
+    /// Merges all that wait, and says what became of them.
+    pub fn run(&self, session: &Session, id: FileId) -> Result<Written, Fault> {
+        let before = session.query_one(&self.count_sql(), &[&id.0])?;
+        let [all, later, new] = [0, 1, 2].map(|column| before.get::<_, i64>(column).cast_unsigned());
+        let written = session.execute(&self.merge_sql(), &[])?;
+        session.run(&format!("DROP TABLE {STAGE}"))?;
+        Ok(if self.updates().is_empty() {
+            Written { inserted: written, updated: 0, skipped: all - written }
+        } else {
+            Written { inserted: new, updated: all - later - new, skipped: later }
+        })
+    }
+
+    /// The columns that are overwritten.
+    fn updates(&self) -> Vec<&String> {
+        self.columns.iter().filter(|column| self.overwrites && !self.key.contains(column)).collect()
+    }
+
+    /// How many rows wait, for how many of them a later file's row is there, and how many keys are new.
+    fn count_sql(&self) -> String {
+        let equal: Vec<String> = self.key.iter().map(|key| format!("stage.{key} = there.{key}")).collect();
+        let keys: Vec<String> = self.key.iter().map(|key| format!("stage.{key}")).collect();
+        let later = if self.lineage {
+            format!("there.{} > $1::bigint", identifier(LINEAGE[0]))
+        } else {
+            "$1::bigint < 0".to_owned()
+        };
+        format!(
+            "SELECT count(*), count(*) FILTER (WHERE {later}),
+                count(DISTINCT ROW({})) FILTER (WHERE there.{} IS NULL)
+            FROM {STAGE} AS stage LEFT JOIN {} AS there ON {}",
+            keys.join(", "),
+            self.key[0],
+            self.table,
+            equal.join(" AND ")
+        )
+    }
+
+    fn merge_sql(&self) -> String {
+        let (columns, key) = (self.columns.join(", "), self.key.join(", "));
+        let order = if self.overwrites { "DESC" } else { "ASC" };
+        let updates: Vec<String> =
+            self.updates().iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let conflict = if updates.is_empty() {
+            "NOTHING".to_owned()
+        } else {
+            let file = identifier(LINEAGE[0]);
+            let earlier = if self.lineage {
+                format!(" WHERE there.{file} IS NULL OR there.{file} <= excluded.{file}")
+            } else {
+                String::new()
+            };
+            format!("UPDATE SET {}{earlier}", updates.join(", "))
+        };
+        format!(
+            "INSERT INTO {} AS there ({columns}) SELECT {columns} FROM
+                (SELECT DISTINCT ON ({key}) * FROM {STAGE} ORDER BY {key}, {PLACE} {order}) AS chosen
+            ORDER BY {PLACE} ON CONFLICT ({key}) DO {conflict}",
+            self.table
+        )
+    }
+}

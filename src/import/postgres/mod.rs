@@ -1,0 +1,254 @@
+//! A PostgreSQL database that rows go into.
+//!
+//! ```text
+//! Processor ─ turn ─ transaction ─ session ═ driver's thread ═ server
+//!                    │  markers, table, copy (column: numeric, time)
+//!                    └─ commit: no answer? a new session looks the marker up
+//! ```
+//!
+//! Nothing is connected before it is needed, so the daemon starts, and goes on, where the server is down.
+
+mod column;
+mod contract;
+mod copy;
+mod doubt;
+mod driver;
+mod fault;
+mod lines;
+mod markers;
+mod merge;
+mod numeric;
+mod rejects;
+mod session;
+mod table;
+mod time;
+mod tls;
+mod transaction;
+mod turns;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::contract::Contract;
+use super::lock;
+use super::table::Table;
+use super::target::{Markers, Target, Transaction};
+use super::value::Type;
+use crate::fault::Fault;
+use crate::settings::postgres::Address;
+use doubt::Doubt;
+use driver::Driver;
+use markers::Connected;
+use session::Session;
+use table::Read;
+pub use table::{as_made, create_sql, declared};
+use transaction::Open;
+use turns::Turns;
+
+/// A database, with as many connections as Processors use at once.
+pub struct Database {
+    address: Address,
+    place: String,
+    driver: Driver,
+    idle: Mutex<Vec<Session>>,
+    turns: Turns,
+    doubt: Doubt,
+    /// The table of markers was seen.
+    has_markers: AtomicBool,
+    /// The tables as they were seen last: while one stays as it is, so do the layouts of its files.
+    tables: Mutex<HashMap<String, Arc<Read>>>,
+}
+
+impl Database {
+    /// Connects nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: no thread can be started.
+    pub fn new(address: &Address) -> Result<Self, Fault> {
+        Ok(Self {
+            address: address.clone(),
+            place: place(address),
+            driver: Driver::start().map_err(|error| Fault::io("start a thread for PostgreSQL", &error))?,
+            idle: Mutex::default(),
+            turns: Turns::default(),
+            doubt: Doubt::default(),
+            has_markers: AtomicBool::new(false),
+            tables: Mutex::default(),
+        })
+    }
+
+    /// A connection that nobody uses, or a new one.
+    fn session(&self) -> Result<Session, Fault> {
+        let idle = lock(&self.idle).pop().filter(|session| !session.is_lost());
+        idle.map_or_else(|| Session::open(&self.driver, &self.address, true), Ok)
+    }
+
+    fn put_back(&self, session: Session) {
+        if !session.is_lost() && !session.has_failed() {
+            lock(&self.idle).push(session);
+        }
+    }
+
+    /// A session for which the server has answered just now: one that was idle may have lost its server, and only
+    /// finds out when it asks. With the table of markers.
+    fn ask(&self, first: impl Fn(&Session) -> Result<(), Fault>) -> Result<Session, Fault> {
+        let session = self.session()?;
+        let session = match first(&session) {
+            Ok(()) => session,
+            Err(_) if session.is_lost() => {
+                lock(&self.idle).clear();
+                let fresh = Session::open(&self.driver, &self.address, true)?;
+                first(&fresh)?;
+                fresh
+            }
+            Err(fault) => return Err(fault),
+        };
+        Ok(session)
+    }
+
+    /// Waits, once, for all transactions of which nobody knows how they ended.
+    fn settle(&self) -> Result<(), Fault> {
+        self.doubt.settle(|| {
+            let session = self.ask(|session| doubt::wait_for_others(session, &self.place))?;
+            self.put_back(session);
+            Ok(())
+        })
+    }
+
+    fn doubt(&self) {
+        self.doubt.raise();
+    }
+
+    /// A session with a transaction.
+    fn begin(&self) -> Result<Session, Fault> {
+        self.ask(|session| {
+            if !self.has_markers.load(Ordering::Relaxed) {
+                markers::prepare(session, doubt::lock_number(session.schema()))?;
+                self.has_markers.store(true, Ordering::Relaxed);
+            }
+            session.run(&doubt::begin_sql(session.schema()))
+        })
+    }
+
+    /// The table as it was just read; the same one as before where nothing changed.
+    fn known(&self, name: &str, read: Read) -> Arc<Read> {
+        let mut tables = lock(&self.tables);
+        if let Some(known) = tables.get(name).filter(|known| ***known == read) {
+            return Arc::clone(known);
+        }
+        let known = Arc::new(read);
+        tables.insert(name.to_owned(), Arc::clone(&known));
+        known
+    }
+}
+
+/// As it is called in messages.
+fn place(address: &Address) -> String {
+    format!("the database {address}")
+}
+
+impl Target for Database {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn as_made(&self, kind: Type) -> Type {
+        as_made(kind)
+    }
+
+    fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        let read = std::cell::RefCell::new(None);
+        let session = self.ask(|session| {
+            *read.borrow_mut() = table::read(session, &self.place, name)?;
+            Ok(())
+        })?;
+        self.put_back(session);
+        Ok(read.into_inner().map(|read| Arc::clone(&self.known(name, read).table)))
+    }
+
+    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault> {
+        self.settle()?;
+        let session = self.ask(|session| session.run(""))?;
+        Ok(Box::new(Reading { database: self, session: Some(session) }))
+    }
+
+    fn begin(&self, folder: &str, table: &str) -> Result<Box<dyn Transaction + '_>, Fault> {
+        Ok(Box::new(Open::begin(self, folder, table)?))
+    }
+}
+
+/// A session that asks for what is committed.
+struct Reading<'d> {
+    database: &'d Database,
+    session: Option<Session>,
+}
+
+impl Connected for Reading<'_> {
+    fn session(&self) -> &Session {
+        self.session.as_ref().expect("until it is dropped")
+    }
+
+    fn has_markers(&self) -> Result<bool, Fault> {
+        let seen = &self.database.has_markers;
+        if !seen.load(Ordering::Relaxed) {
+            seen.store(markers::are_there(self.session())?, Ordering::Relaxed);
+        }
+        Ok(seen.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.database.put_back(session);
+        }
+    }
+}
+
+/// A database opened by somebody who only looks: nothing in it is made or changed.
+pub struct Looked {
+    session: Session,
+    place: String,
+    // Behind the session, which needs it.
+    _driver: Driver,
+}
+
+impl Looked {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be reached.
+    pub fn open(address: &Address) -> Result<Self, Fault> {
+        let driver = Driver::start().map_err(|error| Fault::io("start a thread for PostgreSQL", &error))?;
+        let session = Session::open(&driver, address, false)?;
+        Ok(Self { session, place: place(address), _driver: driver })
+    }
+
+    /// Whether a file was ever imported into it.
+    pub fn has_markers(&self) -> Result<bool, Fault> {
+        markers::are_there(&self.session)
+    }
+
+    /// What the table of this name says beyond its types. `None`: it isn't there.
+    pub fn contract(&self, name: &str) -> Result<Option<Contract>, Fault> {
+        contract::read(&self.session, name)
+    }
+
+    /// The table of this name. `None`: it isn't there.
+    pub fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
+        Ok(table::read(&self.session, &self.place, name)?.map(|read| read.table))
+    }
+}
+
+impl Connected for Looked {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn has_markers(&self) -> Result<bool, Fault> {
+        markers::are_there(&self.session)
+    }
+}

@@ -1,0 +1,191 @@
+//! One connection to the server, with the settings that our promises rest on, and its prepared statements.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
+
+use super::driver::{Driver, wait};
+use super::fault::{LOCK_WAIT_SECS, fault, is_lost};
+use super::tls::connector;
+use crate::fault::Fault;
+use crate::settings::postgres::Address;
+
+/// A parameter of a statement.
+pub type Parameter<'p> = &'p (dyn ToSql + Sync);
+
+/// Statements kept prepared per connection: about twenty of ours, and one for every layout in use.
+const STATEMENTS_MAX: usize = 64;
+
+/// What every session has, as far as the server knows it. A dead client's transaction is let go of in seconds, with its
+/// locks: by the kernel's timers, and by looking whether the client is there while a statement runs.
+const SETTINGS: [(&str, &str); 7] = [
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+    ("client_connection_check_interval", "2000"),
+    // For a client that is there and stopped. A large file may be read anew between two statements.
+    ("idle_in_transaction_session_timeout", "3600000"),
+    ("statement_timeout", "0"),
+];
+
+/// A connection.
+pub struct Session {
+    client: Client,
+    place: String,
+    statements: RefCell<HashMap<String, Statement>>,
+    /// Where our own tables are.
+    schema: String,
+    /// A statement failed: PostgreSQL wants the transaction, or its savepoint, rolled back first.
+    has_failed: Cell<bool>,
+    /// Nobody is at the other end any more.
+    is_lost: Cell<bool>,
+}
+
+impl Session {
+    /// Connects, and prepares the session. `to_write`: load markers are to be written in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: the server can't be reached, or doesn't let us in.
+    pub fn open(driver: &Driver, address: &Address, to_write: bool) -> Result<Self, Fault> {
+        let place = super::place(address);
+        let unusable = |code, why: String| Fault::world(code, format!("{place}: {why}"));
+        let mut config = address.config.clone();
+        if let Some(secret) = &address.password {
+            config.password(secret.read().map_err(|why| unusable("no_password", why))?);
+        }
+        let tls = connector(&address.tls).map_err(|why| unusable("tls", why))?;
+        let client = driver.connect(config, tls).map_err(|error| match error {
+            Some(error) => fault(&place, &error),
+            None => Fault::fatal("panic", "the thread that talks to PostgreSQL ended"),
+        })?;
+        let statements = RefCell::default();
+        let (has_failed, is_lost) = (Cell::new(false), Cell::new(false));
+        let mut session = Self { client, place, statements, schema: String::new(), has_failed, is_lost };
+        session.set_up(to_write)?;
+        Ok(session)
+    }
+
+    fn set_up(&mut self, to_write: bool) -> Result<(), Fault> {
+        let lock_timeout = format!("{LOCK_WAIT_SECS}s");
+        let (mut names, mut values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
+        names.push("lock_timeout");
+        values.push(&lock_timeout);
+        if !to_write {
+            names.push("default_transaction_read_only");
+            values.push("on");
+        }
+        // What is committed is durable, unless the operator chose more than that.
+        let sql = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS ours (name, value)
+            JOIN pg_settings USING (name)
+            UNION ALL SELECT set_config('synchronous_commit', 'on', false)
+            WHERE current_setting('synchronous_commit') = 'off'";
+        self.query(sql, &[&names, &values])?;
+        let schema: Option<String> = self.query_one("SELECT current_schema()::text", &[])?.get(0);
+        self.schema = schema.ok_or_else(|| {
+            let text = format!("{}: no schema of the role's search_path is there", self.place);
+            Fault::world("target_missing", text).with_hint("create it, or set search_path for the role")
+        })?;
+        Ok(())
+    }
+
+    /// Where our own tables are.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Whether nobody is at the other end any more.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.get() || self.client.is_closed()
+    }
+
+    /// Whether a statement failed since the last rollback.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    /// What an error means for the file in hand.
+    pub fn fault(&self, error: &Error) -> Fault {
+        self.has_failed.set(true);
+        self.is_lost.set(self.is_lost.get() || is_lost(error));
+        fault(&self.place, error)
+    }
+
+    /// Runs statements that answer nothing, in one round trip.
+    pub fn run(&self, sql: &str) -> Result<(), Fault> {
+        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(&error))
+    }
+
+    /// As [`Self::run`], for what undoes a failure.
+    pub fn undo(&self, sql: &str) -> Result<(), Fault> {
+        self.run(sql)?;
+        self.has_failed.set(false);
+        Ok(())
+    }
+
+    /// Commits. Where it [is lost](Self::is_lost) afterwards, nobody knows whether it did.
+    pub fn commit(&self) -> Result<(), Fault> {
+        self.run("COMMIT")
+    }
+
+    /// All rows of an answer.
+    pub fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.query(&statement, parameters)));
+        asked.map_err(|error| self.fault(&error))
+    }
+
+    /// The only row of an answer.
+    pub fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.query_one(&statement, parameters)));
+        asked.map_err(|error| self.fault(&error))
+    }
+
+    /// Runs a statement, and says how many rows it changed.
+    pub fn execute(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, parameters)));
+        asked.map_err(|error| self.fault(&error))
+    }
+
+    /// Begins a COPY into the server.
+    pub fn copy(&self, sql: &str) -> Result<CopyInSink<bytes::Bytes>, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.copy_in(&statement)));
+        asked.map_err(|error| self.fault(&error))
+    }
+
+    /// Shows every row of an answer, whatever its length, until no more are wanted.
+    pub fn each(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        visit: &mut dyn FnMut(&Row) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        use futures_util::TryStreamExt;
+        let asked = self
+            .statement(sql)
+            .and_then(|statement| wait(self.client.query_raw(&statement, parameters.iter().copied())));
+        let mut rows = std::pin::pin!(asked.map_err(|error| self.fault(&error))?);
+        while let Some(row) = wait(rows.as_mut().try_next()).map_err(|error| self.fault(&error))? {
+            if !visit(&row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&self, sql: &str) -> Result<Statement, Error> {
+        if let Some(statement) = self.statements.borrow().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = wait(self.client.prepare(sql))?;
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= STATEMENTS_MAX {
+            // The server lets go of them when the last copy is gone.
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}

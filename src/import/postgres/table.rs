@@ -1,0 +1,151 @@
+//! Tables in PostgreSQL: how one is read from the catalogs, and how one is made.
+
+use std::sync::Arc;
+
+use super::super::header::LINEAGE;
+use super::super::shown;
+use super::super::table::{Column, Table, identifier};
+use super::super::value::Type;
+use super::column::Wire;
+use super::session::Session;
+use crate::fault::{Fault, Reason};
+
+/// A table, and how each of its columns is written, in the table's order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What a file is matched with.
+    pub table: Arc<Table>,
+    /// The types of its columns, and their names as declared.
+    pub wires: Vec<(Wire, String)>,
+}
+
+/// The kinds of relations that COPY fills.
+const FILLED: [&str; 3] = ["r", "p", "f"];
+
+/// `"sales"."orders"`; a name without a point is looked for in the search path. Whatever else is in it, is quoted.
+pub fn qualified(name: &str) -> String {
+    match name.split_once('.') {
+        Some((schema, table)) => format!("{}.{}", identifier(schema), identifier(table)),
+        None => identifier(name),
+    }
+}
+
+/// The table as the session sees it now. `None`: it isn't there.
+pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, Fault> {
+    let sql = "SELECT c.relkind::text, a.attname::text, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+            a.attgenerated <> '' OR a.attidentity = 'a',
+            coalesce(b.typname, t.typname)::text, coalesce(b.typtype, t.typtype)::text,
+            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod)
+        FROM pg_class c
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+        WHERE c.oid = to_regclass($1) ORDER BY a.attnum";
+    let rows = session.query(sql, &[&qualified(name)])?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    if !FILLED.contains(&first.get(0)) {
+        let text = format!("{place}: {} is no table but a view or the like", qualified(name));
+        return Err(Fault::world("target", text).with_hint("name a table: rows are copied into it"));
+    }
+    let mut lineage = 0;
+    let (mut columns, mut wires) = (Vec::<Column>::new(), Vec::new());
+    for row in &rows {
+        let Some(column) = row.get::<_, Option<String>>(1) else { continue };
+        if LINEAGE.contains(&column.as_str()) {
+            lineage += 1;
+            continue;
+        }
+        if let Some(other) = columns.iter().find(|other| other.name.eq_ignore_ascii_case(&column)) {
+            let both = format!("{} and {}", identifier(&other.name), identifier(&column));
+            let text = format!("{place}: the columns {both} of {} differ only in case", qualified(name));
+            return Err(Fault::world("target", text).with_hint("headers are matched in any case: rename one of them"));
+        }
+        let wire = Wire::of(row.get(4), row.get(5), row.get(6));
+        wires.push((wire, row.get(7)));
+        columns.push(Column { name: column, kind: wire.kind(), required: row.get(2), generated: row.get(3) });
+    }
+    let unique = unique(session, name)?;
+    let table = Table::new(name, columns, lineage == LINEAGE.len()).unique(unique.iter().map(Vec::as_slice));
+    Ok(Some(Read { table: Arc::new(table), wires }))
+}
+
+/// The columns of every unique index that holds for all rows, at once.
+fn unique(session: &Session, name: &str) -> Result<Vec<Vec<String>>, Fault> {
+    let sql = "SELECT array_agg(attname::text) FROM pg_index
+        CROSS JOIN LATERAL unnest(indkey::int2[]) WITH ORDINALITY AS of_index (number, place)
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = number
+        WHERE indrelid = to_regclass($1) AND place <= indnkeyatts
+            AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND indexprs IS NULL
+        GROUP BY indexrelid";
+    Ok(session.query(sql, &[&qualified(name)])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The most bytes that a name may have; PostgreSQL cuts longer ones without a word.
+const NAME_BYTES_MAX: usize = 63;
+
+/// Checks that no name would be cut.
+///
+/// # Errors
+///
+/// [`Fault::Permanent`]: a column's name is too long. [`Fault::World`]: the table's is.
+pub fn check_names(table: &Table) -> Result<(), Fault> {
+    let too_long = |name: &str| {
+        let text = format!("a name of more than {NAME_BYTES_MAX} bytes, which PostgreSQL would cut");
+        Reason::new("name_too_long", text).in_column(shown::name(name))
+    };
+    if let Some(part) = table.name().splitn(2, '.').find(|part| part.len() > NAME_BYTES_MAX) {
+        return Err(Fault::World(too_long(part).hint("give the folder's table a shorter name")));
+    }
+    match table.columns().iter().find(|column| column.name.len() > NAME_BYTES_MAX) {
+        Some(column) => {
+            let hint = "shorten it in the file, or make the table yourself";
+            Err(Fault::Permanent(too_long(&column.name).hint(hint)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The statement that makes it.
+pub fn create_sql(table: &Table) -> String {
+    let ours = LINEAGE.iter().map(|name| format!("{} bigint", identifier(name)));
+    let unique = table.unique_columns().map(|names| {
+        let names: Vec<String> = names.map(identifier).collect();
+        format!("UNIQUE ({})", names.join(", "))
+    });
+    let columns: Vec<String> = ours.chain(table.columns().iter().map(definition)).chain(unique).collect();
+    format!("CREATE TABLE {} ({})", qualified(table.name()), columns.join(", "))
+}
+
+/// The statements that make it wider.
+pub fn add_column_sql(table: &Table, wider: &Table) -> impl Iterator<Item = String> {
+    let name = qualified(table.name());
+    let new = &wider.columns()[table.columns().len()..];
+    new.iter().map(move |column| format!("ALTER TABLE {name} ADD COLUMN {}", definition(column)))
+}
+
+fn definition(column: &Column) -> String {
+    format!("{} {}", identifier(&column.name), declared(column.kind))
+}
+
+/// How a table that we make declares a type.
+pub fn declared(kind: Type) -> &'static str {
+    match kind {
+        Type::Integer => "bigint",
+        Type::Real => "double precision",
+        Type::Number | Type::Decimal => "numeric",
+        Type::Boolean => "boolean",
+        Type::Date => "date",
+        Type::Timestamp | Type::Moment => "timestamp",
+        Type::Instant => "timestamptz",
+        Type::Text | Type::Untyped => "text",
+    }
+}
+
+/// What a column of a table that we make for this type holds: as it is read back.
+pub fn as_made(kind: Type) -> Type {
+    match kind {
+        Type::Number => Type::Decimal,
+        Type::Untyped => Type::Text,
+        other => other,
+    }
+}

@@ -1,0 +1,109 @@
+//! Lines that break at the worst moment: between a COMMIT and its answer.
+
+use std::thread;
+
+use importerd::file::FileId;
+use importerd::import::{Effect, Load, Outcome};
+
+use super::bench::Bench;
+use super::harness::eventually;
+use super::harness::line::{Cut, Line};
+use super::harness::postgres::{Server, url_by_port};
+
+const COUNT: &str = "SELECT count(*) FROM orders";
+
+fn by_line() -> Option<(Server, Line, Bench)> {
+    let server = Server::start()?;
+    let line = Line::to(server.port());
+    let bench = Bench::at(&url_by_port(line.port(), "sslmode=disable"));
+    bench.import("id\n0\n").expect("the line is whole");
+    Some((server, line, bench))
+}
+
+/// fault 91
+#[test]
+fn a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated() {
+    let Some((server, line, bench)) = by_line() else { return };
+    line.cut_at_commit(Cut::AfterCommit, false);
+    assert_eq!(bench.import("id\n1\n2\n"), Ok(2));
+    assert_eq!((line.cuts(), server.number(COUNT)), (1, 3));
+    line.cut_at_commit(Cut::BeforeCommit, false);
+    let load = bench.load("id\n3\n").expect("it fits");
+    let fault = bench.import.commit(std::slice::from_ref(&load)).expect_err("nothing is in");
+    assert!(fault.to_string().contains("nothing of it is in"), "{fault}");
+    assert_eq!((line.cuts(), server.number(COUNT)), (2, 3));
+    assert_eq!(
+        bench.import.commit(&[load]).expect("the line is whole"),
+        [Outcome::Loaded { rows: 1, rejects: 0, effect: Effect::default() }]
+    );
+    assert_eq!(server.number(COUNT), 4);
+}
+
+/// fault 91
+#[test]
+fn where_nobody_can_be_asked_whether_it_was_committed_the_marker_tells_the_next_try() {
+    let Some((server, line, bench)) = by_line() else { return };
+    for (cut, before, after) in [(Cut::AfterCommit, 2, 2), (Cut::BeforeCommit, 2, 3)] {
+        let load = bench.load("id\n7\n").expect("it fits");
+        line.cut_at_commit(cut, true);
+        let fault = bench.import.commit(std::slice::from_ref(&load)).expect_err("nobody knows");
+        assert_eq!(fault.reason().code, "commit_unknown", "{fault}");
+        assert_eq!(server.number(COUNT), before, "{cut:?}");
+        line.heal();
+        let is_in = bench.import.marker(&load.identity).expect("it can be asked again").is_some();
+        assert_eq!(is_in, cut == Cut::AfterCommit);
+        assert_eq!(
+            bench.import.commit(&[load]).expect("the line is whole"),
+            [Outcome::Loaded { rows: 1, rejects: 0, effect: Effect::default() }]
+        );
+        assert_eq!(server.number(COUNT), after, "{cut:?}");
+    }
+}
+
+/// The negative control of the two above: who takes a lost answer for a failure, and tries again as if nothing had
+/// happened, has the rows twice.
+#[test]
+fn a_blind_repeat_doubles_rows() {
+    let Some((server, line, bench)) = by_line() else { return };
+    let load = bench.load("id\n7\n").expect("it fits");
+    line.cut_at_commit(Cut::AfterCommit, true);
+    bench.import.commit(std::slice::from_ref(&load)).expect_err("nobody knows");
+    line.heal();
+    let blindly = Load { id: FileId(99), ..load };
+    bench.import.commit(&[blindly]).expect("the line is whole");
+    assert_eq!(server.number("SELECT count(*) FROM orders WHERE id = 7"), 2);
+}
+
+/// fault 91
+#[test]
+fn a_transaction_that_is_not_decided_yet_is_waited_for_before_its_marker_is_missed() {
+    let Some((mut server, line, bench)) = by_line() else { return };
+    // A COMMIT that lasts: it waits for a standby that isn't there.
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    server.stop();
+    server.start_again();
+    let load = bench.load("id\n7\n").expect("it fits");
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    thread::scope(|scope| {
+        let committing = scope.spawn(|| bench.import.commit(std::slice::from_ref(&load)));
+        eventually("the COMMIT lasts", || server.number(waiting) == 1);
+        line.take_down();
+        let fault = committing.join().expect("no panic").expect_err("nobody knows");
+        assert_eq!(fault.reason().code, "commit_unknown", "{fault}");
+    });
+    line.heal();
+    // What a naive look would take for the truth.
+    assert_eq!(server.number("SELECT count(*) FROM _importerd_files WHERE id = 2"), 0);
+    let restarted = Bench::at(&server.url());
+    for asked in [&bench, &restarted] {
+        let fault = asked.import.marker(&load.identity).expect_err("it isn't decided");
+        assert_eq!(fault.reason().code, "target_locked", "{fault}");
+    }
+    server.sql("ALTER SYSTEM RESET synchronous_standby_names");
+    server.sql("SELECT pg_reload_conf()");
+    eventually("the COMMIT ends", || server.number(waiting) == 0);
+    for asked in [&bench, &restarted] {
+        assert!(asked.import.marker(&load.identity).expect("it is decided").is_some());
+    }
+    assert_eq!(server.number(COUNT), 2);
+}

@@ -1,0 +1,12 @@
+//! Rows into a real PostgreSQL server, under what happens to servers and the lines to them.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod bench;
+mod daemon;
+mod half_open;
+mod lines;
+mod logins;
+mod types;
+mod world;

@@ -1,0 +1,152 @@
+//! Values of every type, there and back; and what a type doesn't hold.
+
+use super::bench::Bench;
+use super::harness::postgres::Server;
+
+const EVERY_TYPE: &str = "CREATE TYPE mood AS ENUM ('glad', 'sad');
+    CREATE DOMAIN price AS numeric(6, 2);
+    CREATE SCHEMA sales;
+    CREATE TABLE sales.orders (_file_id bigint, _line bigint,
+        yes boolean, i2 smallint, i4 integer, i8 bigint, r4 real, r8 double precision, n numeric, n2 numeric(6, 2),
+        p price, t text, v varchar(5), b char(3), e mood, d date, ts timestamp, ts3 timestamp(3), tz timestamptz, tm time,
+        u uuid, j json, jb jsonb, pt point)";
+
+/// One column, one text of a file, and what the database says of it then.
+const KEPT: &[(&str, &str, &str)] = &[
+    ("yes", "TRUE", "t"),
+    ("yes", "0", "f"),
+    ("i2", "-32768", "-32768"),
+    ("i4", "2147483647", "2147483647"),
+    ("i8", "-9223372036854775808", "-9223372036854775808"),
+    ("r4", "0.5", "0.5"),
+    ("r8", "1e300", "1e+300"),
+    ("r8", "0.30000000000000004", "0.30000000000000004"),
+    ("n", "12.5", "12.5"),
+    ("n", "-0.00001234", "-0.00001234"),
+    ("n", "1234567890.12345", "1234567890.12345"),
+    ("n", "10000", "10000"),
+    ("n2", "9999.99", "9999.99"),
+    ("p", "-1.5", "-1.50"),
+    ("t", "grün 🦀", "grün 🦀"),
+    ("t", "00417", "00417"),
+    ("v", "fünf!", "fünf!"),
+    ("b", "ab", "ab "),
+    ("e", "sad", "sad"),
+    ("d", "0001-01-01", "0001-01-01"),
+    ("d", "9999-12-31", "9999-12-31"),
+    ("ts", "2026-11-22T03:04:05.123456", "2026-11-22 03:04:05.123456"),
+    ("ts", "1969-12-31 23:59:59.5", "1969-12-31 23:59:59.5"),
+    ("ts3", "2026-11-22 03:04:05.123", "2026-11-22 03:04:05.123"),
+    ("tz", "2026-11-22T03:04:05+01:30", "2026-11-22 01:34:05+00"),
+    ("tz", "2026-11-22T03:04:05Z", "2026-11-22 03:04:05+00"),
+    ("tm", "23:59:59.25", "23:59:59.25"),
+    ("u", "{550E8400-E29B-41D4-A716-446655440000}", "550e8400-e29b-41d4-a716-446655440000"),
+    ("j", "\"[1, 2]\"", "[1, 2]"),
+    ("jb", "\"{\"\"b\"\":1}\"", "{\"b\": 1}"),
+];
+
+/// One column, one text of a file, and why it is refused.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("i2", "32768", "32768 does not fit the column's type (-32768 to 32767)"),
+    ("i4", "-2147483649", "-2147483649 does not fit the column's type (-2147483648 to 2147483647)"),
+    ("i8", "9223372036854775808", "does not fit an integer of 64 bits"),
+    ("r4", "1e39", "does not fit a real of 32 bits"),
+    ("n2", "1.234", "has more than the column's 2 digits behind the point"),
+    ("n2", "12345.67", "numeric field overflow"),
+    ("p", "0.001", "has more than the column's 2 digits behind the point"),
+    ("v", "sechs!", "value too long"),
+    ("e", "meh", "invalid input value for enum mood"),
+    ("d", "2026-02-30", "is not a date"),
+    ("ts", "2026-11-22T03:04:05Z", "has an offset from UTC that the column can't keep"),
+    ("ts3", "2026-11-22 03:04:05.1234", "has a finer fraction of a second"),
+    ("tz", "2026-11-22T03:04:05", "doesn't say its offset from UTC"),
+    ("tm", "24:00:01", "is not a time of day"),
+    ("u", "550e8400", "is not a UUID"),
+    ("j", "[1", "invalid input syntax for type json"),
+    ("jb", "[1", "invalid input syntax for type json"),
+    ("pt", "1", "its type point is none that a file can fill"),
+];
+
+/// fault 57
+#[test]
+fn every_type_takes_what_it_holds_and_refuses_the_rest_with_line_and_column() {
+    let Some(server) = Server::start() else { return };
+    server.sql(EVERY_TYPE);
+    server.sql("ALTER DATABASE postgres SET timezone = 'UTC'");
+    let bench = Bench::into(&server.url(), "sales.orders");
+    for (column, text, kept) in KEPT {
+        assert_eq!(bench.import(format!("{column}\n{text}\n")), Ok(1), "{column} {text}");
+        let sql = format!("SELECT {column}, _line FROM sales.orders ORDER BY _file_id DESC LIMIT 1");
+        assert_eq!(server.sql(&sql), format!("{kept}|2"), "{column} {text}");
+    }
+    let before = server.number("SELECT count(*) FROM sales.orders");
+    for (column, text, why) in REFUSED {
+        let good = KEPT.iter().find(|(kept, ..)| kept == column).map_or("", |(_, text, _)| text);
+        let reason = bench.refused(format!("{column}\n{good}\n{text}\n"));
+        assert!(reason.text.contains(why), "{column} {text}: {reason}");
+        let place = (reason.line, reason.column.as_deref());
+        let known = if *column == "pt" { None } else { Some(3) };
+        assert_eq!(place, (known, Some(*column)), "{column} {text}: {reason}");
+    }
+    assert_eq!(server.number("SELECT count(*) FROM sales.orders"), before);
+}
+
+/// fault 49
+#[test]
+fn a_nul_character_is_refused_with_its_place() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE orders (_file_id bigint, _line bigint, t text)");
+    let reason = Bench::at(&server.url()).refused("{\"t\": \"a\"}\n{\"t\": \"a\\u0000b\"}\n");
+    assert_eq!((reason.line, reason.column.as_deref()), (Some(2), Some("t")), "{reason}");
+}
+
+/// fault 51
+#[test]
+fn a_name_that_postgresql_would_cut_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    let reason = bench.refused(format!("id,{}\n1,2\n", "x".repeat(64)));
+    assert_eq!(reason.code, "name_too_long", "{reason}");
+    assert_eq!(bench.import(format!("id,{}\n1,2\n", "x".repeat(63))), Ok(1));
+}
+
+#[test]
+fn columns_that_the_server_fills_may_be_missing_and_are_not_overwritten() {
+    let Some(server) = Server::start() else { return };
+    server.sql(
+        "CREATE TABLE orders (key bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT now(),
+            a integer NOT NULL, twice integer GENERATED ALWAYS AS (a * 2) STORED)",
+    );
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("a\n21\n"), Ok(1));
+    assert_eq!(server.sql("SELECT key, a, twice, at IS NOT NULL FROM orders"), "1|21|42|t");
+    for column in ["key", "twice"] {
+        assert_eq!(bench.refused(format!("a,{column}\n1,2\n")).code, "generated_column");
+    }
+}
+
+#[test]
+fn a_table_that_is_made_keeps_every_digit_and_every_instant() {
+    let Some(server) = Server::start() else { return };
+    server.sql("ALTER DATABASE postgres SET timezone = 'UTC'");
+    let bench = Bench::at(&server.url());
+    let digits = "123456789012345678901234567890.10";
+    let file = format!("price,total,at,local,code\n0.10,{digits},2026-11-22T03:04:05+01:00,2026-11-22 03:04:05,007\n");
+    assert_eq!(bench.import(&file), Ok(1));
+    let types = "SELECT string_agg(data_type, ',' ORDER BY ordinal_position) FROM information_schema.columns
+        WHERE table_name = 'orders' AND column_name NOT LIKE '\\_%'";
+    let declared = "numeric,numeric,timestamp with time zone,timestamp without time zone,text";
+    assert_eq!(server.sql(types), declared);
+    let kept = format!("0.10|{digits}|2026-11-22 02:04:05+00|2026-11-22 03:04:05|007");
+    assert_eq!(server.sql("SELECT price, total, at, local, code FROM orders"), kept);
+    // The second file meets the table that the first one made.
+    assert_eq!(bench.import(&file), Ok(1));
+    let reason = bench.refused(file.replace("+01:00", ""));
+    assert_eq!((reason.line, reason.column.as_deref()), (Some(2), Some("at")), "{reason}");
+    server.sql("DROP TABLE orders");
+    assert_eq!(bench.import("{\"size\": 1.5e300}\n{\"size\": 2}\n"), Ok(2));
+    assert_eq!(
+        server.sql("SELECT size, pg_typeof(size) FROM orders ORDER BY _line"),
+        "1.5e+300|double precision\n2|double precision"
+    );
+}

@@ -1,0 +1,102 @@
+//! Faults of the server: the file isn't to blame, and it goes in when the fault is over.
+
+use importerd::file::FileId;
+use importerd::import::Load;
+
+use super::bench::Bench;
+use super::harness::eventually;
+use super::harness::postgres::Server;
+
+const COUNT: &str = "SELECT count(*) FROM orders";
+
+/// fault 90
+#[test]
+fn a_server_that_comes_back_is_used_again() {
+    let Some(mut server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    for (round, crash) in [(1, false), (2, true)] {
+        if crash {
+            server.crash();
+        } else {
+            server.stop();
+        }
+        let reason = bench.held("id\n2\n");
+        assert_eq!(reason.code, "target_unreachable", "{reason}");
+        server.start_again();
+        assert_eq!(bench.import("id\n2\n"), Ok(1));
+        assert_eq!(server.number(COUNT), round + 1);
+    }
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'importerd'");
+    assert_eq!(bench.import("id\n3\n"), Ok(1));
+}
+
+/// faults 90, 92
+#[test]
+fn a_fault_of_the_server_holds_the_folder_and_says_what_to_do() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    server.sql("CREATE ROLE guest LOGIN CONNECTION LIMIT 0; CREATE ROLE reader LOGIN; CREATE ROLE nowhere LOGIN");
+    server.sql("ALTER ROLE nowhere SET search_path = gone; ALTER ROLE reader SET default_transaction_read_only = on");
+    server.sql("CREATE ROLE writer LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO writer, reader");
+    let as_role = |role: &str| server.url().replace("tester", role);
+    for (url, code) in [
+        (as_role("guest"), "target_busy"),
+        (as_role("reader"), "read_only"),
+        (as_role("writer"), "no_permission"),
+        (as_role("nobody"), "no_permission"),
+        (as_role("nowhere"), "target_missing"),
+        (server.url().replace("/postgres?", "/gone?"), "target_missing"),
+        (server.url().replace(&server.port().to_string(), "9"), "target_unreachable"),
+    ] {
+        let reason = Bench::at(&url).held("id\n2\n");
+        assert_eq!(reason.code, code, "{url}: {reason}");
+        assert!(reason.hint.is_some(), "{reason}");
+    }
+    let load = |table: &str| {
+        let bench = Bench::into(&server.url(), table);
+        // A number that no file has yet.
+        let commit = |load: Load| bench.import.commit(&[Load { id: FileId(50), ..load }]);
+        bench.load("id\n2\n").and_then(commit).expect_err("it can't go in").reason().code
+    };
+    assert_eq!(load("gone.orders"), "target_missing");
+    server.sql("CREATE VIEW seen AS SELECT * FROM orders");
+    assert_eq!(load("seen"), "target");
+    assert_eq!(server.number(COUNT), 1);
+}
+
+/// fault 92
+#[test]
+fn a_table_that_another_program_has_locked_is_waited_for_and_then_the_folder_is_held() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    let load = bench.load("id\n2\n").expect("it fits");
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.number("LOCK TABLE orders; SELECT count(*) FROM (SELECT pg_sleep(600)) AS long"));
+        let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        eventually("it is locked", || server.number(sleeping) == 1);
+        let fault = bench.import.commit(std::slice::from_ref(&load)).expect_err("it is locked");
+        assert_eq!(fault.reason().code, "target_locked", "{fault}");
+        server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    });
+    assert_eq!(bench.import.commit(&[load]).expect("it is free").len(), 1);
+    assert_eq!(server.number(COUNT), 2);
+}
+
+/// faults 90, 92
+#[test]
+fn a_table_that_changes_between_check_and_commit_is_met_as_it_is_then() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE orders (id integer, name text)");
+    let bench = Bench::at(&server.url());
+    let load = bench.load("id,name\n7,x\n").expect("it fits");
+    server.sql("ALTER TABLE orders ALTER id TYPE text");
+    bench.import.commit(&[load]).expect("the world is well");
+    assert_eq!(server.sql("SELECT id, name FROM orders"), "7|x");
+    let load = bench.load("id,name\n8,x\n").expect("it fits");
+    server.sql("ALTER TABLE orders DROP name");
+    let outcome = bench.import.commit(&[load]).expect("the world is well").remove(0);
+    assert!(format!("{outcome:?}").contains("new_column"), "{outcome:?}");
+}
