@@ -18,6 +18,8 @@ use crate::settings;
 
 /// Where the lock of a folder lies: in `active/`.
 pub const LOCK: &str = ".lock";
+/// What to do when an inbox isn't there.
+pub(crate) const BRING_BACK: &str = "mount its filesystem, or make the directory if it is to be a new one";
 /// Below `active/SLOT/`: private directories for the results of commands.
 pub const STAGING: &str = ".staging";
 /// Claimed files are nobody else's.
@@ -355,7 +357,7 @@ pub(crate) fn moved(path: &Path) -> Fault {
 
 fn unusable(path: &Path, error: &io::Error) -> Fault {
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => "mount its filesystem, or make the directory if it is to be a new one",
+        io::ErrorKind::NotFound => BRING_BACK,
         _ => "make the directory, or give the daemon's user the right to",
     };
     Fault::io(path.display(), error).with_hint(hint)

@@ -347,9 +347,7 @@ impl Ledger {
     /// # Errors
     /// The ledger can't be read.
     pub fn has_watched(&self, folder: &str, inbox: &Path) -> Result<bool, Fault> {
-        self.read(|connection| {
-            connection.prepare(schema::HAS_WATCHED)?.exists(params![folder, inbox.display().to_string()])
-        })
+        self.read(|connection| schema::has_watched(connection, folder, inbox))
     }
 
     /// Makes sure that this number is never given out: a target has it already.

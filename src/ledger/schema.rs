@@ -1,6 +1,8 @@
 //! The ledger's tables and statements.
 
-use rusqlite::{Connection, ffi};
+use std::path::Path;
+
+use rusqlite::{Connection, ffi, params};
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
@@ -183,9 +185,13 @@ pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE fo
 pub(super) const IDS_ENDED_FROM: &str = "
 SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
 
-pub(super) const HAS_WATCHED: &str = "
-SELECT 1 FROM event
-WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ? AND json ->> 'path' = ?";
+/// Whether this folder has ever been watched, or read, with its inbox at this path.
+pub(super) fn has_watched(connection: &Connection, folder: &str, inbox: &Path) -> rusqlite::Result<bool> {
+    let sql =
+        "SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?
+        AND json ->> 'path' = ?";
+    connection.prepare(sql)?.exists(params![folder, inbox.display().to_string()])
+}
 
 /// Makes the tables in a fresh file, adds to an older one what it lacks, and refuses a file that is not ours or newer
 /// than we are.

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use importerd::events::{Event, Kind};
 use importerd::folder::{lock, places};
 
-use super::desk::{Desk, ORDERS, plain};
+use super::desk::{Desk, ORDERS, plain, tell};
 
 fn names(directory: &Path) -> Vec<String> {
     let mut names = Vec::new();
@@ -103,6 +104,33 @@ fn wrong_settings_are_listed_and_end_with_78() {
     let list: serde_json::Value = serde_json::from_str(&desk.ask(&["check", "--json"]).out).unwrap();
     let item = &list["sections"][0]["items"][0];
     assert_eq!((&item["level"], &item["exit"], &item["fix"]), (&"fail".into(), &78.into(), &serde_json::Value::Null));
+}
+
+/// fault 13: a folder used before is waited for by the daemon, where one that is new would be made.
+#[test]
+fn an_inbox_that_was_there_and_is_gone_is_a_failure_with_what_to_do_and_not_something_to_be_made() {
+    let desk = Desk::with(ORDERS);
+    let watched = |below: &str| {
+        let path = desk.path(below).display().to_string();
+        tell(&desk.ledger(), Event::new(Kind::FolderWatching).folder("orders").with("path", path));
+        desk.ask(&["check"])
+    };
+    let elsewhere = watched("elsewhere/inbox");
+    assert_eq!(elsewhere.code, Some(0), "the control: {}", elsewhere.out);
+    assert!(
+        elsewhere.out.contains("ok    inbox/ active/ archive/ quarantine/ results/ will be made"),
+        "{}",
+        elsewhere.out
+    );
+    let gone = watched("orders/inbox");
+    assert_eq!(gone.code, Some(69), "{}", gone.out);
+    let line = "FAIL /T/orders/inbox is gone: the folder is held until it is back, and nothing is made\n          \
+         fix: mount its filesystem, or make the directory if it is to be a new one\n";
+    let out = plain(&gone.out);
+    assert!(out.contains(line) && !out.contains("archive/ quarantine/"), "{out}");
+    fs::create_dir_all(desk.path("orders/inbox")).unwrap();
+    let back = desk.ask(&["check"]);
+    assert_eq!(back.code, Some(0), "{}", back.out);
 }
 
 /// fault 89

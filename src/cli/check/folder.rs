@@ -16,9 +16,10 @@ use super::rights::{self, Usable};
 use super::work;
 use crate::exit;
 use crate::folder::lease::{self, Lease};
-use crate::folder::places::{LOCK, open_directory, with_pid};
+use crate::folder::places::{BRING_BACK, LOCK, open_directory, with_pid};
 use crate::folder::survey::survey;
 use crate::folder::{lock, watch};
+use crate::ledger::history::History;
 use crate::settings::{Directories, Folder};
 
 /// The bit of `CAP_LEASE` in the capabilities of a process: capability(7).
@@ -27,6 +28,13 @@ const CAP_LEASE: u32 = 28;
 /// All that is checked of a folder.
 pub fn section(folder: &Folder, directories: &Directories, daemon: Daemon) -> Section {
     let mut section = Section::new(format!("folder {}  {}", folder.name, folder.path.display()));
+    if is_missed(folder, directories) {
+        let text =
+            format!("{} is gone: the folder is held until it is back, and nothing is made", folder.inbox.display());
+        section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
+        work::check(folder, directories, &mut section);
+        return section;
+    }
     let active = folder.path.join("active");
     let [inbox_usable, active_usable, ..] = rights_of_all(folder, &mut section);
     filesystem(folder, &mut section);
@@ -40,6 +48,14 @@ pub fn section(folder: &Folder, directories: &Directories, daemon: Daemon) -> Se
     inbox(folder, &mut section);
     work::check(folder, directories, &mut section);
     section
+}
+
+/// fault 13: it was in use before, and isn't there now; so a daemon doesn't make it.
+fn is_missed(folder: &Folder, directories: &Directories) -> bool {
+    let (_, missing) = rights::nearest(&folder.inbox);
+    let was_watched = |history: History| history.has_watched(&folder.name, &folder.inbox).unwrap_or_default();
+    // That the ledger can't be read is said of the state directory.
+    missing && History::open(&directories.state).ok().flatten().is_some_and(was_watched)
 }
 
 /// The same order as [`five`].

@@ -143,6 +143,14 @@ impl History {
         self.ask(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
     }
 
+    /// Whether this folder has ever been watched, or read, with its inbox at this path.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_watched(&self, folder: &str, inbox: &Path) -> Answer<bool> {
+        self.ask(|connection| schema::has_watched(connection, folder, inbox))
+    }
+
     /// Shows every file of a folder, in the order of their numbers.
     ///
     /// # Errors
