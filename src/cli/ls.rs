@@ -137,7 +137,7 @@ fn listed(surroundings: &Surroundings, folder: &Folder, chosen: &Chosen) -> Resu
     }
     if let (Some(history), false) = (&surroundings.history, chosen.past.is_empty()) {
         let Chosen { past: states, with_rejects, limit, .. } = chosen;
-        let selection = Selection { folder: Some(&folder.name), states, with_rejects: *with_rejects, limit: *limit };
+        let selection = Selection { folder: &folder.name, states, with_rejects: *with_rejects, limit: *limit };
         let in_hand: HashSet<_> = files.iter().filter_map(|file| file.id).collect();
         let past = history.latest(&selection)?;
         files.extend(past.iter().filter(|row| !in_hand.contains(&row.id.0)).map(|row| of_row(folder, row)));

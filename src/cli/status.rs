@@ -1,7 +1,5 @@
 //! `importerd status`: what goes on now, one line a folder, and what needs the operator.
 
-use std::collections::HashMap;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -111,16 +109,12 @@ impl Status {
             Daemon::Running { pid, .. } => Some(pid),
             Daemon::Stopped => None,
         };
-        let tallies = match &surroundings.history {
-            Some(history) => history.tallies_since(Timestamp::now() - DAY)?,
-            None => Vec::new(),
-        };
-        let mut by_folder: HashMap<&str, Vec<&Tally>> = HashMap::new();
-        for tally in &tallies {
-            by_folder.entry(&tally.folder).or_default().push(tally);
-        }
+        let since = Timestamp::now() - DAY;
         let folders = surroundings.settings.folders.values().map(|folder| {
-            let tallies = by_folder.remove(folder.name.as_str()).unwrap_or_default();
+            let tallies = match &surroundings.history {
+                Some(history) => history.tallies_since(&folder.name, since)?,
+                None => Vec::new(),
+            };
             FolderStatus::of(surroundings, folder, &tallies)
         });
         Ok(Self {
@@ -181,7 +175,7 @@ impl Status {
 }
 
 impl FolderStatus {
-    fn of(surroundings: &Surroundings, folder: &Folder, tallies: &[&Tally]) -> Result<Self, Reason> {
+    fn of(surroundings: &Surroundings, folder: &Folder, tallies: &[Tally]) -> Result<Self, Reason> {
         let counted = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?);
         let (survey, unreadable) = match counted {
             Ok(survey) => (survey, None),

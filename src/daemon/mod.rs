@@ -3,6 +3,7 @@
 mod open;
 mod orders;
 mod outlook;
+mod retention;
 mod signals;
 mod tend;
 mod voice;

@@ -88,6 +88,7 @@ fn plan(settings: &Settings, once: bool) -> Plan {
 fn tell_of_watch(voice: &Voice, folder: &Arc<str>, path: &str, notice: Notice) {
     let event = |kind| Event::new(kind).folder(Arc::clone(folder));
     voice.say(match notice {
+        Notice::Reading => return voice.remind(),
         Notice::Watching => event(Kind::FolderWatching).with("path", path),
         Notice::Overflow => event(Kind::FolderOverflow),
         Notice::Polling(reason) => event(Kind::FolderPolling).with("path", path).with("reason", reason),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use slog::Logger;
 use super::Life;
 use super::open::Opened;
 use super::outlook::{Outlook, Prospect};
+use super::retention::Retention;
 use crate::events::{Event, Kind, Subject, Tally};
 use crate::file::FileId;
 use crate::ledger::Durability;
@@ -34,6 +35,7 @@ pub struct Voice {
     logger: Logger,
     /// A few a second at most, of which none comes from a file.
     words: Sender<Word>,
+    retention: Arc<Retention>,
 }
 
 /// Something to say.
@@ -41,6 +43,8 @@ pub struct Voice {
 enum Word {
     Event(Event),
     Happening(Happening),
+    /// What the ledger no longer has to keep is let go now.
+    Prune,
     /// Nothing follows; whoever waits for the end hears of it when this is dropped.
     Last(Sender<Infallible>),
 }
@@ -61,10 +65,12 @@ impl Voice {
             notifier: Arc::clone(notifier),
             outlook: Arc::clone(outlook),
             drain_told: None,
+            retention: Arc::new(Retention::of(life.settings.history)),
         };
+        let retention = Arc::clone(&speaker.retention);
         let (words, spoken) = mpsc::channel();
         thread::Builder::new().name("voice".to_owned()).spawn(move || speaker.speak(&spoken))?;
-        Ok(Self { logger: life.logger.clone(), words })
+        Ok(Self { logger: life.logger.clone(), words, retention })
     }
 
     pub fn logger(&self) -> &Logger {
@@ -74,6 +80,13 @@ impl Voice {
     /// Says it everywhere, soon, and in this order.
     pub fn say(&self, event: Event) {
         self.tell(Word::Event(event));
+    }
+
+    /// An inbox is about to be read: the time to let go what the ledger no longer has to keep.
+    pub fn remind(&self) {
+        if self.retention.is_due() {
+            self.tell(Word::Prune);
+        }
     }
 
     fn tell(&self, word: Word) {
@@ -105,20 +118,41 @@ struct Speaker {
     notifier: Arc<Notifier>,
     outlook: Arc<Outlook>,
     drain_told: Option<Instant>,
+    retention: Arc<Retention>,
 }
 
 impl Speaker {
     fn speak(mut self, words: &Receiver<Word>) {
-        for word in words {
+        while let Some(word) = self.next(words) {
             match word {
                 Word::Event(event) => self.say(event),
                 Word::Happening(happening) => self.hear(happening),
+                Word::Prune => self.retention.begin(),
                 Word::Last(last) => {
                     // The ledger is closed before anybody hears that this has ended.
                     drop(self);
                     return drop(last);
                 }
             }
+        }
+    }
+
+    /// The next word; a little is pruned for as long as there is none, once that has begun.
+    fn next(&mut self, words: &Receiver<Word>) -> Option<Word> {
+        while self.retention.is_under_way() {
+            match words.try_recv() {
+                Err(TryRecvError::Empty) => self.prune(),
+                heard => return heard.ok(),
+            }
+        }
+        words.recv().ok()
+    }
+
+    fn prune(&self) {
+        match self.retention.prune(&self.opened.ledger) {
+            Ok(Some(event)) => self.say(event),
+            Ok(None) => {}
+            Err(fault) => slog::warn!(self.logger(), "nothing is let go of the ledger: {fault}"),
         }
     }
 
@@ -240,6 +274,7 @@ mod tests {
             backoff: Backoff { min: minute, max: minute },
             restarts: 1,
             restart_window: minute,
+            history: None,
             folders: [].into(),
         };
         let logger = Logger::root(slog::Discard, slog::o!());

@@ -95,6 +95,7 @@ kinds! {
     FileReturned      "file.returned"      Info    "put back untouched, no attempt charged"
     FileRetried       "file.retried"       Info    "an operator had it tried again, or now"
     LedgerRebuilt     "ledger.rebuilt"     Warning "the ledger was made anew from what could be read of it, the targets and the folders"
+    LedgerPruned      "ledger.pruned"      Info    "the ledger let go what is older than the setting `history`: events of files that are done, and of the daemon"
     ConfigReloaded    "config.reloaded"    Info    "new settings are in force"
     ConfigRefused     "config.refused"     Error   "the new settings are wrong; the old ones stay in force"
 }
@@ -142,6 +143,9 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("restarts", "how many crashes the restart window has seen"),
     ("restarts_max", "how many it may see"),
     ("backoff_ms", "how long the slot waits before the restart, in milliseconds"),
+    ("events", "how many events were let go"),
+    ("failures", "how many failed attempts were let go"),
+    ("before", "of before when, RFC 3339"),
     ("pid", "the daemon's process number"),
     ("version", "the daemon's version"),
 ];

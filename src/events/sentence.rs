@@ -83,6 +83,9 @@ impl Event {
             Kind::FileArchived => self.text("moved_to").or(reason.as_deref()).unwrap_or_default().to_owned(),
             Kind::FileDeferred => joined([reason, self.attempt(), self.next_try()]),
             Kind::FileDuplicate => self.original(),
+            Kind::LedgerPruned => {
+                joined([self.count("events", "event"), self.text("before").map(|at| format!("of before {at}"))])
+            }
             Kind::FileReplayed => self.replaced().unwrap_or_default(),
             Kind::ProcessorCrashed => joined([reason, self.file_in_hand()]),
             Kind::ProcessorRestarted | Kind::ProcessorGaveUp => joined([reason, self.restarts()]),

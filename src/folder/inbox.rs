@@ -75,7 +75,7 @@ impl Rules {
     }
 }
 
-/// Told of what happens to the watch.
+/// Told of what happens to the inbox.
 pub type Told = Box<dyn Fn(Notice)>;
 
 /// What an inbox tells.
@@ -87,6 +87,8 @@ pub enum Notice {
     Polling(String),
     /// Events were lost; it is read from end to end.
     Overflow,
+    /// It is read from end to end from here on, for whatever reason: the time for what is to be done now and then.
+    Reading,
 }
 
 /// One inbox, as its Scanner sees it.
@@ -248,6 +250,7 @@ impl Inbox {
             self.notice = notice;
         }
         self.walk = Some(retry_on_intr(|| Dir::read_from(&open.inbox)).map_err(|error| self.hold(error))?);
+        (self.told)(Notice::Reading);
         let rescan = match self.notice {
             Some(Notice::Watching) => self.rules.rescan,
             _ => self.rules.rescan.min(RESCAN_UNWATCHED),

@@ -44,7 +44,10 @@ impl Bench {
         let (nudge, deferrals, gate) = (Nudge::default(), Arc::<Deferrals>::default(), Arc::<Gate>::default());
         let notices = Rc::<RefCell<Vec<Notice>>>::default();
         let told = Rc::clone(&notices);
-        let tell = Box::new(move |notice| RefCell::borrow_mut(&told).push(notice));
+        let tell = Box::new(move |notice| match notice {
+            Notice::Reading => {}
+            notice => RefCell::borrow_mut(&told).push(notice),
+        });
         let (places, rules) = (Arc::clone(&scratch.places), Arc::new(rules));
         let inbox = Inbox::new(places, rules, Arc::clone(&deferrals), Arc::clone(&gate), nudge.clone(), tell);
         Self { scratch, deferrals, notices, gate, nudge, inbox, offer: 0 }

@@ -12,6 +12,9 @@ mod identity;
 mod ids;
 mod opening;
 mod pause;
+#[cfg(test)]
+mod plans;
+mod prune;
 pub(crate) mod read_only;
 mod refusal;
 mod release;
@@ -31,6 +34,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, pa
 pub use entry::{Entry, Failure};
 pub use identity::LedgerId;
 pub use pause::Pause;
+pub use prune::Pruned;
 pub use refusal::{REBUILD, REFUSALS, typed};
 pub use row::Row;
 pub use salvage::Salvaged;
@@ -43,6 +47,9 @@ use ids::Ids;
 
 /// The ledger's file in the state directory.
 pub const FILE_NAME: &str = "ledger.db";
+
+/// A feed may have had the same name every minute for years: so many files of one name are looked at, the latest.
+pub const NAMESAKES_MAX: u32 = 1_000;
 
 /// What is known when a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,12 +273,12 @@ impl Ledger {
         })
     }
 
-    /// The files of this name in any folder, the latest first.
+    /// The files of this name in any folder, the latest first: at most [`NAMESAKES_MAX`].
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn by_name(&self, name: &OsStr) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::BY_NAME, [row::name_column(name)])
+        self.rows(schema::BY_NAME, params![row::name_column(name), NAMESAKES_MAX])
     }
 
     /// The folder's files in one state with higher numbers than this, at most so many, in order; none for

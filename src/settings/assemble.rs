@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::error::Problem;
 use super::keys::{self, Found, Preset};
+use super::kind::FOREVER;
 use super::load::{Leaf, Merged};
 use super::nearest::similar;
 use super::postgres::{Address, Secret};
@@ -32,6 +33,7 @@ pub fn assemble(merged: &Merged, problems: &mut Vec<Problem>) -> Option<Settings
         backoff: backoff?,
         restarts: reader.count("restarts")?,
         restart_window: reader.duration("restart_window")?,
+        history: reader.retention("history")?,
         folders,
     })
 }
@@ -236,6 +238,14 @@ impl Reader<'_> {
 
     fn duration(&mut self, key: &str) -> Option<Duration> {
         humantime::parse_duration(&self.text(key)?).ok()
+    }
+
+    /// `Some(None)`: for ever.
+    fn retention(&mut self, key: &str) -> Option<Option<Duration>> {
+        match self.text(key)?.as_str() {
+            FOREVER => Some(None),
+            text => humantime::parse_duration(text).ok().map(Some),
+        }
     }
 
     fn text(&mut self, key: &str) -> Option<String> {

@@ -53,7 +53,7 @@ impl fmt::Display for Preset {
 
 use Kind::{
     Character, Column, Command, Count, CountOrPercent, Credential, Directory, Duration, Encoding, Flag, Globs, Mode,
-    OneOf, Pointer, Suffix, Table, Target, Words,
+    OneOf, Pointer, Retention, Suffix, Table, Target, Words,
 };
 use Preset::{BelowPath, Cores, FolderName, Is, Required, Unset};
 
@@ -81,6 +81,12 @@ pub const KEYS: &[Key] = &[
         "How many crashes of Processors `restart_window` may see before the daemon gives up.",
     ),
     row("restart_window", Duration { min: "1s", max: "1d" }, Is("60s"), "The time in which `restarts` are counted."),
+    row(
+        "history",
+        Retention { min: "1h", max: "100y" },
+        Is("forever"),
+        "How long the ledger keeps the events of files that are done; what tells duplicates it keeps for ever.",
+    ),
     row(
         "folder.*.path",
         Directory,

@@ -33,6 +33,13 @@ pub enum Kind {
         /// The longest that is allowed.
         max: &'static str,
     },
+    /// A time with its unit, or `forever`.
+    Retention {
+        /// The shortest that is allowed.
+        min: &'static str,
+        /// The longest that is allowed.
+        max: &'static str,
+    },
     /// The absolute path of a directory.
     Directory,
     /// The address of a database: `sqlite:PATH`, or a URL of PostgreSQL.
@@ -74,6 +81,7 @@ impl fmt::Display for Kind {
             Self::CountOrPercent { max } => write!(f, "A whole number from 0 to {max}, or a percentage such as \"1%\""),
             Self::Flag => f.write_str("true or false"),
             Self::Duration { min, max } => write!(f, "A duration from {min} to {max}"),
+            Self::Retention { min, max } => write!(f, "{FOREVER}, or a duration from {min} to {max}"),
             Self::Directory => f.write_str("An absolute path"),
             Self::Target => {
                 f.write_str("sqlite:PATH; a relative PATH is below the state directory. Or a PostgreSQL URL")
@@ -97,6 +105,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The time that has no end.
+pub(super) const FOREVER: &str = "forever";
+
 /// Text for the operator: what is wrong with a value and what to write instead.
 pub(super) type Wrong = String;
 
@@ -110,7 +121,9 @@ impl Kind {
                     .map_err(|_| self.out_of_range(&number.to_string()))?
             }
             (Self::Flag, DeValue::Boolean(yes)) => Value::Flag(*yes),
-            (Self::Duration { .. }, DeValue::Integer(number)) => return Err(no_unit(number.as_str(), number.as_str())),
+            (Self::Duration { .. } | Self::Retention { .. }, DeValue::Integer(number)) => {
+                return Err(no_unit(number.as_str(), number.as_str()));
+            }
             (Self::Globs | Self::Words | Self::Command, DeValue::Array(items)) => Value::List(
                 items
                     .iter()
@@ -174,7 +187,8 @@ impl Kind {
                 return Err(self.out_of_range(&number.to_string()));
             }
             (Self::CountOrPercent { .. }, Value::Text(text)) => limits::percentage(text)?,
-            (Self::Duration { .. }, Value::Text(text)) => self.check_duration(text)?,
+            (Self::Retention { .. }, Value::Text(text)) if text == FOREVER => {}
+            (Self::Duration { .. } | Self::Retention { .. }, Value::Text(text)) => self.check_duration(text)?,
             (Self::Directory, Value::Text(text)) => limits::directory(text)?,
             (Self::Target, Value::Text(text)) => limits::target(text)?,
             (Self::Credential, Value::Text(text)) => limits::credential(text)?,
@@ -204,6 +218,7 @@ impl Kind {
             Self::CountOrPercent { max } => format!("0 to {max}, or a percentage"),
             Self::Flag => "true or false".to_owned(),
             Self::Duration { min, max } => format!("{min} to {max}"),
+            Self::Retention { min, max } => format!("{FOREVER:?}, or {min} to {max}"),
             Self::Directory => "an absolute path".to_owned(),
             Self::Target => format!("sqlite:PATH or {}", super::postgres::EXAMPLE),
             Self::Credential => "the name of a credential".to_owned(),
@@ -227,6 +242,7 @@ impl Kind {
             Self::Count { .. } => "a whole number",
             Self::CountOrPercent { .. } => "a whole number, or a percentage such as \"1%\",",
             Self::Duration { .. } => "a duration such as \"30s\"",
+            Self::Retention { .. } => "a duration such as \"365d\", or \"forever\",",
             Self::Flag => "true or false",
             Self::Directory
             | Self::Table
@@ -258,9 +274,13 @@ impl Kind {
             return Err(no_unit(&excerpt(text), text));
         }
         let Ok(duration) = humantime::parse_duration(text) else {
-            return Err(format!("{} is not a duration; write it like \"30s\", \"10m\" or \"1h 30m\"", excerpt(text)));
+            let like = match self {
+                Self::Retention { .. } => "\"90d\", \"1y\" or \"forever\"",
+                _ => "\"30s\", \"10m\" or \"1h 30m\"",
+            };
+            return Err(format!("{} is not a duration; write it like {like}", excerpt(text)));
         };
-        let Self::Duration { min, max } = self else { return Ok(()) };
+        let (Self::Duration { min, max } | Self::Retention { min, max }) = self else { return Ok(()) };
         if duration < row_limit(min) || duration > row_limit(max) {
             return Err(self.out_of_range(&excerpt(text)));
         }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub restarts: u32,
     /// See `restarts`.
     pub restart_window: Duration,
+    /// How long the ledger keeps the events of files that are done; `None`: for ever.
+    pub history: Option<Duration>,
     /// The drop folders by name.
     pub folders: BTreeMap<String, Folder>,
 }

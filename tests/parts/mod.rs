@@ -49,6 +49,7 @@ pub fn settings_of(root: &Path, work: Work, duplicates: Duplicates) -> Settings 
         backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
         restarts: 10,
         restart_window: Duration::from_mins(10),
+        history: None,
         folders: [("drop".to_owned(), folder)].into(),
     }
 }

@@ -35,7 +35,7 @@ fn show(global: &Global, explain: &Explain) -> Result<u8, Complaint> {
     if stories.is_empty() {
         return Err(unknown(&surroundings, &folders, &explain.file));
     }
-    let more = stories.len().saturating_sub(STORIES_MAX);
+    let more = stories.len() > STORIES_MAX;
     stories.truncate(STORIES_MAX);
     if global.json {
         for story in &stories {
@@ -48,9 +48,9 @@ fn show(global: &Global, explain: &Explain) -> Result<u8, Complaint> {
         for story in &stories {
             story.show(&mut page);
         }
-        if more > 0 {
+        if more {
             let importerd = &surroundings.importerd;
-            page.line(format!("and {more} earlier ones; for one of them, type its number: {importerd} explain ID"));
+            page.line(format!("and earlier ones; for one of them, type its number: {importerd} explain ID"));
         }
         page.print()?;
     }

@@ -13,6 +13,10 @@ impl Story {
     /// Adds the story to the page.
     pub fn show(&self, page: &mut Page) {
         page.line(self.title(page));
+        if let Some(Stamp(before)) = self.events_pruned_before {
+            let text = "the ledger keeps no events of before then, for files that are done (setting: history)";
+            said(page, &when::clock(before), text);
+        }
         for event in &self.events {
             self.event(page, event.get());
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -56,6 +57,8 @@ pub struct Story {
     pub path: Option<String>,
     /// The name of the reason file beside it, when it was refused.
     pub reason_file: Option<String>,
+    /// RFC 3339: it was done before then, and some of its events are no longer kept; else null.
+    pub events_pruned_before: Option<Stamp>,
     /// The events about it, as `events --json` prints them.
     pub events: Vec<Box<RawValue>>,
     /// The attempts that came to nothing.
@@ -117,6 +120,7 @@ impl Story {
             replay: None,
             path: Some(escape(file.path.as_os_str())),
             reason_file: None,
+            events_pruned_before: None,
             events: Vec::new(),
             failures: Vec::new(),
             target: None,
@@ -180,6 +184,7 @@ impl Story {
             replay: replay.as_ref().map(|replay| replay.id.0),
             reason_file: path.as_ref().and_then(|path| reason_file(row, path)),
             path: path.map(|path| escape(path.as_os_str())),
+            events_pruned_before: history.pruned_before()?.filter(|before| may_be_pruned(row, *before)).map(Stamp),
             events: history.events_of(row.id)?.into_iter().filter_map(|event| raw(event.json)).collect(),
             failures: history.failures(row.id)?.into_iter().map(Failure::from).collect(),
             // The rows are in under the number of another one.
@@ -191,6 +196,12 @@ impl Story {
             next,
         })
     }
+}
+
+/// Whether some of its events may be gone: it is at its end, and had begun before then.
+fn may_be_pruned(row: &Row, before: Timestamp) -> bool {
+    let is_open = matches!(row.state, State::Deferred | State::Committed | State::Quarantined);
+    !is_open && row.claimed_at < before
 }
 
 fn reason_file(row: &Row, path: &Path) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Params, params};
 
-use super::{Answer, History};
+use super::{Answer, History, schema};
 use crate::events::{Event, Kind};
 use crate::file::FileId;
 
@@ -30,7 +30,7 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn events_of(&self, id: FileId) -> Answer<Vec<Stored>> {
-        self.events("SELECT id, json FROM event WHERE file_id = ? ORDER BY id", [id.0])
+        self.events(schema::EVENTS_OF, [id.0])
     }
 
     /// The last events of those wanted, in order.
@@ -38,9 +38,8 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_events(&self, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
-        let sql = "SELECT id, json FROM event WHERE (?1 IS NULL OR folder = ?1) AND (?2 IS NULL OR kind = ?2)
-            ORDER BY id DESC LIMIT ?3";
-        let mut events = self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), limit])?;
+        let sql = schema::last_events(&schema::of_kind(wanted.kind));
+        let mut events = self.events(&sql, params![wanted.folder, wanted.kind.map(Kind::name), limit])?;
         events.reverse();
         Ok(events)
     }
@@ -50,9 +49,8 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn events_after(&self, number: i64, wanted: &Wanted<'_>, limit: u32) -> Answer<Vec<Stored>> {
-        let sql = "SELECT id, json FROM event WHERE id > ?3 AND (?1 IS NULL OR folder = ?1)
-            AND (?2 IS NULL OR kind = ?2) ORDER BY id LIMIT ?4";
-        self.events(sql, params![wanted.folder, wanted.kind.map(Kind::name), number, limit])
+        let sql = schema::events_after(&schema::of_kind(wanted.kind));
+        self.events(&sql, params![wanted.folder, wanted.kind.map(Kind::name), limit, number])
     }
 
     /// The number of the last event of all, 0 when there is none.
@@ -60,7 +58,7 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_number(&self) -> Answer<i64> {
-        self.ask(|connection| connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0)))
+        self.ask(|connection| connection.query_row(schema::LAST_EVENT, [], |row| row.get(0)))
     }
 
     /// The last event about no file that is of one of these kinds, and of this folder where one is named; what
@@ -77,11 +75,9 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn last_numbered(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<(i64, Event)>> {
-        let sql = "SELECT id, json FROM event WHERE file_id IS NULL AND kind = ?1 AND (?2 IS NULL OR folder = ?2)
-            AND json ->> '$.by' IS NULL ORDER BY id DESC LIMIT 1";
         let mut last: Option<Stored> = None;
         for kind in kinds {
-            let of_kind = self.events(sql, params![kind.name(), folder])?.pop();
+            let of_kind = self.events(schema::LAST_OF_KIND, params![kind.name(), folder])?.pop();
             last = last.into_iter().chain(of_kind).max_by_key(|event| event.number);
         }
         Ok(last.and_then(|stored| Some((stored.number, Event::from_json(&stored.json).ok()?))))

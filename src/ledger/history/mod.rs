@@ -16,7 +16,7 @@ pub use events::{Stored, Wanted};
 
 use super::read_only::{self, ReadOnly};
 use super::row::{identity_columns, name_column, timestamp};
-use super::{FILE_NAME, LedgerId, Pause, Row, Same, State, doubt, identity, ids, schema};
+use super::{FILE_NAME, LedgerId, NAMESAKES_MAX, Pause, Row, Same, State, doubt, identity, ids, prune, schema};
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
 
@@ -34,8 +34,8 @@ pub struct History {
 /// Which files are asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
-    /// Of this folder only.
-    pub folder: Option<&'a str>,
+    /// Of this folder.
+    pub folder: &'a str,
     /// In one of these states.
     pub states: &'a [State],
     /// Only those that went in without some of their rows.
@@ -47,8 +47,6 @@ pub struct Selection<'a> {
 /// How many files of a folder came to a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// The folder.
-    pub folder: String,
     /// The state.
     pub state: State,
     /// How many files.
@@ -198,12 +196,12 @@ impl History {
         Ok(self.rows(schema::BY_ID, [id.0])?.pop())
     }
 
-    /// The files of this name in any folder, the latest first.
+    /// The files of this name in any folder, the latest first: at most [`NAMESAKES_MAX`].
     ///
     /// # Errors
     /// The ledger can't be read.
     pub fn by_name(&self, name: &OsStr) -> Answer<Vec<Row>> {
-        self.rows(schema::BY_NAME, [name_column(name)])
+        self.rows(schema::BY_NAME, params![name_column(name), NAMESAKES_MAX])
     }
 
     /// The file of this folder that makes another one a duplicate: as [`Ledger::done_before`](super::Ledger::done_before).
@@ -260,41 +258,54 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn latest(&self, selection: &Selection<'_>) -> Answer<Vec<Row>> {
-        let rejects = match (selection.with_rejects, self.version) {
-            (true, ..schema::VERSION_OF_REJECTS) => return Ok(Vec::new()),
-            (true, _) => "AND rejects > 0",
-            (false, _) => "",
-        };
-        let states = serde_json::json!(selection.states.iter().map(|state| state.name()).collect::<Vec<_>>());
-        let sql = format!(
-            "SELECT * FROM file WHERE state IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR folder = ?2) {rejects}
-            ORDER BY changed_at_us DESC, id DESC LIMIT ?3"
-        );
-        self.rows(&sql, params![states.to_string(), selection.folder, selection.limit])
+        let Selection { folder, states, with_rejects, limit } = *selection;
+        if with_rejects {
+            if self.version < schema::VERSION_OF_REJECTS {
+                return Ok(Vec::new());
+            }
+            let states = serde_json::json!(states.iter().map(|state| state.name()).collect::<Vec<_>>());
+            return self.rows(schema::LATEST_WITH_REJECTS, params![folder, states.to_string(), limit]);
+        }
+        let mut latest = Vec::new();
+        for state in states {
+            let sql = match state {
+                State::Archived => schema::LATEST_ARCHIVED,
+                State::Duplicate | State::Replaced | State::Forgotten => schema::LATEST_RARE,
+                State::Deferred | State::Committed | State::Quarantined => schema::LATEST_OPEN,
+            };
+            latest.extend(self.rows(sql, params![folder, state.name(), limit])?);
+        }
+        latest.sort_by_key(|row| std::cmp::Reverse((row.changed_at, row.id)));
+        latest.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(latest)
     }
 
-    /// How many files came to each state since then, by folder.
+    /// How many files of a folder came to each state since then.
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn tallies_since(&self, since: Timestamp) -> Answer<Vec<Tally>> {
+    pub fn tallies_since(&self, folder: &str, since: Timestamp) -> Answer<Vec<Tally>> {
         let rejects = if self.version < schema::VERSION_OF_REJECTS { "0" } else { "rejects" };
-        let sql = format!(
-            "SELECT folder, state, count(*), coalesce(sum(rows), 0), sum({rejects} > 0), sum({rejects}) FROM file
-            WHERE changed_at_us >= ? GROUP BY folder, state"
-        );
+        let sql = schema::tallies_since(rejects);
         let tally = |row: &rusqlite::Row<'_>| {
             let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-            let (folder, files, rows, with_rejects, rejects) =
-                (row.get(0)?, count(2)?, count(3)?, count(4)?, count(5)?);
-            let state = State::named(&row.get::<_, String>(1)?);
-            Ok(state.map(|state| Tally { folder, state, files, rows, with_rejects, rejects }))
+            let (files, rows, with_rejects, rejects) = (count(1)?, count(2)?, count(3)?, count(4)?);
+            let state = State::named(&row.get::<_, String>(0)?);
+            Ok(state.map(|state| Tally { state, files, rows, with_rejects, rejects }))
         };
         self.ask(|connection| {
             let mut query = connection.prepare_cached(&sql)?;
-            let tallies = query.query_map([since.as_microsecond()], tally)?;
+            let tallies = query.query_map(params![folder, since.as_microsecond()], tally)?;
             tallies.filter_map(Result::transpose).collect()
         })
+    }
+
+    /// Of before when the ledger may have let go the events of files that are done.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn pruned_before(&self) -> Answer<Option<Timestamp>> {
+        Ok(self.ask(prune::pruned_before)?.map(timestamp))
     }
 
     /// An operator's pause of a folder, if it has one.
@@ -313,7 +324,6 @@ impl History {
     /// # Errors
     /// The ledger can't be read.
     pub fn failures(&self, id: FileId) -> Answer<Vec<Failed>> {
-        let sql = "SELECT attempt, at_us, code, reason, stderr FROM failure WHERE file_id = ? ORDER BY rowid";
         let failed = |row: &rusqlite::Row<'_>| {
             Ok(Failed {
                 attempt: row.get(0)?,
@@ -323,7 +333,7 @@ impl History {
                 stderr: row.get(4)?,
             })
         };
-        self.ask(|connection| connection.prepare_cached(sql)?.query_map([id.0], failed)?.collect())
+        self.ask(|connection| connection.prepare_cached(schema::FAILURES)?.query_map([id.0], failed)?.collect())
     }
 }
 

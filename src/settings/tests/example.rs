@@ -66,7 +66,7 @@ fn the_example_says_of_each_key_what_its_row_says() {
 #[test]
 fn every_row_keeps_its_own_limits() {
     for row in KEYS {
-        if let Kind::Duration { min, max } = row.kind {
+        if let Kind::Duration { min, max } | Kind::Retention { min, max } = row.kind {
             let limits = [min, max].map(|limit| humantime::parse_duration(limit).unwrap());
             assert!(limits[0] < limits[1], "{}", row.path);
         }

@@ -14,6 +14,7 @@ fn nothing_anywhere_gives_the_built_in_settings() {
     assert_eq!(settings.attempts, 5);
     assert_eq!(settings.backoff, Backoff { min: Duration::from_secs(1), max: Duration::from_mins(10) });
     assert_eq!((settings.restarts, settings.restart_window), (20, Duration::from_mins(1)));
+    assert_eq!(settings.history, None);
     assert!(settings.folders.is_empty());
     assert!(loaded.values.iter().all(|shown| shown.origin == "built-in"));
 }
@@ -132,14 +133,16 @@ fn other_files_beside_the_drop_ins_are_left_alone() {
 
 #[test]
 fn a_config_file_stands_for_all_trees_and_brings_its_own_drop_ins() {
-    let machine = Machine::with("attempts = 1\nrestarts = 1").config("mine.toml");
+    let machine = Machine::with("attempts = 1\nrestarts = 1\nhistory = '1y'").config("mine.toml");
     machine.write("etc/importerd.toml.d/a.toml", "processors = 77");
-    machine.write("mine.toml", "attempts = 2");
-    machine.write("mine.toml.d/a.toml", "restart_window = '5s'");
+    machine.write("mine.toml", "attempts = 2\nhistory = '30d'");
+    machine.write("mine.toml.d/a.toml", "restart_window = '5s'\nhistory = '90d'");
     let settings = machine.loaded().settings;
     assert_eq!((settings.attempts, settings.restarts), (2, 20));
     assert_eq!(settings.restart_window, Duration::from_secs(5));
+    assert_eq!(settings.history, Some(Duration::from_hours(90 * 24)));
     assert_ne!(machine.origin("processors"), "etc/importerd.toml.d/a.toml:1");
+    assert_eq!(machine.set("history=forever").loaded().settings.history, None);
 }
 
 #[test]

@@ -19,6 +19,7 @@ backoff.min = "1s"                                 # built-in
 backoff.max = "10m"                                # built-in
 restarts = 20                                      # built-in
 restart_window = "60s"                             # built-in
+history = "forever"                                # built-in
 folder.orders.path = "/srv/or\"d\u007Fers"         # etc/importerd.toml:3
 folder.orders.inbox = "/srv/or\"d\u007Fers/inbox"  # built-in
 folder.orders.match = ["*.csv", "*.tsv"]           # etc/importerd.toml:4
@@ -58,5 +59,5 @@ fn the_json_has_key_value_and_origin() {
         values[2],
         serde_json::json!({"key": "attempts", "value": 7, "origin": "environment IMPORTERD__ATTEMPTS"})
     );
-    assert_eq!(values[9]["value"], serde_json::json!(["*.csv", "*.tsv"]));
+    assert_eq!(values[10]["value"], serde_json::json!(["*.csv", "*.tsv"]));
 }

@@ -91,6 +91,13 @@ fn a_number_or_a_duration_keeps_its_limits() {
             "attempts = 0xffffffffffffffffff",
             "1:12: attempts: 0xffffffffffffffffff is out of range; 1 to 100 is allowed",
         ),
+        ("history = 365", "1:11: history: 365 has no unit; write it with one, for instance \"365s\""),
+        (
+            "history = true",
+            "1:11: history: the boolean true where a duration such as \"365d\", or \"forever\", is needed",
+        ),
+        ("history = 'ever'", "1:11: history: \"ever\" is not a duration; write it like \"90d\", \"1y\" or \"forever\""),
+        ("history = '59m'", "1:11: history: \"59m\" is out of range; \"forever\", or 1h to 100y is allowed"),
         ("drain_grace = '2d'", "1:15: drain_grace: \"2d\" is out of range; 0s to 1d is allowed"),
         ("drain_grace = '60'", "1:15: drain_grace: \"60\" has no unit; write it with one, for instance \"60s\""),
         (
