@@ -371,3 +371,14 @@ pub fn has(program: &str) -> bool {
     }
     found
 }
+
+/// The library that fakes the clock of a program that it is loaded into. `None`, and says so: it isn't there.
+pub fn faketime() -> Option<PathBuf> {
+    if !has("faketime") {
+        return None;
+    }
+    // Where Debian keeps it, depends on the machine.
+    let found = Command::new("find").args(["/usr/lib", "-name", "libfaketimeMT.so.1"]).output().expect("run find");
+    let found = String::from_utf8(found.stdout).expect("a path");
+    Some(found.lines().next().map(PathBuf::from).expect("faketime has a library"))
+}

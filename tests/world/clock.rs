@@ -4,19 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Daemon, Drop, eventually, has, open_gate};
+use crate::harness::{Daemon, Drop, eventually, faketime, open_gate};
 use crate::hold::{BACK_OFF, all_done, entry, paused_for, put_row, told};
 
 const AHEAD: &str = "+10y";
 const BEHIND: &str = "-1h";
 const RIGHT: &str = "+0";
-
-/// Where Debian keeps it.
-fn library() -> Option<PathBuf> {
-    let found = Command::new("find").args(["/usr/lib", "-name", "libfaketimeMT.so.1"]).output().ok()?;
-    let found = String::from_utf8(found.stdout).ok()?;
-    found.lines().next().map(PathBuf::from)
-}
 
 /// The clock on the wall, as the daemon sees it. The monotonic one goes on, as it does when somebody sets the other.
 struct Clock {
@@ -27,10 +20,7 @@ struct Clock {
 impl Clock {
     /// `None`: there is no library that fakes it.
     fn beside(drop: &Drop) -> Option<Self> {
-        if !has("faketime") {
-            return None;
-        }
-        let clock = Self { file: drop.root().join("clock"), library: library().expect("faketime has a library") };
+        let clock = Self { file: drop.root().join("clock"), library: faketime()? };
         clock.set(RIGHT);
         Some(clock)
     }
