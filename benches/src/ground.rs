@@ -85,6 +85,18 @@ pub struct Runs {
 }
 
 impl Runs {
+    /// A place for those of this process. What a process left that was killed goes.
+    pub fn below(directory: &Path) -> PathBuf {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let process = name.to_str().and_then(|name| name.strip_prefix("runs-"));
+            if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        directory.join(format!("runs-{}", std::process::id()))
+    }
+
     pub fn make(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         // For the same reason, ext4 is asked to put each run elsewhere on the disk; other filesystems don't know of it.

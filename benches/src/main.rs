@@ -9,6 +9,7 @@ mod check;
 mod contest;
 mod floor;
 mod ground;
+mod machine;
 mod peers;
 mod plot;
 mod postgres;
@@ -41,20 +42,24 @@ fn main() -> ExitCode {
 
 /// Holds the stages that were asked for, and prints and draws what came of them. `false`: somebody failed.
 fn compare(setup: &setup::Setup) -> Outcome<bool> {
+    let mut text = machine::describe(&setup.out, setup.rounds)?;
+    println!("{text}");
     let mut standings = Vec::new();
     for stage in &setup.stages {
         eprintln!("{stage}:");
         let _runs = ground::Runs::make(&setup.directory)?;
         for standing in stages::hold(setup, stage)? {
-            println!("{}", report::markdown(&standing));
+            let tables = report::markdown(&standing);
+            println!("{tables}");
+            text.push('\n');
+            text.push_str(&tables);
             standings.push(standing);
         }
     }
-    let plot = setup.out.join("compare.svg");
-    std::fs::write(&plot, plot::svg(&standings))?;
-    let tables: String = standings.iter().map(report::markdown).collect();
-    std::fs::write(setup.out.join("compare.md"), tables)?;
-    println!("drawn in {}, written in {}", plot.display(), setup.out.join("compare.md").display());
+    let [written, drawn] = ["compare.md", "compare.svg"].map(|name| setup.out.join(name));
+    std::fs::write(&written, text)?;
+    std::fs::write(&drawn, plot::svg(&standings))?;
+    println!("written to {}, drawn in {}", written.display(), drawn.display());
     Ok(standings.iter().all(|standing| standing.shown.iter().all(|shown| shown.failed.is_none())))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
-use crate::ground::Ground;
+use crate::ground::{Ground, Runs};
 use crate::stages;
 
 const USAGE: &str = "usage: benches/compare [--rounds N] [--files N] [--rows N] [--seconds N] [--dir DIR] [small|live|latency|run|large]…";
@@ -62,7 +62,7 @@ impl Setup {
         }
         std::fs::create_dir_all(&setup.out)?;
         std::fs::create_dir_all(&setup.directory)?;
-        setup.directory = setup.directory.canonicalize()?.join(format!("runs-{}", std::process::id()));
+        setup.directory = Runs::below(&setup.directory.canonicalize()?);
         Ok(setup)
     }
 
