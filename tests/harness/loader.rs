@@ -66,8 +66,17 @@ pub struct Loader {
 impl Loader {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let target =
-            Targets::default().open(&Place::Sqlite(directory.path().join("rows.db"))).expect("open a database");
+        let place = Place::Sqlite(directory.path().join("rows.db"));
+        Self::of(directory, &place)
+    }
+
+    /// With a database of somebody else's.
+    pub fn into(place: &Place) -> Self {
+        Self::of(tempfile::tempdir().expect("a temporary directory"), place)
+    }
+
+    fn of(directory: tempfile::TempDir, place: &Place) -> Self {
+        let target = Targets::default().open(place).expect("open a database");
         Self { directory, target, files: 0, loaded: Vec::new() }
     }
 
@@ -76,12 +85,17 @@ impl Loader {
         self.loaded.len()
     }
 
-    /// How many rows it had, or why it was refused.
+    /// How many rows it had, or why it was refused. It has a table of its own.
     pub fn load(&mut self, name: &str, content: &[u8], declared: &Declared) -> Result<u64, String> {
+        self.load_into(&format!("t{}", self.files + 1), name, content, declared)
+    }
+
+    /// The same, into this table.
+    pub fn load_into(&mut self, table: &str, name: &str, content: &[u8], declared: &Declared) -> Result<u64, String> {
         self.files += 1;
-        let (path, table) = (self.path(self.files), format!("t{}", self.files));
+        let path = self.path(self.files);
         fs::write(&path, content).expect("write a file");
-        let rows = self.import(name, &path, &table, declared).map_err(|fault| match fault {
+        let rows = self.import(name, &path, table, declared).map_err(|fault| match fault {
             Fault::Permanent(reason) => reason.to_string(),
             other => panic!("{name}: the file is not at fault: {other}"),
         })?;

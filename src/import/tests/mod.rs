@@ -8,7 +8,6 @@ mod modes;
 mod new_columns;
 mod rejects;
 mod replays;
-mod round_trip;
 mod types;
 
 use std::ffi::OsStr;
