@@ -85,6 +85,11 @@ impl Loader {
         self.loaded.len()
     }
 
+    /// How many files there were, also such as were refused: the number of the last one's table.
+    pub fn files(&self) -> i64 {
+        self.files
+    }
+
     /// How many rows it had, or why it was refused. It has a table of its own.
     pub fn load(&mut self, name: &str, content: &[u8], declared: &Declared) -> Result<u64, String> {
         self.load_into(&format!("t{}", self.files + 1), name, content, declared)

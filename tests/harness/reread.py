@@ -45,7 +45,7 @@ def csv_rows(text, declared):
     if delimiter is None and declared.get("format") == "tsv":
         delimiter = "\t"
     if delimiter is None:
-        delimiter = max(",;\t|", key=text.count)
+        delimiter = max(",;\t|", key=re.sub('"[^"]*"', "", text).count)
     style = {"delimiter": delimiter, "escapechar": declared.get("escape"), "strict": True}
     if "comment" in declared:
         # Of the files here none has a comment's sign at the start of a line within quotes.
@@ -124,7 +124,7 @@ def difference(file, database):
         content = opened.read()
     try:
         text = decoded(unpacked(content), declared.get("encoding"))
-        is_json = re.search(r"\.(json|ndjson)(\.gz|\.zst)?$", name) or "json" in declared.get("format", "")
+        is_json = re.search(r"\.(json|jsonl|ndjson)(\.gz|\.zst)?$", name) or "json" in declared.get("format", "")
         columns, rows = json_rows(text, name, declared) if is_json else csv_rows(text, declared)
     except Exception as error:
         return f"it can't be read: {error!r}"
