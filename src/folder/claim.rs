@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, fsync, openat, statx, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
@@ -19,7 +20,7 @@ use crate::file::Identity;
 #[derive(Debug)]
 pub struct Sealed {
     /// The file, opened for reading; closing it gives up the lease.
-    pub file: File,
+    pub file: Arc<File>,
     /// Which file it is.
     pub identity: Identity,
     leased: bool,
@@ -165,7 +166,7 @@ pub fn seal(places: &Places, slot: BorrowedFd<'_>, name: &OsStr) -> io::Result<C
     let identity = identity(&stat);
     match unfit(&stat) {
         Some(reason) => Ok(Claim::Unfit { identity, reason }),
-        None => Ok(Claim::Sealed(Sealed { file, identity, leased: lease == Lease::Held })),
+        None => Ok(Claim::Sealed(Sealed { file: Arc::new(file), identity, leased: lease == Lease::Held })),
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use importerd_actors::{Halt, Look, Nudge};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, Statx, openat, statat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statat, statx};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::claim::open_flags;
@@ -25,6 +25,7 @@ use super::name::{Filter, marked_by, marker_of};
 use super::places::{Open, Places, identity, identity_flags};
 use super::replays::Replay;
 use super::settling::Settling;
+use super::walk::Walk;
 use super::watch::{Armed, Watch};
 use crate::fault::is_of_the_world;
 
@@ -108,7 +109,7 @@ pub struct Inbox {
     /// Names that an event pointed at, or that an offer gave back.
     nominated: VecDeque<OsString>,
     /// How far the inbox has been read.
-    walk: Option<Dir>,
+    walk: Option<Walk>,
     next_walk: Instant,
     /// Whether the walk is asked for the next name before the events are: neither keeps the other waiting.
     walk_first: bool,
@@ -249,7 +250,7 @@ impl Inbox {
             }
             self.notice = notice;
         }
-        self.walk = Some(retry_on_intr(|| Dir::read_from(&open.inbox)).map_err(|error| self.hold(error))?);
+        self.walk = Some(Walk::begin(&open.inbox).map_err(|error| self.hold(error))?);
         (self.told)(Notice::Reading);
         let rescan = match self.notice {
             Some(Notice::Watching) => self.rules.rescan,
@@ -325,23 +326,15 @@ impl Inbox {
     }
 
     fn next_walked(&mut self) -> Result<Option<OsString>, Halt> {
-        while let Some(walk) = &mut self.walk {
-            match walk.read() {
-                None => self.walk = None,
-                Some(Err(error)) => {
-                    self.walk = None;
-                    self.next_walk = Instant::now();
-                    return Err(self.hold(error));
-                }
-                Some(Ok(entry)) => {
-                    let name = entry.file_name().to_bytes();
-                    if entry.file_type() != FileType::Directory && name != b"." && name != b".." {
-                        return Ok(Some(OsStr::from_bytes(name).to_owned()));
-                    }
-                }
-            }
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        let next = walk.next();
+        if !matches!(next, Ok(Some(_))) {
+            self.walk = None;
         }
-        Ok(None)
+        next.map_err(|error| {
+            self.next_walk = Instant::now();
+            self.hold(error)
+        })
     }
 
     /// Takes settled files, until there are enough for one offer; new ones and those to be done again in turn.

@@ -22,4 +22,5 @@ pub mod replays;
 mod scratch;
 mod settling;
 pub mod survey;
+mod walk;
 pub mod watch;

@@ -1,5 +1,6 @@
 //! Events from the kernel: hints that a name in the inbox is worth a look. Nothing depends on one arriving.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -83,8 +84,10 @@ impl Watch {
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let (hints, nudge) = (Arc::clone(&self.hints), self.nudge.clone());
         let (path, home) = (self.path.clone(), self.home.clone());
-        let mut watcher =
-            notify::recommended_watcher(move |event| hear(event, &path, home.as_deref(), &hints, &nudge))?;
+        let mut watcher = notify::recommended_watcher(move |event| {
+            give_way();
+            hear(event, &path, home.as_deref(), &hints, &nudge);
+        })?;
         // Where it can't have a thread, notify says nothing, panics at the next call, and once more when it is dropped.
         // This call only returns an error then. fault 84
         if watcher.configure(Config::default()).is_err() {
@@ -141,6 +144,20 @@ fn silent_kind(magic: rustix::fs::FsWord) -> Option<&'static str> {
 
 fn lock(hints: &Mutex<Hints>) -> MutexGuard<'_, Hints> {
     hints.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    static IS_MEEK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the watcher's thread give way to those who work: our own moves make events too, and would else have it take a
+/// core away for each of them. Where nothing else is to do it runs at once, as before.
+fn give_way() {
+    const NICE: i32 = 10;
+    if !IS_MEEK.replace(true) {
+        // Without it, all is as well and a little slower.
+        let _ = rustix::process::setpriority_process(None, NICE);
+    }
 }
 
 /// Called on the watcher's thread: must neither block nor panic.

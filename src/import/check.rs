@@ -104,7 +104,7 @@ pub fn against(
         Some(known) => known,
         None => Arc::new(Layout::new(table, settings, reader.names()).map_err(Fault::Permanent)?),
     };
-    let (mut kept, mut rejects) = (Rows::default(), Rejects::new(settings.rejects));
+    let (mut kept, mut rejects) = (Rows::with_room(reader.bytes()), Rejects::new(settings.rejects));
     let (mut layout, rows) = each_row(reader, layout, &mut rejects, &mut kept)?;
     rejects.check(rows)?;
     let content = if rows == 0 {

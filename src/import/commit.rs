@@ -1,12 +1,14 @@
 //! commit: rows and load markers of a whole batch in one transaction, with one flush.
 //!
-//! Every load has a savepoint of its own, so a bad one is set aside alone. Some faults of one load
+//! Most batches go in as they are. Where one of the loads can't, the batch is done again, and every load has a savepoint
+//! of its own, so the bad one is set aside alone. Some faults of one load
 //! only show at the COMMIT (deferred foreign keys) or end the transaction under the others (a
 //! trigger that rolls back): then each load gets a transaction of its own.
 
 use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -40,10 +42,12 @@ impl Import {
         }
         let outcomes = match self.commit_together(loads) {
             Err(Fault::Permanent(_)) => self.commit_one_by_one(loads),
-            result => result?,
+            // The next file looks whether the table is still there.
+            Err(fault) => return Err(self.look_anew(fault)),
+            Ok(outcomes) => outcomes,
         };
         for (load, outcome) in loads.iter().zip(&outcomes) {
-            if matches!(outcome, Outcome::Loaded { .. } | Outcome::Replaced { .. }) {
+            if is_in(outcome) {
                 self.remember(&load.checked);
             }
         }
@@ -83,10 +87,52 @@ impl Import {
 
     /// [`Fault::Permanent`]: one of the loads broke the transaction for all.
     fn commit_together(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
+        if self.trusts(loads) {
+            match self.commit_trusted(loads) {
+                Ok(Some(outcomes)) => return Ok(outcomes),
+                Err(fault @ (Fault::World(_) | Fault::Fatal(_))) => return Err(fault),
+                Ok(None) | Err(_) => self.is_wary.store(true, Ordering::Relaxed),
+            }
+        }
+        let outcomes = self.commit_each(loads)?;
+        self.is_wary.store(!outcomes.iter().all(is_in), Ordering::Relaxed);
+        Ok(outcomes)
+    }
+
+    /// Whether these are likely to go in one and all, and cheap to be done once more if they don't.
+    fn trusts(&self, loads: &[Load]) -> bool {
+        let is_small = |load: &Load| !matches!(load.checked.content, Content::Rows { kept: None, .. });
+        !self.is_wary.load(Ordering::Relaxed) && loads.iter().all(is_small)
+    }
+
+    /// All of them, or none: `None` then. A savepoint each would have the database keep every page as it was before each
+    /// of them.
+    fn commit_trusted(&self, loads: &[Load]) -> Result<Option<Vec<Outcome>>, Fault> {
+        let mut transaction = self.begin(loads)?;
+        let committed_at = now();
+        let mut outcomes = Vec::with_capacity(loads.len());
+        for load in loads {
+            let outcome = self.insert(&mut *transaction, load, &committed_at)?;
+            if !is_in(&outcome) {
+                return Ok(None);
+            }
+            outcomes.push(outcome);
+        }
+        transaction.commit()?;
+        Ok(Some(outcomes))
+    }
+
+    fn begin(&self, loads: &[Load]) -> Result<Box<dyn Transaction + '_>, Fault> {
         let mut transaction = self.target.begin(&self.folder, &self.table)?;
         if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
             transaction.defer_constraints()?;
         }
+        Ok(transaction)
+    }
+
+    /// Each behind a savepoint of its own, so that one is set aside alone.
+    fn commit_each(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
+        let mut transaction = self.begin(loads)?;
         let committed_at = now();
         let mut outcomes = Vec::with_capacity(loads.len());
         for load in loads {
@@ -111,7 +157,7 @@ impl Import {
             inserted = self.insert(transaction, load, committed_at);
         }
         let outcome = match inserted {
-            Ok(outcome @ (Outcome::Loaded { .. } | Outcome::Replaced { .. })) => outcome,
+            Ok(outcome) if is_in(&outcome) => outcome,
             // Set aside, unless the whole transaction is gone.
             Ok(outcome) => {
                 transaction.roll_back()?;
@@ -252,6 +298,11 @@ fn insert_kept<'f>(
     let mut reader = read_again()?;
     check::each_row(&mut reader, Arc::clone(layout), &mut rejects.clone(), &mut Recall::new(refused, insert))?;
     Ok((rows, rejects, reader.digest()))
+}
+
+/// Whether its rows are in.
+fn is_in(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Loaded { .. } | Outcome::Replaced { .. })
 }
 
 fn changed() -> Fault {

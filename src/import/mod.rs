@@ -81,7 +81,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use check::Checked;
 pub use marker::{Marker, Newest};
@@ -114,7 +116,14 @@ pub struct Import {
     delimiter: Mutex<Option<u8>>,
     /// The layout of the last file: the next one's, most of the time.
     layout: Mutex<Option<Arc<Layout>>>,
+    /// The table, and when it was looked at.
+    seen: Mutex<Option<(Instant, Arc<Table>)>>,
+    /// The last batch had a load that could not go in.
+    is_wary: AtomicBool,
 }
+
+/// How long files are checked against a table without a look whether it is still the same.
+const LATELY: Duration = Duration::from_millis(100);
 
 /// A checked file, to be committed.
 #[derive(Debug)]
@@ -126,7 +135,7 @@ pub struct Load {
     /// Which file it is.
     pub identity: Identity,
     /// Its bytes, sealed.
-    pub file: File,
+    pub file: Arc<File>,
     /// What process found.
     pub checked: Checked,
     /// Which files count as already imported.
@@ -191,6 +200,8 @@ impl Import {
             target,
             delimiter: Mutex::new(None),
             layout: Mutex::new(None),
+            seen: Mutex::new(None),
+            is_wary: AtomicBool::new(false),
         })
     }
 
@@ -210,12 +221,46 @@ impl Import {
     ///
     /// [`Fault::Permanent`] with the place of the first row that doesn't fit.
     pub fn process(&self, file: &File, name: &OsStr) -> Result<Checked, Fault> {
-        let table = self.target.table(&self.table)?;
-        let checked = self.check(file, name, table.as_ref())?;
+        let (table, checked) = match self.lately_seen() {
+            None => {
+                let table = self.look()?;
+                let checked = self.check(file, name, table.as_ref())?;
+                (table, checked)
+            }
+            Some(table) => match self.check(file, name, Some(&table)) {
+                Ok(checked) => (Some(table), checked),
+                Err(fault) => {
+                    // No file is refused for what the table was.
+                    let now = self.look()?;
+                    if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &table)) {
+                        return Err(fault);
+                    }
+                    let checked = self.check(file, name, now.as_ref())?;
+                    (now, checked)
+                }
+            },
+        };
         if let (Content::Rows { layout, .. }, Some(_)) = (&checked.content, table) {
             *lock(&self.layout) = Some(Arc::clone(layout));
         }
         Ok(checked)
+    }
+
+    /// The table, if somebody has looked just now. Commit knows whether it is still the same.
+    fn lately_seen(&self) -> Option<Arc<Table>> {
+        let seen = lock(&self.seen);
+        seen.as_ref().filter(|(at, _)| at.elapsed() < LATELY).map(|(_, table)| Arc::clone(table))
+    }
+
+    fn look(&self) -> Result<Option<Arc<Table>>, Fault> {
+        let table = self.target.table(&self.table)?;
+        *lock(&self.seen) = table.clone().map(|table| (Instant::now(), table));
+        Ok(table)
+    }
+
+    fn look_anew(&self, fault: Fault) -> Fault {
+        *lock(&self.seen) = None;
+        fault
     }
 
     /// Looks up whether a file found in active/ was imported, by this folder and its identity. With

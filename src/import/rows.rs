@@ -62,6 +62,20 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// None yet, and room for those of a text of so many bytes, where it is a small one.
+    pub fn with_room(text_bytes: u64) -> Self {
+        const ROOM_BYTES_MAX: usize = 64 << 10;
+        const CELL_BYTES: usize = 8;
+        const ROW_BYTES: usize = 64;
+        let bytes = usize::try_from(text_bytes).unwrap_or(usize::MAX).min(ROOM_BYTES_MAX);
+        Self {
+            cells: Vec::with_capacity(bytes / CELL_BYTES),
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(bytes / ROW_BYTES),
+            ..Self::default()
+        }
+    }
+
     /// All rows. `None`: they were too many to keep.
     pub fn kept(self) -> Option<Self> {
         if self.overflowed { None } else { Some(self) }

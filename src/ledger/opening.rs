@@ -19,6 +19,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// The size that the write-ahead log keeps between its checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
+/// The log is written back to the ledger when it has so many pages: what many entries change is written back once.
+const LOG_PAGES: i64 = 4_000;
+
 impl Ledger {
     /// Opens or makes the ledger.
     ///
@@ -114,6 +117,8 @@ impl Drop for Ledger {
 pub(super) fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
+    // A statement is planned once, not anew for each value that it is asked with.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Nothing of it is changed before it is known to be ours and well, not even by a checkpoint.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     schema::version(&connection)?;
@@ -125,6 +130,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::R
     connection.pragma_update(None, "synchronous", "full")?;
     // A reader that stays long lets the log grow; afterwards it is cut to this again.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     schema::check(&mut connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use slog::{Drain, KV, Key, Level, OwnedKVList, Record, Serializer};
+use slog::{Drain, FlushError, KV, Key, Level, OwnedKVList, Record, Serializer};
 
 use super::escape::{is_hidden, push_visible};
 
@@ -42,6 +42,10 @@ impl<D: Drain<Ok = (), Err = io::Error>> Drain for Journal<D> {
             Some(socket) if socket.send_to(&entry.0, &self.path).is_ok() => Ok(()),
             _ => self.fallback.log(record, values),
         }
+    }
+
+    fn flush(&self) -> Result<(), FlushError> {
+        self.fallback.flush()
     }
 }
 

@@ -1,21 +1,41 @@
 //! The log as JSON lines: `ts level msg`, then the record's own fields.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use slog::{Drain, OwnedKVList, PushFnValue, Record, o};
+use slog::{Drain, FlushError, OwnedKVList, PushFnValue, Record, o};
 use slog_json::Json;
 
 use super::escape::is_hidden;
 
-/// One object a line to `out`, each with one write.
+/// So many bytes are written at once, of lines that are told together.
+const TOGETHER_BYTES_MAX: usize = 32 << 10;
+
+/// One object a line to `out`, each with one write, or several that are told [together](super::together).
 pub(super) fn drain<W: Write + Send>(out: W) -> JsonLines<W> {
-    JsonLines { out: Mutex::new(out) }
+    JsonLines(Mutex::new(Lines { out, unwritten: Vec::new() }))
 }
 
-pub(super) struct JsonLines<W> {
-    out: Mutex<W>,
+pub(super) struct JsonLines<W>(Mutex<Lines<W>>);
+
+struct Lines<W> {
+    out: W,
+    unwritten: Vec<u8>,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(&self.unwritten).and_then(|()| self.out.flush());
+        self.unwritten.clear();
+        written
+    }
+}
+
+impl<W> JsonLines<W> {
+    fn lines(&self) -> MutexGuard<'_, Lines<W>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<W: Write + Send> Drain for JsonLines<W> {
@@ -31,7 +51,20 @@ impl<W: Write + Send> Drain for JsonLines<W> {
             .add_key_value(o!("msg" => PushFnValue(|record: &Record, value| value.emit(record.msg()))))
             .build()
             .log(record, values)?;
-        super::write_whole(&self.out, &line.0)
+        let mut lines = self.lines();
+        lines.unwritten.extend_from_slice(&line.0);
+        if super::more_is_told() && lines.unwritten.len() < TOGETHER_BYTES_MAX {
+            return Ok(());
+        }
+        lines.write()
+    }
+
+    fn flush(&self) -> Result<(), FlushError> {
+        let mut lines = self.lines();
+        if lines.unwritten.is_empty() {
+            return Ok(());
+        }
+        lines.write().map_err(FlushError::Io)
     }
 }
 
@@ -104,6 +137,39 @@ mod tests {
         assert!(!lines[0].contains(is_hidden), "{}", lines[0]);
         let record: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!((record["msg"].as_str(), record["reason"].as_str()), (Some(odd), Some(odd)));
+    }
+
+    #[test]
+    fn what_is_told_together_is_written_at_once_and_whole() {
+        struct Writes(std::sync::mpsc::Sender<String>);
+        impl Write for Writes {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (sender, writes) = std::sync::mpsc::channel();
+        let log = super::super::logger(drain(Writes(sender)), Level::Info);
+        super::super::together(&log, || {
+            info!(log, "one");
+            info!(log, "two");
+            assert!(writes.try_recv().is_err(), "nothing is written yet");
+        });
+        assert_eq!(writes.try_recv().unwrap().lines().count(), 2);
+        info!(log, "three");
+        assert_eq!(writes.try_recv().unwrap().lines().count(), 1);
+        let told = std::panic::AssertUnwindSafe(|| {
+            super::super::together(&log, || {
+                info!(log, "four");
+                panic!("in between");
+            });
+        });
+        assert!(std::panic::catch_unwind(told).is_err());
+        assert_eq!(writes.try_recv().unwrap().lines().count(), 1, "what was told before a panic is written");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use escape::{escape, unescape};
 /// The tag of records that are events.
 pub(crate) const EVENT_TAG: &str = "event";
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -64,6 +65,30 @@ where
     D: SendSyncUnwindSafeDrain<Ok = (), Err = io::Error> + RefUnwindSafe + 'static,
 {
     Logger::root(LevelFilter::new(drain, level).ignore_res(), o!())
+}
+
+thread_local! {
+    static MORE_IS_TOLD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is about to say more, which may be written together.
+fn more_is_told() -> bool {
+    MORE_IS_TOLD.get()
+}
+
+/// What is told by `tell` may be written together, with fewer calls; when this returns, it is written.
+pub fn together<T>(logger: &Logger, tell: impl FnOnce() -> T) -> T {
+    struct Written<'l>(&'l Logger);
+    impl Drop for Written<'_> {
+        fn drop(&mut self) {
+            MORE_IS_TOLD.set(false);
+            // A drain that writes each record has nothing to flush, and says so.
+            let _ = self.0.flush();
+        }
+    }
+    let _written = Written(logger);
+    MORE_IS_TOLD.set(true);
+    tell()
 }
 
 /// Whether stderr takes colours: <https://no-color.org>.

@@ -149,9 +149,7 @@ impl Carrier {
         flush_slots(files).and_then(|()| day.flush()).map_err(failed)?;
         let entered: Vec<_> = put.iter().map(|(id, place)| (*id, place.as_deref())).collect();
         self.ledger.archived(&entered, &events).map_err(|fault| halt(&fault))?;
-        for event in &events {
-            self.journal.tell_entered(event);
-        }
+        self.journal.tell_all_entered(&events);
         moved
     }
 }

@@ -86,16 +86,15 @@ impl Carrier {
 
     fn commit_rows(&mut self, folder: usize, files: Vec<Processed>) -> Result<Committed, Halt> {
         let (mut owners, mut loads) = (Vec::new(), Vec::new());
-        for Processed { mut claimed, outcome } in files {
-            let (Outcome::Checked(checked), Body::Sealed(sealed)) = (outcome, &mut claimed.body) else {
+        for Processed { claimed, outcome } in files {
+            let (Outcome::Checked(checked), Body::Sealed(sealed)) = (outcome, &claimed.body) else {
                 unreachable!("an import folder checks sealed files")
             };
-            let file = sealed.file.try_clone().map_err(|error| halt(&Fault::io("open a file again", &error)))?;
             loads.push(Load {
                 id: claimed.id,
                 name: claimed.name.clone(),
                 identity: claimed.identity,
-                file,
+                file: Arc::clone(&sealed.file),
                 checked,
                 duplicates: self.folders[folder].duplicates,
                 replaces: claimed.replaces,
@@ -255,9 +254,7 @@ impl Carrier {
         self.ledger.enter(durability, &entries, &events).map_err(|fault| halt(&fault))?;
         drop(entries);
         // Only now: what could not be entered is told of when recovery learns it, or commits it another time.
-        for outcome in &outcomes {
-            self.journal.tell_entered(outcome);
-        }
+        self.journal.tell_all_entered(&outcomes);
         Ok(Committed { files: done.into_iter().map(|file| file.claimed).collect() })
     }
 }

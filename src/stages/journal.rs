@@ -6,6 +6,7 @@ use slog::Logger;
 
 use crate::events::{Counts, Event, Tally};
 use crate::fault::Fault;
+use crate::log;
 
 /// The voice of the stages.
 #[derive(Debug, Clone)]
@@ -44,6 +45,11 @@ impl Journal {
     /// Says in the log what holds nobody up, and what the ledger says anyway.
     pub fn warn(&self, fault: &Fault) {
         slog::warn!(self.logger, "{fault}"; "code" => fault.reason().code);
+    }
+
+    /// As [`Self::tell_entered`], of several.
+    pub fn tell_all_entered(&self, events: &[Event]) {
+        log::together(&self.logger, || events.iter().for_each(|event| self.tell_entered(event)));
     }
 
     /// Says in the log what the ledger has already: for what is true only some time after that.

@@ -71,7 +71,7 @@ fn an_imported_file_has_its_load_marker_and_a_lost_one_has_none() {
         id: FileId(5),
         name: "done.csv".into(),
         identity,
-        file: File::open(&path).unwrap(),
+        file: File::open(&path).unwrap().into(),
         checked,
         duplicates: settings::Duplicates::Allow,
         replaces: None,

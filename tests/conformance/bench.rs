@@ -112,7 +112,7 @@ impl Bench {
         let checked = import.process(&file, &name)?;
         let identity = identity(&file);
         let duplicates = Duplicates::ByContent;
-        Ok(Load { id: FileId(id), name, identity, file, checked, duplicates, replaces: None })
+        Ok(Load { id: FileId(id), name, identity, file: file.into(), checked, duplicates, replaces: None })
     }
 
     /// One file through both stages, alone.

@@ -127,8 +127,15 @@ impl Loader {
         let name = OsStr::new(name);
         let checked = import.process(&file, name)?;
         let id = FileId(self.files);
-        let load =
-            Load { id, name: name.to_owned(), identity, file, checked, duplicates: Duplicates::Allow, replaces: None };
+        let load = Load {
+            id,
+            name: name.to_owned(),
+            identity,
+            file: file.into(),
+            checked,
+            duplicates: Duplicates::Allow,
+            replaces: None,
+        };
         match import.commit(&[load])?.remove(0) {
             Outcome::Loaded { rows, .. } | Outcome::Replaced { rows, .. } => Ok(rows),
             Outcome::Refused(fault) => Err(fault),

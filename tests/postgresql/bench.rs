@@ -51,7 +51,15 @@ impl Bench {
             size: metadata.len(),
             mtime_ns: metadata.mtime_nsec(),
         };
-        Ok(Load { id: FileId(id), name, identity, file, checked, duplicates: Duplicates::Allow, replaces: None })
+        Ok(Load {
+            id: FileId(id),
+            name,
+            identity,
+            file: file.into(),
+            checked,
+            duplicates: Duplicates::Allow,
+            replaces: None,
+        })
     }
 
     /// One file through both stages, alone.

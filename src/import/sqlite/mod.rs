@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::contract::Contract;
@@ -38,6 +39,10 @@ use transaction::Open;
 
 /// How often who waits for a connection gives a sign of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// The write-ahead log is written back to the database when it has so many pages: what many files change, such as an
+/// index, is written back once.
+const LOG_PAGES: i64 = 4_000;
 
 /// Prepared statements kept per connection: about ten of ours, and one for every layout in use.
 const STATEMENTS_MAX: usize = 64;
@@ -265,9 +270,12 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
+    // A statement is planned once, not anew for each value that it is asked with.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     markers::prepare(&mut connection)?;
     Ok(connection)

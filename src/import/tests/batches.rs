@@ -186,7 +186,8 @@ fn processors_side_by_side_commit_every_row_once() {
                     let checked = import.process(&file, OsStr::new("a.csv")).unwrap();
                     let (name, identity) = (OsString::from("a.csv"), identity(&file));
                     let duplicates = Duplicates::ByContent;
-                    let load = Load { id: FileId(id), name, identity, file, checked, duplicates, replaces: None };
+                    let load =
+                        Load { id: FileId(id), name, identity, file: file.into(), checked, duplicates, replaces: None };
                     assert_eq!(import.commit(&[load]).unwrap(), [loaded(1)]);
                 }
             });

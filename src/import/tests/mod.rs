@@ -77,7 +77,7 @@ impl Orders {
         let checked = self.import.process(&file, name)?;
         let identity = identity(&file);
         let (id, name) = (FileId(self.files), name.to_owned());
-        Ok(Load { id, name, identity, file, checked, duplicates, replaces: None })
+        Ok(Load { id, name, identity, file: file.into(), checked, duplicates, replaces: None })
     }
 
     /// One file through both stages, alone.

@@ -80,7 +80,7 @@ impl Site {
             id: FileId(self.imports),
             name: name.to_owned(),
             identity,
-            file,
+            file: file.into(),
             checked,
             duplicates: Duplicates::Allow,
             replaces: None,
