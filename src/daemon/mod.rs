@@ -108,6 +108,7 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let outlook = Arc::new(Outlook::default());
     let voice = Voice::new(&life, &opened, &tally, &notifier, &outlook);
     let voice = Arc::new(voice.map_err(|error| Fault::io("start a thread", &error))?);
+    look_meanwhile(&life, &opened)?;
     let journal = Journal::new(life.logger.clone(), Arc::clone(&tally));
     let (drain, drains) = unbounded_channel();
     let orders = Orders { opened: Arc::clone(&opened), journal: journal.clone(), drain, outlook: Arc::clone(&outlook) };
@@ -123,6 +124,21 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     outlook.tell(Prospect::Ended { exit: code });
     server.into_iter().for_each(Server::end);
     Ok(Ended { code, began: true, counts: tally.counts() })
+}
+
+/// A large ledger that the last daemon left in a hurry is looked at while this one works. Nobody waits for the thread.
+fn look_meanwhile(life: &Life, opened: &Opened) -> Result<(), Fault> {
+    if !opened.ledger.is_doubted() {
+        return Ok(());
+    }
+    let (ledger, logger, importerd) = (Arc::downgrade(&opened.ledger), life.logger.clone(), life.importerd.clone());
+    let look = move || {
+        if let Err(fault) = ledger::look_meanwhile(&ledger) {
+            refuse(&logger, &fault, &importerd);
+        }
+    };
+    let started = std::thread::Builder::new().name("look".to_owned()).spawn(look);
+    started.map(drop).map_err(|error| Fault::io("start a thread", &error))
 }
 
 /// Of a folder that an operator has paused, nothing else would be heard.

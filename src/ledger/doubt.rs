@@ -3,6 +3,8 @@
 //! Reading a ledger of a million files takes a second, so a start after a clean end doesn't. There is doubt when the
 //! last daemon didn't end well (it left its log), or when one met damage: it leaves a note. Damage that nobody has
 //! met yet is met when its page is read, and ends the daemon then.
+//!
+//! Without damage that was met, a start isn't kept waiting by a large ledger: it is looked at while the daemon works.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,9 +18,34 @@ use super::read_only::beside;
 const OPEN: &str = ".open";
 const PAGE_BYTES_MIN: u64 = 512;
 
-/// Whether the ledger has to be looked at before it is relied on.
-pub(super) fn is_due(path: &Path) -> bool {
-    has_log(path) || note(path).exists()
+/// The note of a look that was begun, and perhaps not finished.
+const BEGUN: &[u8] = b"looking";
+
+/// When a ledger has to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// There is no reason.
+    Not,
+    /// Before it is relied on.
+    First,
+    /// While it is used.
+    Meanwhile,
+}
+
+/// Whether the ledger has to be looked at. `first_bytes_max`: one that is larger may wait, if nobody has met damage.
+pub(super) fn due(path: &Path, first_bytes_max: u64) -> Due {
+    let is_large = || fs::metadata(path).is_ok_and(|ledger| ledger.len() > first_bytes_max);
+    match fs::read(note(path)) {
+        Ok(said) if said != BEGUN => Due::First,
+        Err(_) if !has_log(path) => Due::Not,
+        _ if is_large() => Due::Meanwhile,
+        _ => Due::First,
+    }
+}
+
+/// Says for the next start that it is being looked at.
+pub(super) fn begin(path: &Path) {
+    let _ = fs::write(note(path), BEGUN);
 }
 
 /// A daemon that ends well takes its log away; an empty one says nothing.
@@ -91,6 +118,6 @@ pub(super) fn look(connection: &Connection) -> rusqlite::Result<()> {
     Err(damage(said.replace('\n', ": ")))
 }
 
-fn damage(text: String) -> rusqlite::Error {
+pub(super) fn damage(text: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(text))
 }

@@ -33,6 +33,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, pa
 
 pub use entry::{Entry, Failure};
 pub use identity::LedgerId;
+pub use opening::look_meanwhile;
 pub use pause::Pause;
 pub use prune::Pruned;
 pub use refusal::{REBUILD, REFUSALS, typed};
@@ -70,11 +71,17 @@ pub struct Ledger {
     ids: Ids,
     has_lost_its_log: bool,
     is_marked: AtomicBool,
+    is_doubted: bool,
+    /// What was found while it was used: nothing of it is relied on any more.
+    is_damaged: AtomicBool,
 }
 
 impl Ledger {
     fn connection(&self) -> rusqlite::Result<MutexGuard<'_, Connection>> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return Err(doubt::damage("it was looked at from end to end".to_owned()));
+        }
         if self.is_worn.load(Ordering::Relaxed) {
             // The old one is closed first: a new one would share its log's index. A ledger that was moved away
             // is not made anew.

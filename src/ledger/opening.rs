@@ -1,13 +1,14 @@
 //! A ledger is opened: made, or known to be ours and well before anything of it is changed; and closed.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::doubt::Due;
 use super::ids::{self, Ids};
 use super::refusal::unusable;
 use super::{Durability, FILE_NAME, Ledger, LedgerId, doubt, identity, schema};
@@ -15,6 +16,9 @@ use crate::fault::Fault;
 
 /// How long another program may have the ledger locked.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// A start isn't kept waiting longer than by reading so much: a quarter of a second.
+const LOOKED_AT_FIRST_BYTES_MAX: u64 = 256 << 20;
 
 /// The size that the write-ahead log keeps between its checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
@@ -28,18 +32,30 @@ impl Ledger {
     /// # Errors
     /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
     pub fn open(state_directory: &Path) -> Result<Self, Fault> {
+        Self::open_looking_first(state_directory, LOOKED_AT_FIRST_BYTES_MAX)
+    }
+
+    /// One of more bytes than this is looked at later, if that is due: see [`Ledger::is_doubted`].
+    pub(super) fn open_looking_first(state_directory: &Path, bytes_max: u64) -> Result<Self, Fault> {
         let path = state_directory.join(FILE_NAME);
-        let doubt = doubt::is_due(&path);
+        let due = doubt::due(&path, bytes_max);
         let open = || {
             doubt::refuse_cut(&path)?;
-            let connection = connect(&path, OpenFlags::default(), doubt)?;
+            let connection = connect(&path, OpenFlags::default(), due == Due::First)?;
             let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
             Ok((connection, has_lost_its_log))
         };
         let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
         let connection = Mutex::new(connection);
-        let (is_worn, is_marked) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked })
+        let [is_worn, is_marked, is_damaged] = [const { AtomicBool::new(false) }; 3];
+        let is_doubted = due == Due::Meanwhile;
+        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked, is_doubted, is_damaged })
+    }
+
+    /// Whether it has to be looked at from end to end while it is used: [`look_meanwhile`].
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.is_doubted
     }
 
     /// From here on its log is missed, should it be gone at the next start and this end not be a good one.
@@ -101,6 +117,29 @@ impl Ledger {
     /// The ledger can't be read.
     pub fn numbers_below(&self) -> Result<i64, Fault> {
         self.read(ids::reserved_below)
+    }
+}
+
+/// Looks at a ledger that is doubted, from end to end; that takes its time. Damage ends all use of it: who asks or enters
+/// anything hears of it. The ledger isn't kept open by this; who ends before, looks again at the next start.
+///
+/// # Errors
+/// It is damaged.
+pub fn look_meanwhile(ledger: &Weak<Ledger>) -> Result<(), Fault> {
+    let Some(path) = ledger.upgrade().map(|ledger| ledger.path.clone()) else { return Ok(()) };
+    doubt::begin(&path);
+    let look = || doubt::look(&Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+    match (look(), ledger.upgrade()) {
+        (Ok(()), _) => {
+            doubt::dismiss(&path);
+            Ok(())
+        }
+        (Err(error), Some(ledger)) => {
+            let fault = ledger.fault(&error);
+            ledger.is_damaged.store(matches!(fault, Fault::Fatal(_)), Ordering::Relaxed);
+            Err(fault)
+        }
+        (Err(_), None) => Ok(()),
     }
 }
 

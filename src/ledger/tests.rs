@@ -340,3 +340,50 @@ fn a_write_that_did_not_happen_passes_and_a_flush_that_failed_does_not() {
     assert!(matches!(class(ffi::SQLITE_IOERR_FSYNC), Fault::Fatal(_)));
     assert!(matches!(class(ffi::SQLITE_CORRUPT), Fault::Fatal(_)));
 }
+
+/// A ledger of some pages, of which one in the middle is overwritten if it is to be damaged, and a daemon that ended badly.
+fn left_in_a_hurry(state: &std::path::Path, is_damaged: bool) {
+    use std::os::unix::fs::FileExt;
+    let ledger = Ledger::open(state).unwrap();
+    let events: Vec<_> = (0..2_000).map(|_| Event::new(Kind::FolderOverflow).folder("orders")).collect();
+    ledger.enter(Durability::Flushed, &[], &events).unwrap();
+    drop(ledger);
+    let path = state.join(FILE_NAME);
+    if is_damaged {
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let page = file.metadata().unwrap().len() / 4_096 / 2;
+        file.write_all_at(&[0xA5; 4_096], page * 4_096).unwrap();
+    }
+    doubt::begin(&path);
+}
+
+/// faults 71, 76
+#[test]
+fn a_large_ledger_that_was_left_in_a_hurry_is_looked_at_while_it_is_used() {
+    let state = tempfile::tempdir().unwrap();
+    left_in_a_hurry(state.path(), false);
+    let ledger = std::sync::Arc::new(Ledger::open_looking_first(state.path(), 0).unwrap());
+    assert!(ledger.is_doubted());
+    ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderOverflow)]).unwrap();
+    look_meanwhile(&std::sync::Arc::downgrade(&ledger)).unwrap();
+    drop(ledger);
+    assert!(!Ledger::open_looking_first(state.path(), 0).unwrap().is_doubted(), "once is enough");
+    left_in_a_hurry(state.path(), false);
+    assert!(!Ledger::open(state.path()).unwrap().is_doubted(), "a small one is looked at first");
+}
+
+/// faults 71, 76
+#[test]
+fn damage_that_is_found_while_a_ledger_is_used_ends_its_use_and_is_looked_for_first_at_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    left_in_a_hurry(state.path(), true);
+    let ledger = std::sync::Arc::new(Ledger::open_looking_first(state.path(), 0).unwrap());
+    ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderOverflow)]).unwrap();
+    let found = look_meanwhile(&std::sync::Arc::downgrade(&ledger)).unwrap_err();
+    assert_eq!((found.reason().code, matches!(found, Fault::Fatal(_))), ("ledger_corrupt", true), "{found}");
+    let refused = ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderOverflow)]).unwrap_err();
+    assert!(matches!(refused, Fault::Fatal(_)), "{refused}");
+    assert!(ledger.by_id(FileId(1)).is_err());
+    drop(ledger);
+    assert_eq!(Ledger::open_looking_first(state.path(), 0).unwrap_err().reason().code, "ledger_corrupt");
+}

@@ -22,7 +22,7 @@ SELECT :first + n, folder, printf('part-%08d.csv', n), device, 100000000 + n, at
 const EVENTS: &str = "
 INSERT INTO event (at_us, kind, folder, file_id, json)
 WITH step(kind, stage, later, detail) AS (VALUES
-  ('file.claimed', 'claim', 0, '\"bytes\":' || (SELECT size FROM made)),
+  ('file.claimed', 'claim', 0, '\"bytes\":' || (SELECT size FROM file WHERE id = :first)),
   ('file.committed', 'commit', 2000, '\"rows\":1'),
   ('file.archived', 'archive', 4000, NULL))
 SELECT claimed_at_us + later, kind, folder, id, '{\"ts\":\"' || strftime('%Y-%m-%dT%H:%M:%f', (claimed_at_us + later) / 1000000, 'unixepoch') || '000Z\",'
@@ -43,8 +43,8 @@ WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n
 SELECT :first + n, 2, n, 'a part' FROM number";
 
 /// Gives the ledger and the target of a folder that has done one file (with the columns `id` and `name`) a year in
-/// which so many came. No daemon may run.
-pub fn prolong(drop: &Drop, files: u64) {
+/// which so many came. No daemon may run. Returns how much that takes on the disk.
+pub fn prolong(drop: &Drop, files: u64) -> String {
     let first: i64 =
         drop.ledger().query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0)).unwrap();
     let days = i64::try_from(DAYS).unwrap();
@@ -67,13 +67,21 @@ pub fn prolong(drop: &Drop, files: u64) {
             }
         });
     };
-    fill(&drop.state().join("ledger.db"), &[FILES, EVENTS]);
+    let (ledger, rows) = (drop.state().join("ledger.db"), drop.state().join("rows.db"));
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let (ledger_before, rows_before) = (size(&ledger), size(&rows));
+    fill(&ledger, &[FILES]);
+    let with_files = size(&ledger);
+    fill(&ledger, &[EVENTS]);
     drop.ledger().execute("UPDATE counter SET value = value + ? WHERE name = 'next_id'", params![files]).unwrap();
-    fill(&drop.state().join("rows.db"), &[MARKERS, ROWS]);
+    fill(&rows, &[MARKERS, ROWS]);
     let day = |day: u64| jiff::Zoned::now().date().saturating_sub(jiff::Span::new().days(i64::try_from(day).unwrap()));
     for day in (0..DAYS).map(day) {
         std::fs::create_dir_all(drop.path().join("archive").join(day.to_string())).unwrap();
     }
+    let each = |grown: u64| grown / files.cast_unsigned();
+    let (row, events) = (each(with_files - ledger_before), each(size(&ledger) - with_files));
+    format!("ledger {row}, and {events} of events; target {}", each(size(&rows) - rows_before))
 }
 
 /// Indexes are made when the rows are there, and nothing waits for the disk.

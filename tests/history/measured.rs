@@ -17,17 +17,10 @@ const ROUNDS: usize = 5;
 /// Prints a table: a young ledger beside one of so many files.
 pub fn measure(files: u64) {
     let began = Instant::now();
-    let (young, old) = (made(0), made(files));
+    let (young, old) = (made(), made());
+    let grown = prolong(&old, files);
     println!("made in {} s", began.elapsed().as_secs());
-    let bytes = |drop: &Drop, name: &str| fs::metadata(drop.state().join(name)).unwrap().len();
-    println!(
-        "{files} files of history in the ledger, {} bytes a file; in the target {} bytes a file",
-        bytes(&old, "ledger.db") / files.max(1),
-        bytes(&old, "rows.db") / files.max(1)
-    );
-    for name in ["file", "event", "failure"] {
-        println!("  of these, {name} with its indexes: {} bytes", table_bytes(&old, name) / files.max(1));
-    }
+    println!("bytes a file, with indexes: {grown}");
     println!("{:<34} {:>26} {:>26}", "", "young: median (min, max)", "old: median (min, max)");
     let row = |what: &str, unit: &str, of: &mut dyn FnMut(&Drop) -> f64| {
         // Alternately: what else the machine does meets both.
@@ -70,21 +63,13 @@ pub fn measure(files: u64) {
     });
 }
 
-/// A folder that has done one file, and has a history of so many more.
-fn made(files: u64) -> Drop {
+/// A folder that has done one file.
+fn made() -> Drop {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let drop = Drop::at(root, "", "");
     drop.put("first.csv", "id,name\n77000000,first\n");
     assert!(drop.once().success());
-    if files > 0 {
-        prolong(&drop, files);
-    }
     drop
-}
-
-fn table_bytes(drop: &Drop, table: &str) -> u64 {
-    let sql = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE aggregate AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name = ?)";
-    drop.ledger().query_row(sql, [table], |row| row.get::<_, i64>(0)).map_or(0, i64::cast_unsigned)
 }
 
 /// The name of the file at this part of the history.
