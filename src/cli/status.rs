@@ -194,7 +194,7 @@ impl FolderStatus {
         // Both may be.
         let pauses = ordered.iter().map(Pause::reason).chain(pause.as_ref().map(fault)).collect::<Vec<_>>();
         let sum = |states: &[State], count: fn(&Tally) -> u64| {
-            tallies.iter().filter(|tally| states.contains(&tally.state)).map(|tally| count(tally)).sum()
+            tallies.iter().filter(|tally| states.contains(&tally.state)).map(count).sum()
         };
         let done = [State::Committed, State::Archived];
         Ok(Self {

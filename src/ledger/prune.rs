@@ -51,7 +51,7 @@ impl Ledger {
     /// The ledger can't be written; nothing is let go.
     pub fn prune(&self, before: Timestamp) -> Result<Pruned, Fault> {
         // Who has nothing to let go writes nothing, or every look would cost the disk a page.
-        if !self.read(|connection| Walk::next(connection)?.reaches(before))? {
+        if self.read(Walk::next)?.last_before(before).is_none() {
             return Ok(Pruned::default());
         }
         self.write(Durability::Lazy, |transaction| Walk::next(transaction)?.prune(transaction, before))
@@ -85,10 +85,6 @@ impl Walk {
     /// The last of them that is old. A clock that jumped may have put younger ones before it.
     fn last_before(&self, before: Timestamp) -> Option<i64> {
         self.0.iter().rev().find(|event| event.at_us < before.as_microsecond()).map(|event| event.id)
-    }
-
-    fn reaches(&self, before: Timestamp) -> rusqlite::Result<bool> {
-        Ok(self.last_before(before).is_some())
     }
 
     fn prune(&self, transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<Pruned> {

@@ -44,7 +44,7 @@ impl Bench {
             state,
             attempts: 0,
             deferrals: 0,
-            rows: Some(1),
+            rows: None,
             rejects: 0,
             claimed_at: days_ago(days),
             retry_at: None,

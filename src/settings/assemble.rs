@@ -33,7 +33,10 @@ pub fn assemble(merged: &Merged, problems: &mut Vec<Problem>) -> Option<Settings
         backoff: backoff?,
         restarts: reader.count("restarts")?,
         restart_window: reader.duration("restart_window")?,
-        history: reader.retention("history")?,
+        history: match reader.text("history")?.as_str() {
+            FOREVER => None,
+            duration => Some(humantime::parse_duration(duration).ok()?),
+        },
         folders,
     })
 }
@@ -238,14 +241,6 @@ impl Reader<'_> {
 
     fn duration(&mut self, key: &str) -> Option<Duration> {
         humantime::parse_duration(&self.text(key)?).ok()
-    }
-
-    /// `Some(None)`: for ever.
-    fn retention(&mut self, key: &str) -> Option<Option<Duration>> {
-        match self.text(key)?.as_str() {
-            FOREVER => Some(None),
-            text => humantime::parse_duration(text).ok().map(Some),
-        }
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
