@@ -111,7 +111,8 @@ fn parse_csv(mut file: File, out: &SyncSender<Batch>) -> Outcome<()> {
     loop {
         let length = file.read(&mut chunk)?;
         let mut at = 0;
-        loop {
+        // An empty chunk, and nothing else, is the end of the file.
+        while at < length || length == 0 {
             let (result, read, wrote, found) =
                 reader.read_record(&chunk[at..length], &mut record[written..], &mut ends[ended..]);
             (at, written, ended) = (at + read, written + wrote, ended + found);
