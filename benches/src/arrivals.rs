@@ -121,3 +121,30 @@ impl Arrivals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::name_of;
+
+    #[test]
+    fn files_are_seen_in_the_archive_and_in_its_days_and_who_ends_too_early_is_told() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (archive, day) = (directory.path().join("archive"), directory.path().join("archive/2026-11-24"));
+        fs::create_dir(&archive).expect("make the archive");
+        let mut arrivals = Arrivals::watch(&archive, 4).expect("watched");
+        let arrive = |file, at: &Path| {
+            fs::write(directory.path().join("staged"), "").expect("write");
+            fs::rename(directory.path().join("staged"), at.join(name_of(file))).expect("rename");
+        };
+        arrive(0, &archive);
+        fs::create_dir(&day).expect("make a day");
+        // Perhaps before the day is watched.
+        arrive(1, &day);
+        arrivals.wait_for(2, || false).expect("both are seen");
+        arrive(2, &day);
+        arrivals.wait_for(3, || false).expect("the third is seen");
+        let told = arrivals.wait_for(4, || true).expect_err("there is no fourth");
+        assert_eq!(told.to_string(), "it ended, and 3 of 4 files are archived");
+    }
+}

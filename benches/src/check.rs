@@ -109,3 +109,62 @@ pub fn archived(ground: &Ground, files: usize) -> Outcome<()> {
 fn cents(price: f64) -> u64 {
     (price * 100.0).round() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::floor::import;
+
+    const FILES: usize = 3;
+
+    /// Three files, imported and archived.
+    fn done(directory: &tempfile::TempDir) -> Ground {
+        let ground = Ground::with_backlog(directory.path(), "check", FILES).expect("a run's directory");
+        import::backlog(ground.root()).expect("imported");
+        ground
+    }
+
+    fn verdict_after(sabotage: &str) -> String {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ground = done(&directory);
+        Connection::open(ground.database()).and_then(|rows| rows.execute_batch(sabotage)).expect("sabotaged");
+        imported(&ground, FILES).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_right_passes() {
+        assert_eq!(verdict_after(""), "");
+    }
+
+    #[test]
+    fn a_row_that_is_lost_doubled_changed_or_said_to_be_elsewhere_is_seen() {
+        for (sabotage, says) in [
+            ("DELETE FROM rows WHERE id = 7", "1 of 60 rows are missing"),
+            ("INSERT INTO rows SELECT * FROM rows WHERE id = 7", "row 7 is there twice"),
+            ("UPDATE rows SET note = note || '.' WHERE id = 7", "where the file has"),
+            ("UPDATE rows SET price = price + 0.01 WHERE id = 7", "where the file has"),
+            ("UPDATE rows SET qty = 'many' WHERE id = 7", "Invalid column type"),
+            ("UPDATE rows SET _line = _line + 1 WHERE id = 7", "row 7 is said to be of line 10"),
+            (
+                "UPDATE rows SET _file_id = (SELECT _file_id FROM rows WHERE id = 50) WHERE id = 7",
+                "row 7 is said to be",
+            ),
+        ] {
+            let verdict = verdict_after(sabotage);
+            assert!(verdict.contains(says), "{sabotage}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_left_lost_or_changed_is_seen() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ground = done(&directory);
+        let archived = |file| ground.archive().join(name_of(file));
+        std::fs::write(archived(0), "id\n").expect("changed");
+        assert!(imported(&ground, FILES).is_err_and(|error| error.to_string().contains("was changed")));
+        std::fs::rename(archived(0), ground.inbox().join(name_of(0))).expect("moved back");
+        assert!(imported(&ground, FILES).is_err_and(|error| error.to_string().contains("1 files are left")));
+        std::fs::remove_file(ground.inbox().join(name_of(0))).expect("removed");
+        assert!(imported(&ground, FILES).is_err_and(|error| error.to_string().contains("2 of 3 archived")));
+    }
+}
