@@ -215,6 +215,13 @@ x\,y,\"z\"
     assert_eq!(read(b"a,b\n\\N,\"c:\\\"\n").unwrap(), [row(2, &["\\N", "c:\\"])]);
 }
 
+/// fault 56
+#[test]
+fn an_escaped_cr_in_front_of_a_line_end_makes_no_line_more() {
+    let records = read_as(b"a,b\n1,x\\\r\n2,y\\\r\r\n3,z\n", &escaped(), Columns::Header).unwrap();
+    assert_eq!(records, [row(2, &["1", "x\r"]), row(3, &["2", "y\r"]), row(5, &["3", "z"])]);
+}
+
 /// fault 44
 #[test]
 fn an_escape_that_programs_understand_differently_is_refused() {

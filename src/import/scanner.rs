@@ -119,7 +119,9 @@ impl Scanner {
             end = next;
         }
         self.rewritten = true;
-        self.breaks += breaks(&bytes[start..end]);
+        // CR that an escape keeps in the field and LF that ends the record are one line end to whoever looks.
+        let is_one = bytes[..end].ends_with(b"\r") && bytes.get(end) == Some(&b'\n');
+        self.breaks += breaks(&bytes[start..end]) - u64::from(is_one);
         self.push(Span { holds: Holds::Field, rewritten: true, start, end });
         Ok(Some(end))
     }

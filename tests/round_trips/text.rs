@@ -28,8 +28,8 @@ impl Text {
     /// A whole line, or several, that end with one of these.
     pub fn line(&mut self, line: &str, ends: &[&str], random: &mut fastrand::Rng) {
         self.push(line);
-        // LF behind CR would belong to it.
-        let fits = |end: &&&str| **end != "\n" || !self.written.ends_with('\r');
+        // LF of an empty line would belong to the CR before it.
+        let fits = |end: &&&str| **end != "\n" || !line.is_empty() || !self.written.ends_with('\r');
         let ends: Vec<&&str> = ends.iter().filter(fits).collect();
         let end = random.choice(ends).map_or("\r\n", |end| *end);
         self.end = (!line.is_empty()).then_some(self.written.len());
