@@ -97,7 +97,7 @@ fn every_collected_file_is_in_the_list() {
     below(Path::new(NASTY), &mut there);
     let listed: BTreeSet<PathBuf> = cases().iter().map(|case| Path::new(NASTY).join(&case.file)).collect();
     let is_aside = |path: &PathBuf| {
-        let names = ["README.md", "expected.tsv", "meant.json", "parsing.json"];
+        let names = ["README.md", "expected.tsv", "meant.json", "parsing.json", "bytes.json"];
         let meaning = path.parent().unwrap().ends_with("csv-spectrum") && path.extension().unwrap() == "json";
         meaning || names.iter().any(|name| path.ends_with(name))
     };
@@ -198,24 +198,41 @@ fn what_is_taken_is_what_its_collection_says() {
     assert!(taken > 100, "{taken}");
 }
 
+/// The suite's name of each, and it.
+fn texts_of_the_suite() -> Vec<(String, Vec<u8>)> {
+    let read = |file: &str| -> Vec<(String, String)> {
+        serde_json::from_slice(&fs::read(format!("{NASTY}/json-test-suite/{file}")).unwrap()).unwrap()
+    };
+    let of_hex =
+        |hex: &str| (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let texts = read("parsing.json").into_iter().map(|(name, text)| (name, text.into_bytes()));
+    texts.chain(read("bytes.json").into_iter().map(|(name, hex)| (name, of_hex(&hex)))).collect()
+}
+
+/// A text of the suite as the value of a record, in a document and, where it can be, on a line.
+fn as_value(input: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let document = [b"[{\"n\": 1, \"v\": ", input, b"},\n{\"n\": 2}]"].concat();
+    let line = [b"{\"n\": 1, \"v\": ", input, b"}\n{\"n\": 2}\n"].concat();
+    let is_line = !input.iter().any(|byte| b"\n\r".contains(byte));
+    [("a.json", document)].into_iter().chain(is_line.then_some(("a.ndjson", line))).collect()
+}
+
 /// What JSON is, is taken, and nothing else: every document of the suite as the value of a record.
 #[test]
 fn the_json_test_suite_is_taken_and_refused_as_it_says() {
-    let suite: Vec<(String, String)> =
-        serde_json::from_slice(&fs::read(format!("{NASTY}/json-test-suite/parsing.json")).unwrap()).unwrap();
+    let mut suite = texts_of_the_suite();
+    suite.push(("n_structure_100000_opening_arrays".to_owned(), "[".repeat(100_000).into_bytes()));
+    suite.push(("n_structure_open_array_object".to_owned(), "[{\"\":".repeat(50_000).into_bytes()));
     let mut loader = Loader::new();
     let mut counts = [0_u32; 2];
     for (name, input) in &suite {
-        let document = format!("[{{\"n\": 1, \"v\": {input}}},\n{{\"n\": 2}}]");
-        let mut results = vec![loader.load("a.json", document.as_bytes(), &declared(""))];
-        if !input.contains(['\n', '\r']) {
-            let lines = format!("{{\"n\": 1, \"v\": {input}}}\n{{\"n\": 2}}\n");
-            results.push(loader.load("a.ndjson", lines.as_bytes(), &declared("")));
-        }
-        for result in results {
+        for (file, content) in as_value(input) {
+            let result = loader.load(file, &content, &declared(""));
+            let told =
+                format!("{name}: {}: {result:?}", input.escape_ascii().take(200).collect::<Vec<_>>().escape_ascii());
             match name.as_bytes()[0] {
-                b'y' => assert_eq!(result, Ok(2), "{name}: {input}"),
-                b'n' => assert!(result.is_err(), "{name}: {input}: {result:?}"),
+                b'y' => assert_eq!(result, Ok(2), "{told}"),
+                b'n' => assert!(result.is_err(), "{told}"),
                 // Left to the reader by the standard: exact, or refused.
                 _ => {}
             }
@@ -225,5 +242,38 @@ fn the_json_test_suite_is_taken_and_refused_as_it_says() {
     assert!(counts[0] > 150 && counts[1] > 300, "{counts:?}");
     if has("python3") {
         assert_eq!(loader.disagreements(), [""; 0]);
+    }
+}
+
+/// What becomes of a value that alone fills a column; `None`: it is refused.
+fn kept(loader: &mut Loader, value: &[u8]) -> Option<String> {
+    let (_, content) = as_value(value).remove(0);
+    loader.load("a.json", &content, &declared("")).ok()?;
+    let query = format!("SELECT CAST(v AS TEXT) FROM t{} WHERE n = 1", loader.files());
+    Some(loader.rows().query_row(&query, (), |row| row.get(0)).unwrap())
+}
+
+/// Where readers make something else of what they take: nested, it is kept to the letter.
+#[test]
+fn what_readers_of_json_change_is_kept_or_refused() {
+    let mut loader = Loader::new();
+    for (name, input) in texts_of_the_suite() {
+        let Some(name) = name.strip_prefix("transform_") else { continue };
+        let input = input.trim_ascii();
+        let text = str::from_utf8(input).ok();
+        assert_eq!(kept(&mut loader, input).as_deref(), text, "{name}");
+        if let Some(value) = input.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+            let expected = match name {
+                "number_1e6" => Some("1000000.0"),
+                "number_10000000000000000999" => Some("10000000000000000999"),
+                "number_1000000000000000" => Some("1000000000000000"),
+                "number_1e-999" => Some("1E-999"),
+                _ => None,
+            };
+            assert_eq!(kept(&mut loader, value).as_deref(), expected, "{name}");
+        } else {
+            let record = loader.load("a.ndjson", input, &declared(""));
+            assert_eq!(record.is_ok(), name.starts_with("object_key_nf"), "{name}: {record:?}");
+        }
     }
 }
