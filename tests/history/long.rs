@@ -45,22 +45,24 @@ SELECT :first + n, 2, n, 'a part' FROM number";
 /// Gives the ledger and the target of a folder that has done one file (with the columns `id` and `name`) a year in
 /// which so many came. No daemon may run. Returns how much that takes on the disk.
 pub fn prolong(drop: &Drop, files: u64) -> String {
-    let first: i64 =
-        drop.ledger().query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0)).unwrap();
-    let days = i64::try_from(DAYS).unwrap();
-    let files = i64::try_from(files).unwrap();
+    let first: i64 = drop
+        .ledger()
+        .query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0))
+        .expect("a history can be made");
+    let days = i64::try_from(DAYS).expect("a history can be made");
+    let files = i64::try_from(files).expect("a history can be made");
     let year_us = days * 24 * 60 * 60 * 1_000_000;
     let begun_us = jiff::Timestamp::now().as_microsecond() - year_us;
     let fill = |path: &Path, statements: &[&str]| {
-        let database = Connection::open(path).unwrap();
+        let database = Connection::open(path).expect("a history can be made");
         quickly(&database, || {
             for sql in statements.iter().flat_map(|sql| sql.split_inclusive(";\n")) {
                 let mut statement = database.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
                 for (name, value) in
                     [(":first", first), (":files", files), (":begun_us", begun_us), (":step_us", year_us / files)]
                 {
-                    if let Some(index) = statement.parameter_index(name).unwrap() {
-                        statement.raw_bind_parameter(index, value).unwrap();
+                    if let Some(index) = statement.parameter_index(name).expect("a history can be made") {
+                        statement.raw_bind_parameter(index, value).expect("a history can be made");
                     }
                 }
                 statement.raw_execute().unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -68,16 +70,22 @@ pub fn prolong(drop: &Drop, files: u64) -> String {
         });
     };
     let (ledger, rows) = (drop.state().join("ledger.db"), drop.state().join("rows.db"));
-    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let size = |path: &Path| std::fs::metadata(path).expect("a history can be made").len();
     let (ledger_before, rows_before) = (size(&ledger), size(&rows));
     fill(&ledger, &[FILES]);
     let with_files = size(&ledger);
     fill(&ledger, &[EVENTS]);
-    drop.ledger().execute("UPDATE counter SET value = value + ? WHERE name = 'next_id'", params![files]).unwrap();
+    drop.ledger()
+        .execute("UPDATE counter SET value = value + ? WHERE name = 'next_id'", params![files])
+        .expect("a history can be made");
     fill(&rows, &[MARKERS, ROWS]);
-    let day = |day: u64| jiff::Zoned::now().date().saturating_sub(jiff::Span::new().days(i64::try_from(day).unwrap()));
+    let day = |day: u64| {
+        jiff::Zoned::now()
+            .date()
+            .saturating_sub(jiff::Span::new().days(i64::try_from(day).expect("a history can be made")))
+    };
     for day in (0..DAYS).map(day) {
-        std::fs::create_dir_all(drop.path().join("archive").join(day.to_string())).unwrap();
+        std::fs::create_dir_all(drop.path().join("archive").join(day.to_string())).expect("a history can be made");
     }
     let each = |grown: u64| grown / files.cast_unsigned();
     let (row, events) = (each(with_files - ledger_before), each(size(&ledger) - with_files));
@@ -89,19 +97,26 @@ fn quickly(database: &Connection, fill: impl FnOnce()) {
     for pragma in
         ["journal_mode = delete", "journal_mode = off", "synchronous = off", "cache_size = -400000", "threads = 2"]
     {
-        database.query_row(&format!("PRAGMA {pragma}"), [], |_| Ok(())).or_else(no_rows).unwrap();
+        database
+            .query_row(&format!("PRAGMA {pragma}"), [], |_| Ok(()))
+            .or_else(no_rows)
+            .expect("a history can be made");
     }
     let indexes: Vec<(String, String)> = database
         .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
-        .unwrap()
+        .expect("a history can be made")
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
+        .expect("a history can be made")
         .collect::<rusqlite::Result<_>>()
-        .unwrap();
-    indexes.iter().for_each(|(name, _)| database.execute_batch(&format!("DROP INDEX {name}")).unwrap());
+        .expect("a history can be made");
+    for (name, _) in &indexes {
+        database.execute_batch(&format!("DROP INDEX {name}")).expect("a history can be made");
+    }
     fill();
-    indexes.iter().for_each(|(_, sql)| database.execute_batch(sql).unwrap());
-    database.query_row("PRAGMA journal_mode = wal", [], |_| Ok(())).unwrap();
+    for (_, sql) in &indexes {
+        database.execute_batch(sql).expect("a history can be made");
+    }
+    database.query_row("PRAGMA journal_mode = wal", [], |_| Ok(())).expect("a history can be made");
 }
 
 fn no_rows(error: rusqlite::Error) -> rusqlite::Result<()> {

@@ -28,7 +28,7 @@ fn output(drop: &Drop, arguments: &[&str]) -> String {
 }
 
 fn count(drop: &Drop, sql: &str) -> i64 {
-    drop.ledger().query_row(sql, [], |row| row.get(0)).unwrap()
+    drop.ledger().query_row(sql, [], |row| row.get(0)).expect("ask the ledger")
 }
 
 /// Makes everything in the ledger so many days older.
@@ -37,7 +37,9 @@ fn age(drop: &Drop, days: i64) {
     for (table, column) in
         [("event", "at_us"), ("failure", "at_us"), ("file", "claimed_at_us"), ("file", "changed_at_us")]
     {
-        drop.ledger().execute(&format!("UPDATE {table} SET {column} = {column} - ?"), [microseconds]).unwrap();
+        drop.ledger()
+            .execute(&format!("UPDATE {table} SET {column} = {column} - ?"), [microseconds])
+            .expect("ask the ledger");
     }
 }
 
@@ -86,7 +88,8 @@ fn without_the_setting_nothing_is_let_go() {
 
 /// How much is read by commands, and by a daemon that does one more file.
 fn reads(drop: &Drop) -> Vec<(String, u64)> {
-    let first: String = drop.ledger().query_row("SELECT name FROM file LIMIT 1", [], |row| row.get(0)).unwrap();
+    let first: String =
+        drop.ledger().query_row("SELECT name FROM file LIMIT 1", [], |row| row.get(0)).expect("ask the ledger");
     let commands: [&[&str]; 6] = [
         &["explain", &first],
         &["explain", "#1"],

@@ -50,22 +50,23 @@ pub fn measure(files: u64) {
         assert_eq!(daemon.stop().code(), Some(0));
         took
     });
+    let mut rounds = 0;
+    row(&format!("backlog of {BACKLOG_FILES} files"), "files/s", &mut |drop| {
+        rounds += 1;
+        backlog(drop, rounds)
+    });
+    // Last: a large ledger is looked at after this, while the daemon works.
     row("start to READY after a kill", "ms", &mut |drop| {
         started(drop).0.kill();
         let (daemon, took) = started(drop);
         assert_eq!(daemon.stop().code(), Some(0));
         took
     });
-    let mut rounds = 0;
-    row(&format!("backlog of {BACKLOG_FILES} files"), "files/s", &mut |drop| {
-        rounds += 1;
-        backlog(drop, rounds)
-    });
 }
 
 /// A folder that has done one file.
 fn made() -> Drop {
-    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("it can be measured");
     let drop = Drop::at(root, "", "");
     drop.put("first.csv", "id,name\n77000000,first\n");
     assert!(drop.once().success());
@@ -76,23 +77,23 @@ fn made() -> Drop {
 fn name_at(drop: &Drop, part: f64) -> String {
     let sql =
         "SELECT name FROM file WHERE id >= (SELECT min(id) + (max(id) - min(id)) * ? FROM file) ORDER BY id LIMIT 1";
-    drop.ledger().query_row(sql, [part], |row| row.get(0)).unwrap()
+    drop.ledger().query_row(sql, [part], |row| row.get(0)).expect("it can be measured")
 }
 
 fn millis(arguments: &[&str], drop: &Drop) -> f64 {
     let mut command = drop.command(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let began = Instant::now();
-    command.status().unwrap();
+    command.status().expect("it can be measured");
     began.elapsed().as_secs_f64() * 1e3
 }
 
 /// Nothing of ledger and target is in memory any more.
 fn uncache(drop: &Drop) {
     for name in ["ledger.db", "rows.db"] {
-        let file = fs::File::open(drop.state().join(name)).unwrap();
-        file.sync_all().unwrap();
-        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        let file = fs::File::open(drop.state().join(name)).expect("it can be measured");
+        file.sync_all().expect("it can be measured");
+        fadvise(&file, 0, None, Advice::DontNeed).expect("it can be measured");
     }
 }
 
@@ -141,6 +142,6 @@ fn next(daemon: &mut Daemon, event: &str) -> Timestamp {
 
 fn shown(mut took: Vec<f64>, unit: &str) -> String {
     took.sort_by(f64::total_cmp);
-    let digits = if took[0] < 100.0 { 1 } else { 0 };
+    let digits = usize::from(took[0] < 100.0);
     format!("{:.digits$} ({:.digits$}, {:.digits$}) {unit}", took[took.len() / 2], took[0], took[took.len() - 1])
 }
