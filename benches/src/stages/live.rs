@@ -1,6 +1,6 @@
 //! Small files that arrive as fast as they can be renamed into the inbox.
 //!
-//! The import by hand is no bound here: it commits what waits, which is little, and its flushes hold up who renames.
+//! The import by hand is no bound here: it commits what waits, which is little.
 
 use super::feed::{Pace, feed};
 use super::{Checked, Make, per_second};
