@@ -1,9 +1,8 @@
 //! commit: rows and load markers of a whole batch in one transaction, with one flush.
 //!
 //! Most batches go in as they are. Where one of the loads can't, the batch is done again, and every load has a savepoint
-//! of its own, so the bad one is set aside alone. Some faults of one load
-//! only show at the COMMIT (deferred foreign keys) or end the transaction under the others (a
-//! trigger that rolls back): then each load gets a transaction of its own.
+//! of its own, so the bad one is set aside alone. Some faults of one load only show at the COMMIT (deferred foreign keys)
+//! or end the transaction under the others (a trigger that rolls back): then each load gets a transaction of its own.
 
 use std::collections::VecDeque;
 use std::slice;
