@@ -42,7 +42,9 @@ pub fn look(input: &[u8]) {
             for problem in &error.problems {
                 let text = problem.to_string();
                 assert!(!text.contains(char::is_control), "{text:?}");
-                let line = text.split_once(".toml:").and_then(|(_, place)| place.split(':').next()?.parse().ok());
+                // Not in the text: a key that was typed may look like a place.
+                let place = problem.place.split_once(".toml:");
+                let line = place.and_then(|(_, place)| place.split(':').next()?.parse().ok());
                 assert!(line.is_none_or(|line| (1..=lines).contains(&line)), "{text}, in {lines} lines");
             }
         }
