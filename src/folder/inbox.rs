@@ -1,42 +1,33 @@
 //! Settle: finds the files of an inbox that nobody writes to any more.
 //!
-//! Events and the rescan only *nominate* a name; the lease *decides*. Where no lease can be had, a file must
-//! stay unchanged for `settle` by the monotonic clock. Memory is bounded whatever the backlog: the folder is
-//! read as a stream, a little further with each look. Where the order counts, it is read to its end before the oldest
-//! is taken (`line`).
+//! Events and the rescan only *nominate* a name (`finding`); the lease *decides* (`judge`). Where no lease can be had, a
+//! file must stay unchanged for `settle` by the monotonic clock (`settling`). Memory is bounded whatever the backlog: the
+//! folder is read as a stream, a little further with each look. Where the order counts, it is read to its end before the
+//! oldest is taken (`line`).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use importerd_actors::{Halt, Look, Nudge};
-use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statat, statx};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
-use super::claim::open_flags;
 use super::deferral::Deferrals;
+use super::finding::{Finding, hold};
 use super::gate::Gate;
-use super::lease::{self, Lease};
+use super::judge::{Judge, Judged};
 use super::line::Line;
-use super::name::{Filter, marked_by, marker_of};
-use super::places::{Open, Places, identity, identity_flags};
+use super::name::{Filter, marker_of};
+use super::places::Places;
 use super::replays::Replay;
 use super::settling::Settling;
-use super::walk::Walk;
-use super::watch::{Armed, Watch};
-use crate::fault::is_of_the_world;
 
 /// An offer ends with the file that makes it as large as this.
 const OFFER_BYTES_MAX: u64 = 8 << 20;
 /// The most names judged in one look, so that a look stays short.
 const JUDGED_MAX: usize = 512;
-/// The most names remembered because an event pointed at them; of more, the inbox is read from end to end.
-const NOMINATED_MAX: usize = 65_536;
-/// Without a watch, the inbox is read this often.
-const RESCAN_UNWATCHED: Duration = Duration::from_secs(2);
 
 /// A file that has settled: a name in the inbox, or a place in the archive, which no name in the inbox can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,21 +89,8 @@ pub struct Inbox {
     rules: Arc<Rules>,
     deferrals: Arc<Deferrals>,
     gate: Arc<Gate>,
-    watch: Watch,
-    /// The directories that were read last.
-    open: Option<Arc<Open>>,
-    /// Others lie in their place, and nobody has been told.
-    others: bool,
-    /// What was told last of the watch.
-    notice: Option<Notice>,
-    told: Told,
-    /// Names that an event pointed at, or that an offer gave back.
-    nominated: VecDeque<OsString>,
-    /// How far the inbox has been read.
-    walk: Option<Walk>,
-    next_walk: Instant,
-    /// Whether the walk is asked for the next name before the events are: neither keeps the other waiting.
-    walk_first: bool,
+    finding: Finding,
+    judge: Judge,
     settling: Settling,
     /// Where the order counts: those that were found so far.
     line: Option<Line>,
@@ -130,16 +108,6 @@ enum Next {
     Name(OsString),
     /// A file of the archive that is to be done again.
     Replay(Replay),
-}
-
-/// What a look at one name says.
-enum Judged {
-    /// It is complete, and has so many bytes.
-    Complete(u64),
-    /// Nobody can say that it is complete: time must show.
-    InDoubt(Box<Statx>),
-    /// Not now; an event, the passing of time or the rescan comes back to it.
-    Passed,
 }
 
 impl std::fmt::Debug for Inbox {
@@ -161,21 +129,14 @@ impl Inbox {
     ) -> Self {
         gate.wakes(nudge.clone());
         Self {
-            watch: Watch::new(&places.inbox_path, &places.path, nudge),
+            finding: Finding::new(Arc::clone(&places), Arc::clone(&rules), nudge, told),
+            judge: Judge { places: Arc::clone(&places), rules: Arc::clone(&rules), deferrals: Arc::clone(&deferrals) },
             settling: Settling::new(rules.settle),
             line: rules.in_order.then(Line::default),
             places,
             rules,
             deferrals,
             gate,
-            open: None,
-            others: false,
-            notice: None,
-            told,
-            nominated: VecDeque::new(),
-            walk: None,
-            next_walk: Instant::now(),
-            walk_first: false,
             replay_first: false,
             under_way: HashSet::new(),
             replaying: HashMap::new(),
@@ -192,76 +153,21 @@ impl Inbox {
 
     /// An operator has closed the gate. What is missed meanwhile, a walk finds when it is open again.
     fn look_away(&mut self) -> Look<Settled> {
-        drop(self.watch.hints());
-        self.nominated.clear();
+        self.finding.forget();
         self.line = self.rules.in_order.then(Line::default);
-        self.walk = None;
-        self.next_walk = Instant::now();
         Look { settled: Vec::new(), settling: 0, due: self.rules.rescan, others: false }
     }
 
-    /// Hears the hints, and begins a walk when one is due.
+    /// Hears of what is new, and of files whose time has come.
     fn refresh(&mut self) -> Result<(), Halt> {
-        let hints = self.watch.hints();
-        if hints.overflow {
-            (self.told)(Notice::Overflow);
-        }
-        if hints.overflow || hints.moved {
-            self.next_walk = Instant::now();
-        }
-        for name in hints.names {
-            self.nominate(name);
-        }
         for name in self.deferrals.take_due_names() {
-            self.nominate(name);
+            self.finding.nominate(name);
         }
-        // A walk under way is finished first: what made the next one due may lie where it has been already.
-        if self.walk.is_none() && self.next_walk <= Instant::now() {
-            self.begin_walk()?;
-        }
-        Ok(())
-    }
-
-    /// A name is worth a look; if it is a ready marker, the file that it speaks of is.
-    fn nominate(&mut self, name: OsString) {
-        let ending = self.rules.ready_marker.as_deref();
-        let name = ending.and_then(|ending| marked_by(&name, ending)).map(OsStr::to_owned).unwrap_or(name);
-        if self.nominated.len() < NOMINATED_MAX {
-            self.nominated.push_back(name);
-        } else {
-            self.next_walk = Instant::now();
-        }
-    }
-
-    /// Watch first, then read: what arrives between is seen twice rather than never. fault 8
-    fn begin_walk(&mut self) -> Result<(), Halt> {
-        self.places.refresh().map_err(|fault| Halt::Hold(fault.reason().with_hint_text()))?;
-        let open = self.places.now().map_err(|error| self.hold(error))?;
-        self.others |= self.open.as_ref().is_some_and(|before| !Arc::ptr_eq(before, &open));
-        self.open = Some(Arc::clone(&open));
-        let notice = match self.watch.arm(&open.inbox) {
-            Armed::Anew => Some(Notice::Watching),
-            Armed::Still => self.notice.clone(),
-            Armed::Not(reason) => Some(Notice::Polling(reason)),
-        };
-        if notice != self.notice {
-            if let Some(notice) = &notice {
-                (self.told)(notice.clone());
-            }
-            self.notice = notice;
-        }
-        self.walk = Some(Walk::begin(&open.inbox).map_err(|error| self.hold(error))?);
-        (self.told)(Notice::Reading);
-        let rescan = match self.notice {
-            Some(Notice::Watching) => self.rules.rescan,
-            _ => self.rules.rescan.min(RESCAN_UNWATCHED),
-        };
-        self.next_walk = Instant::now() + rescan;
-        Ok(())
+        self.finding.refresh()
     }
 
     fn hold(&self, error: Errno) -> Halt {
-        Halt::Hold(format!("{}: {}", self.places.inbox_path.display(), std::io::Error::from(error)))
+        hold(&self.places, error)
     }
 
     /// Puts what events and the walk point at into the line, a little at a time. Whether all that waits stands in it.
@@ -269,19 +175,16 @@ impl Inbox {
         if let Some(line) = &mut self.line {
             line.waits = false;
             if line.reopens() {
-                self.begin_walk()?;
+                self.finding.begin_walk()?;
             }
         }
         for _ in 0..JUDGED_MAX {
             let Some(name) = self.next_found()? else { return Ok(true) };
-            let is_known =
-                self.under_way.contains(&name) || (!self.rules.filter.takes(&name) && self.deferrals.is_empty());
-            if is_known {
+            if self.under_way.contains(&name) || self.judge.ignores(&name) {
                 continue;
             }
-            let open = self.places.now().map_err(|error| self.hold(error))?;
-            let stat = statx(&open.inbox, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
-            if let (Some(line), Ok(stat)) = (&mut self.line, stat) {
+            let stat = self.judge.stat(&name).map_err(|error| self.hold(error))?;
+            if let (Some(line), Some(stat)) = (&mut self.line, stat) {
                 line.join(&name, &stat);
             }
         }
@@ -308,33 +211,12 @@ impl Inbox {
         }
     }
 
-    /// The next name that was found: one whose wait is over, or what events and the walk point at in turn.
+    /// The next name that was found: one whose wait is over, before all others.
     fn next_found(&mut self) -> Result<Option<OsString>, Halt> {
-        if let Some(name) = self.settling.take_due() {
-            return Ok(Some(name));
-        }
-        self.walk_first = !self.walk_first;
-        if self.walk_first
-            && let Some(name) = self.next_walked()?
-        {
-            return Ok(Some(name));
-        }
-        match self.nominated.pop_front() {
+        match self.settling.take_due() {
             Some(name) => Ok(Some(name)),
-            None => self.next_walked(),
+            None => self.finding.next(),
         }
-    }
-
-    fn next_walked(&mut self) -> Result<Option<OsString>, Halt> {
-        let Some(walk) = &mut self.walk else { return Ok(None) };
-        let next = walk.next();
-        if !matches!(next, Ok(Some(_))) {
-            self.walk = None;
-        }
-        next.map_err(|error| {
-            self.next_walk = Instant::now();
-            self.hold(error)
-        })
     }
 
     /// Takes settled files, until there are enough for one offer; new ones and those to be done again in turn.
@@ -357,7 +239,7 @@ impl Inbox {
                 None => break,
             };
             let judged = self.judge(&name).map_err(|error| {
-                self.nominate(name.clone());
+                self.finding.nominate(name.clone());
                 self.hold(error)
             });
             let judged = judged?;
@@ -410,53 +292,9 @@ impl Inbox {
         }
     }
 
-    /// Whether a name can be taken now. An error is of the world, not of the file.
+    /// Whether a name can be taken now.
     fn judge(&self, name: &OsStr) -> Result<Judged, Errno> {
-        let taken = self.rules.filter.takes(name);
-        // A deferred file may have come back under another name than `match` asks for.
-        if self.under_way.contains(name) || (!taken && self.deferrals.is_empty()) {
-            return Ok(Judged::Passed);
-        }
-        let Ok(stat) = statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) else {
-            return Ok(Judged::Passed);
-        };
-        let kind = FileType::from_raw_mode(stat.stx_mode.into());
-        let due = match self.deferrals.get(&identity(&stat)) {
-            Some(deferral) => deferral.until <= Instant::now(),
-            None => taken && self.is_marked_ready(name)?,
-        };
-        if kind == FileType::Directory || !due {
-            return Ok(Judged::Passed);
-        }
-        // A file of two names may be about to lose one, as those who link and then unlink do it.
-        if kind != FileType::RegularFile || stat.stx_nlink > 1 {
-            return Ok(Judged::InDoubt(Box::new(stat)));
-        }
-        Ok(match self.ask_lease(name)? {
-            Lease::Held => Judged::Complete(stat.stx_size),
-            Lease::Writer => Judged::Passed,
-            Lease::Unavailable if self.rules.ready_marker.is_some() => Judged::Complete(stat.stx_size),
-            Lease::Unavailable => Judged::InDoubt(Box::new(stat)),
-        })
-    }
-
-    fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Errno> {
-        let Some(ending) = self.rules.ready_marker.as_deref() else { return Ok(true) };
-        Ok(statat(&self.places.now()?.inbox, marker_of(name, ending), AtFlags::SYMLINK_NOFOLLOW).is_ok())
-    }
-
-    /// A file that can't be opened is taken like one of which the kernel can't say anything: the claim finds out why.
-    fn ask_lease(&self, name: &OsStr) -> Result<Lease, Errno> {
-        if !self.places.leases() {
-            return Ok(Lease::Unavailable);
-        }
-        let open = self.places.now()?;
-        match retry_on_intr(|| openat(&open.inbox, name, open_flags(), Mode::empty())) {
-            Ok(file) => Ok(lease::take(file.as_fd()).unwrap_or(Lease::Unavailable)),
-            Err(error) if is_of_the_world(error) => Err(error),
-            Err(Errno::AGAIN) => Ok(Lease::Writer),
-            Err(_) => Ok(Lease::Unavailable),
-        }
+        if self.under_way.contains(name) { Ok(Judged::Passed) } else { self.judge.judge(name) }
     }
 
     /// When another look is worth while.
@@ -464,7 +302,8 @@ impl Inbox {
         if self.is_reading() {
             return Duration::ZERO;
         }
-        let walk = self.settling.next_due().map_or(self.next_walk, |due| due.min(self.next_walk));
+        let next_walk = self.finding.next_walk;
+        let walk = self.settling.next_due().map_or(next_walk, |due| due.min(next_walk));
         let wait = walk.saturating_duration_since(Instant::now());
         [self.deferrals.next_due(), self.replay_due()].into_iter().flatten().fold(wait, Duration::min)
     }
@@ -472,7 +311,7 @@ impl Inbox {
     /// Whether there are names that were not looked at yet.
     fn is_reading(&self) -> bool {
         let in_line = self.line.as_ref().is_some_and(|line| !line.is_empty() && !line.waits);
-        self.walk.is_some() || !self.nominated.is_empty() || in_line || self.replay_due() == Some(Duration::ZERO)
+        self.finding.is_reading() || in_line || self.replay_due() == Some(Duration::ZERO)
     }
 
     /// How long until a file of the archive can be offered.
@@ -489,7 +328,7 @@ impl importerd_actors::Inbox for Inbox {
         let Some(_pass) = gate.pass() else { return Ok(self.look_away()) };
         let mut settled = Vec::new();
         let refreshed = self.refresh();
-        if std::mem::take(&mut self.others) {
+        if self.finding.take_others() {
             return Ok(Look { settled, settling: 1, due: Duration::ZERO, others: true });
         }
         let gathered = refreshed.and_then(|()| self.gather(files_max, &mut settled));
@@ -514,7 +353,7 @@ impl importerd_actors::Inbox for Inbox {
             };
             self.under_way.remove(&name);
             // What was not claimed is still there, and no event will say so again.
-            self.nominate(name);
+            self.finding.nominate(name);
         }
     }
 }

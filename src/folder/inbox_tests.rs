@@ -4,13 +4,18 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::SystemTime;
 
 use importerd_actors::Inbox as _;
+use rustix::fs::{AtFlags, FileType, Mode, statx};
 use tokio::time::timeout;
 
 use super::super::deferral::Deferral;
+use super::super::finding::NOMINATED_MAX;
+use super::super::lease;
+use super::super::places::{identity, identity_flags};
 use super::super::scratch::{Scratch, outlive_lease_breaks};
 use super::*;
 use crate::file::{FileId, Identity};
@@ -162,10 +167,10 @@ async fn what_no_event_told_is_found_by_the_rescan() {
     fs::write(bench.scratch.path("a"), "1").unwrap();
     // One event, and it is lost.
     fs::rename(bench.scratch.path("a"), bench.scratch.path("inbox/a")).unwrap();
-    let mut lost = bench.inbox.watch.hints().names;
+    let mut lost = bench.inbox.finding.watch.hints().names;
     while lost.is_empty() {
         timeout(Duration::from_mins(1), bench.nudge.woken()).await.unwrap();
-        lost = bench.inbox.watch.hints().names;
+        lost = bench.inbox.finding.watch.hints().names;
     }
     assert_eq!(bench.look_until_found().await, ["a"]);
 }
@@ -200,7 +205,7 @@ async fn a_flood_overflows_into_a_rescan_and_every_file_is_found_with_bounded_me
     let mut found = BTreeSet::new();
     while found.len() < FILES {
         let look = bench.look_for(256);
-        assert!(bench.inbox.nominated.len() <= NOMINATED_MAX && bench.inbox.under_way.len() <= 256);
+        assert!(bench.inbox.finding.nominated.len() <= NOMINATED_MAX && bench.inbox.under_way.len() <= 256);
         if look.settled.is_empty() {
             let _ = timeout(look.due.min(Duration::from_mins(1)), bench.nudge.woken()).await;
         }
@@ -269,7 +274,7 @@ fn neither_what_is_read_nor_what_events_tell_waits_for_the_other() {
     let mut bench = Bench::new(Scratch::new(), rules());
     for number in 0..20 {
         bench.scratch.put(number.to_string(), "");
-        bench.inbox.nominate(format!("told {number}").into());
+        bench.inbox.finding.nominate(format!("told {number}").into());
     }
     bench.inbox.refresh().unwrap();
     let next: Vec<_> = (0..10).map(|_| bench.inbox.next_name().unwrap().unwrap()).collect();
@@ -356,7 +361,7 @@ async fn an_inbox_that_is_removed_holds_the_folder_until_it_is_made_again() {
     fs::create_dir(bench.scratch.path("inbox")).unwrap();
     bench.scratch.put("a", "1");
     assert_eq!(bench.look_until_found().await, ["a"]);
-    bench.inbox.next_walk = Instant::now() + NEVER;
+    bench.inbox.finding.next_walk = Instant::now() + NEVER;
     bench.scratch.put("b", "1");
     assert_eq!(bench.look_until_found().await, ["b"], "the new directory is watched");
 }
@@ -499,7 +504,7 @@ fn where_the_order_counts_an_older_file_that_came_later_is_taken_before_younger_
     assert_eq!(bench.look_for(1).settled, [Settled { name: "b".into() }]);
     drop_at(&bench, &[("a", 10)]);
     // As the rescan would; the event may be on its way still.
-    bench.inbox.next_walk = Instant::now();
+    bench.inbox.finding.next_walk = Instant::now();
     let mut found = Vec::new();
     while found.len() < 3 {
         found.extend(bench.look_for(1).settled.into_iter().map(|file| file.name));
@@ -517,7 +522,7 @@ fn where_the_order_counts_a_file_that_may_be_incomplete_keeps_younger_ones_waiti
     std::thread::sleep(settle);
     // Both have stayed as they are for long enough; this one hasn't.
     drop_at(&bench, &[("a", 10)]);
-    bench.inbox.next_walk = Instant::now();
+    bench.inbox.finding.next_walk = Instant::now();
     assert_eq!(bench.look_for(10).settled, []);
     let waited = loop {
         let look = bench.look_for(10);

@@ -6,8 +6,10 @@
 pub mod archive;
 pub mod claim;
 pub mod deferral;
+mod finding;
 pub mod gate;
 pub mod inbox;
+mod judge;
 pub mod lease;
 mod line;
 pub mod lock;

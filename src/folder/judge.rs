@@ -1,0 +1,92 @@
+//! Judge: what a look at one name of an inbox says. The lease decides; where none can be had, time must.
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statat, statx};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::claim::open_flags;
+use super::deferral::Deferrals;
+use super::inbox::Rules;
+use super::lease::{self, Lease};
+use super::name::marker_of;
+use super::places::{Places, identity, identity_flags};
+use crate::fault::is_of_the_world;
+
+/// By what is judged.
+#[derive(Debug)]
+pub(super) struct Judge {
+    pub(super) places: Arc<Places>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) deferrals: Arc<Deferrals>,
+}
+
+/// What a look at one name says.
+pub(super) enum Judged {
+    /// It is complete, and has so many bytes.
+    Complete(u64),
+    /// Nobody can say that it is complete: time must show.
+    InDoubt(Box<Statx>),
+    /// Not now; an event, the passing of time or the rescan comes back to it.
+    Passed,
+}
+
+impl Judge {
+    /// Whether a name is never taken. A deferred file may have come back under another name than `match` asks for.
+    pub(super) fn ignores(&self, name: &OsStr) -> bool {
+        !self.rules.filter.takes(name) && self.deferrals.is_empty()
+    }
+
+    /// Whether a name can be taken now. An error is of the world, not of the file.
+    pub(super) fn judge(&self, name: &OsStr) -> Result<Judged, Errno> {
+        if self.ignores(name) {
+            return Ok(Judged::Passed);
+        }
+        let Some(stat) = self.stat(name)? else { return Ok(Judged::Passed) };
+        let kind = FileType::from_raw_mode(stat.stx_mode.into());
+        let due = match self.deferrals.get(&identity(&stat)) {
+            Some(deferral) => deferral.until <= Instant::now(),
+            None => self.rules.filter.takes(name) && self.is_marked_ready(name)?,
+        };
+        if kind == FileType::Directory || !due {
+            return Ok(Judged::Passed);
+        }
+        // A file of two names may be about to lose one, as those who link and then unlink do it.
+        if kind != FileType::RegularFile || stat.stx_nlink > 1 {
+            return Ok(Judged::InDoubt(Box::new(stat)));
+        }
+        Ok(match self.ask_lease(name)? {
+            Lease::Held => Judged::Complete(stat.stx_size),
+            Lease::Writer => Judged::Passed,
+            Lease::Unavailable if self.rules.ready_marker.is_some() => Judged::Complete(stat.stx_size),
+            Lease::Unavailable => Judged::InDoubt(Box::new(stat)),
+        })
+    }
+
+    /// What lies in the inbox under this name, if anything does that can be looked at.
+    pub(super) fn stat(&self, name: &OsStr) -> Result<Option<Statx>, Errno> {
+        Ok(statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok())
+    }
+
+    fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Errno> {
+        let Some(ending) = self.rules.ready_marker.as_deref() else { return Ok(true) };
+        Ok(statat(&self.places.now()?.inbox, marker_of(name, ending), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    }
+
+    /// A file that can't be opened is taken like one of which the kernel can't say anything: the claim finds out why.
+    fn ask_lease(&self, name: &OsStr) -> Result<Lease, Errno> {
+        if !self.places.leases() {
+            return Ok(Lease::Unavailable);
+        }
+        let open = self.places.now()?;
+        match retry_on_intr(|| openat(&open.inbox, name, open_flags(), Mode::empty())) {
+            Ok(file) => Ok(lease::take(file.as_fd()).unwrap_or(Lease::Unavailable)),
+            Err(error) if is_of_the_world(error) => Err(error),
+            Err(Errno::AGAIN) => Ok(Lease::Writer),
+            Err(_) => Ok(Lease::Unavailable),
+        }
+    }
+}
