@@ -313,6 +313,24 @@ fn a_deferred_file_that_came_back_under_a_name_that_match_does_not_take_is_found
     assert_eq!(bench.look(), ["a~2.csv"]);
 }
 
+/// Editors do so: the file that was deferred is the copy then, and the corrected one is new.
+#[test]
+fn a_deferred_file_that_was_renamed_to_a_name_that_is_never_taken_is_left_alone() {
+    for hidden in [".a.csv", "a.csv~", "a.csv.bak"] {
+        let filter = Filter::new(&["*.csv".to_owned()], &[], None).unwrap();
+        let mut bench = Bench::new(Scratch::new(), Rules { filter, ..rules() });
+        bench.scratch.put("a.csv", "1");
+        bench.defer("a.csv", Duration::ZERO);
+        let inbox = bench.scratch.path("inbox");
+        fs::rename(inbox.join("a.csv"), inbox.join(hidden)).unwrap();
+        bench.scratch.put("a.csv", "2");
+        assert_eq!(bench.look(), ["a.csv"]);
+        fs::rename(inbox.join(hidden), inbox.join("b.csv")).unwrap();
+        bench.inbox.finding.next_walk = Instant::now();
+        assert_eq!(bench.look(), ["b.csv"], "the control: it is due");
+    }
+}
+
 /// faults 6, 37
 #[tokio::test]
 async fn a_file_of_two_names_waits_until_one_is_removed_or_the_wait_is_over() {

@@ -35,7 +35,7 @@ pub(super) enum Judged {
 }
 
 impl Judge {
-    /// Whether a name is never taken. A deferred file may have come back under another name than `match` asks for.
+    /// Whether a name need not be looked at: it isn't taken, and no file is known that may have come back under it.
     pub(super) fn ignores(&self, name: &OsStr) -> bool {
         !self.rules.filter.takes(name) && self.deferrals.is_empty()
     }
@@ -48,7 +48,8 @@ impl Judge {
         let Some(stat) = self.stat(name)? else { return Ok(Judged::Passed) };
         let kind = FileType::from_raw_mode(stat.stx_mode.into());
         let due = match self.deferrals.get(&identity(&stat)) {
-            Some(deferral) => deferral.until <= Instant::now(),
+            // An editor may have made it the copy of what it was.
+            Some(deferral) => deferral.until <= Instant::now() && self.rules.filter.takes_again(name, &deferral.name),
             None => self.rules.filter.takes(name) && self.is_marked_ready(name)?,
         };
         if kind == FileType::Directory || !due {

@@ -43,6 +43,17 @@ impl Filter {
         self.rule_against(name).is_none()
     }
 
+    /// Whether the file that was taken as `known` before is taken again under this name: a second one of that name is
+    /// numbered when it is put back, and need not match then.
+    #[must_use]
+    pub fn takes_again(&self, name: &OsStr, known: &OsStr) -> bool {
+        match self.rule_against(name) {
+            None => true,
+            Some(Rule::Ignored | Rule::Unmatched) => is_copy(name, known),
+            Some(Rule::Hidden | Rule::Unfinished(_) | Rule::Marker) => false,
+        }
+    }
+
     /// Why a file of this name is never taken, when it isn't.
     #[must_use]
     pub fn rule_against(&self, name: &OsStr) -> Option<Rule> {
@@ -107,6 +118,15 @@ pub fn numbered(name: &OsStr, copy: usize) -> OsString {
     }
     let (stem, ending) = split(name.as_bytes());
     joined(stem, format!("~{copy}").as_bytes(), ending)
+}
+
+/// Whether this is [`numbered`] of a name.
+fn is_copy(name: &OsStr, of: &OsStr) -> bool {
+    let (_, ending) = split(of.as_bytes());
+    let stem = name.as_bytes().strip_suffix(ending);
+    let number = stem.and_then(|stem| stem.rsplit(|byte| *byte == b'~').next());
+    let copy = number.and_then(|number| str::from_utf8(number).ok()?.parse().ok());
+    name == of || copy.is_some_and(|copy| copy > 1 && numbered(of, copy) == name)
 }
 
 /// The name with something put behind it, shortened before that where it would be too long.
@@ -219,6 +239,41 @@ mod tests {
         assert_eq!(numbered(OsStr::new("README"), 2), "README~2");
         assert_eq!(numbered(OsStr::new(".profile"), 2), ".profile~2");
         assert_eq!(numbered(OsStr::new("v1.2 of the yearly report.pdf"), 2), "v1.2 of the yearly report~2.pdf");
+    }
+
+    #[test]
+    fn a_file_is_taken_again_under_its_own_name_and_a_numbered_one_and_never_under_one_that_hides_it() {
+        let filter = filter(&["a.csv", "z.*"], &["ignored"]);
+        let takes = |name: &str, known: &str| filter.takes_again(OsStr::new(name), OsStr::new(known));
+        for (name, known) in [
+            ("a.csv", "b.csv"),
+            ("b.csv", "b.csv"),
+            ("a~2.csv", "a.csv"),
+            ("b~31.csv", "b.csv"),
+            ("a~2~2.csv", "a~2.csv"),
+            ("ignored", "ignored"),
+            ("ignored~2", "ignored"),
+        ] {
+            assert!(takes(name, known), "{name} of {known}");
+        }
+        for name in [
+            "a.csv.bak",
+            "a~.csv",
+            "a~1.csv",
+            "a~02.csv",
+            "a~2.txt",
+            "aa~2.csv",
+            "~2.csv",
+            "b.csv",
+            "ignored",
+            "a.csv~",
+            ".a.csv",
+            "a.csv.done",
+            "a~2.csv.part",
+        ] {
+            assert!(!takes(name, "a.csv"), "{name}");
+        }
+        assert!(!takes(".a.csv", ".a.csv"));
     }
 
     /// fault 26
