@@ -265,3 +265,34 @@ fn a_file_lies_where_an_event_says_when_the_event_is_told() {
         assert_eq!(*seen.lock().expect("no panic"), expected);
     }
 }
+
+/// What the ledger says of all files, by number.
+fn states(site: &Site) -> Vec<(i64, String, Option<i64>)> {
+    let ledger = site.ledger();
+    let mut query = ledger.prepare("SELECT id, state, replaces FROM file ORDER BY id").expect("a query");
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("its rows");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+/// A fault of the world leaves a file in its slot that was deferred, and written to before its time came.
+#[test]
+fn a_deferred_file_that_was_written_to_keeps_its_number_though_its_attempt_was_cut_short() {
+    for is_restarted in [false, true] {
+        let mut site = Site::new(run("exit 75"));
+        fs::write(site.path("inbox/a.txt"), "a").expect("drop a file");
+        let offered = || Settled { name: "a.txt".into() };
+        let claimed = site.carrier.claim(0, offered()).expect("claim").expect("it is there");
+        assert!(site.carrier.process(0, claimed).expect("process").is_none(), "later, says its command");
+        let ledger = site.ledger();
+        assert_eq!(ledger.execute("UPDATE file SET retry_at_us = 0", []).expect("its time has come"), 1);
+        fs::write(site.path("inbox/a.txt"), "more").expect("in place");
+        let claimed = site.carrier.claim(0, offered()).expect("claim").expect("it is there");
+        drop(claimed);
+        if is_restarted {
+            site = site.again(run("exit 75"));
+        }
+        let again = site.carrier.recover(0, None).expect("recover").again.pop().expect("it is carried again");
+        assert!(site.carrier.process(0, again).expect("process").is_none(), "later, says its command");
+        assert_eq!(states(&site), [(1, "deferred".to_owned(), None)]);
+    }
+}

@@ -235,6 +235,15 @@ impl Ledger {
         })
     }
 
+    /// The file that waits to be tried again, though it may have been written to meanwhile.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn deferred_by_key(&self, folder: &str, file: &Identity) -> Result<Option<Row>, Fault> {
+        let (inode, born, _, mtime) = row::identity_columns(file);
+        Ok(self.rows(schema::DEFERRED_BY_KEY, params![folder, inode, born, mtime])?.pop())
+    }
+
     /// What is known of a number.
     ///
     /// # Errors

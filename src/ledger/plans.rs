@@ -31,6 +31,7 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::PRUNE_FAILURES, "SEARCH failure USING INDEX failure_file (file_id=?)"),
         (schema::REPLAY_OF, "SEARCH file USING INDEX file_replaces (replaces=?)"),
         (schema::BY_IDENTITY, "SEARCH file USING INDEX file_identity (inode=? AND born_ns=?)"),
+        (schema::DEFERRED_BY_KEY, "SEARCH file USING INDEX file_identity (inode=? AND born_ns=?)"),
         (schema::DONE_WITH_BYTES, "SEARCH file USING INDEX file_bytes (folder=? AND blake3=?)"),
         (schema::DONE_WITH_NAME, "SEARCH file USING INDEX file_name (name=?)"),
         (schema::BY_NAME, "SEARCH file USING INDEX file_name (name=?)"),

@@ -138,6 +138,11 @@ pub(super) const BY_IDENTITY: &str = "
 SELECT * FROM file WHERE folder = ? AND inode = ? AND born_ns = ? AND size = ? AND mtime_ns = ?
 ORDER BY id DESC LIMIT 1";
 
+/// A file that waits is the same when it was written to meanwhile: `Identity::key`.
+pub(super) const DEFERRED_BY_KEY: &str = "
+SELECT * FROM file WHERE folder = ?1 AND inode = ?2 AND born_ns = ?3 AND (born_ns <> 0 OR mtime_ns = ?4)
+  AND state = 'deferred' ORDER BY id DESC LIMIT 1";
+
 pub(super) const BY_ID: &str = "SELECT * FROM file WHERE id = ?";
 
 pub(super) const DONE_WITH_BYTES: &str = "

@@ -2,6 +2,7 @@
 //! put back to where they were before they were claimed are brought to their end.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -48,7 +49,13 @@ impl Carrier {
     pub(super) fn known(&self, folder: usize, file: &Identity) -> Result<Option<Row>, Halt> {
         let folder = &self.folders[folder];
         let halted = |fault: Fault| halt(&fault);
-        let row = self.ledger.by_identity(&folder.name, file).map_err(halted)?;
+        let row = match self.ledger.by_identity(&folder.name, file).map_err(halted)? {
+            Some(row) => Some(row),
+            None => {
+                let row = self.ledger.deferred_by_key(&folder.name, file).map_err(halted)?;
+                row.map(|row| Row { identity: *file, ..row })
+            }
+        };
         let Work::Import(import) = &folder.work else { return Ok(row) };
         let Some(marker) = import.marker(file).map_err(halted)? else { return Ok(row) };
         let is_news =
@@ -173,6 +180,10 @@ impl Carrier {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(halt(&Fault::io(places.inbox_path.display(), &error))),
         };
+        // An uploader may have put the next one in its place: that one is found in the slot.
+        if !lies_there(slot.descriptor.as_fd(), &slot.path, &name, row)? {
+            return Ok(None);
+        }
         let done = Body::Unfit(Reason::new("committed", "it was committed before"));
         Ok(Some(from_row(row, &name, done, &slot)))
     }
@@ -247,8 +258,12 @@ fn likely_days(row: &Row) -> Vec<String> {
 
 /// Whether this very file lies there under its name.
 fn is_there(directory: BorrowedFd<'_>, path: &Path, row: &Row) -> Result<bool, Halt> {
-    let found = statx(directory, &row.name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
+    lies_there(directory, path, &row.name, row)
+}
+
+fn lies_there(directory: BorrowedFd<'_>, path: &Path, name: &OsStr, row: &Row) -> Result<bool, Halt> {
+    let found = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
     let found = if_there(found)
-        .map_err(|error| halt(&Fault::io(format_args!("{}: find {}", path.display(), escape(&row.name)), &error)))?;
+        .map_err(|error| halt(&Fault::io(format_args!("{}: find {}", path.display(), escape(name)), &error)))?;
     Ok(found.is_some_and(|stat| identity(&stat).is_same_file(&row.identity)))
 }
