@@ -76,6 +76,20 @@ fn a_deferred_file_is_exit_code_75() {
     assert_eq!(drop.names("inbox"), ["a.txt"]);
 }
 
+/// Cron mails on the code: a file that waits is no news that all is well, whichever run deferred it.
+#[test]
+fn a_file_that_an_earlier_run_deferred_is_exit_code_75_until_it_is_gone() {
+    let drop = Drop::with("run = { command = [\"sh\", \"-c\", \"exit 75\"] }");
+    drop.put("a.txt", "text");
+    let waits = ["--set", "backoff.min=1h", "--set", "backoff.max=1h"];
+    assert_eq!(once(&drop, &waits).status.code(), Some(75));
+    let output = once(&drop, &waits);
+    assert_eq!((output.status.code(), printed(&output)), (Some(75), "0 done, 1 deferred\n"));
+    std::fs::remove_file(drop.path().join("inbox/a.txt")).unwrap();
+    let output = once(&drop, &waits);
+    assert_eq!((output.status.code(), printed(&output)), (Some(0), "0 done\n"));
+}
+
 #[test]
 fn with_json_it_prints_one_object() {
     let drop = Drop::new();

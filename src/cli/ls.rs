@@ -164,7 +164,8 @@ fn in_inbox(
     let replays = rows.iter().filter(|row| chosen.deferred && row.waits_in_archive());
     files.extend(replays.map(|row| Listed { state: "deferred", ..of_row(folder, row) }));
     for file in survey::in_inbox(folder, &filter(folder)?)? {
-        match deferred.get(&file.identity.inode) {
+        let known = deferred.get(&file.identity.inode).filter(|row| row.identity.key() == file.identity.key());
+        match known {
             Some(row) if chosen.deferred => files.push(Listed { state: "deferred", ..lying(folder, &file, Some(row)) }),
             None if chosen.waiting => {
                 let (reason, hint) = (reason.clone(), hint.clone());

@@ -8,11 +8,12 @@ use slog::Level;
 
 use super::args::{Global, Watch};
 use super::complaint::Complaint;
-use super::surroundings::{self, WATCH_FILE, WATCH_STATE, directories, sources, typed};
+use super::surroundings::{self, Surroundings, WATCH_FILE, WATCH_STATE, directories, filter, sources, typed};
 use crate::daemon::{self, Ended, Life};
 use crate::events::Counts;
 use crate::exit;
 use crate::fault::Fault;
+use crate::folder::survey::survey;
 use crate::log;
 use crate::settings::{self, Base, Directories, Settings, Sources, Work};
 use crate::stages;
@@ -29,8 +30,11 @@ pub fn once(global: &Global) -> Result<u8, Complaint> {
     // A progress bar and a line for each file don't go together.
     let usual = if io::stderr().is_terminal() { Level::Error } else { Level::Info };
     let ended = daemon::live(Life { once: true, ..life(global, settings, directories, usual) });
-    let code = code_of_once(&ended);
-    report(global, &ended, code, &typed(global));
+    // Those of earlier runs wait as well.
+    let deferred = if ended.began { deferred(global).ok() } else { None };
+    let deferred = deferred.unwrap_or(ended.counts.deferred.len() as u64);
+    let code = code_of_once(&ended, deferred);
+    report(global, &ended, (code, deferred), &typed(global));
     Ok(code)
 }
 
@@ -50,7 +54,7 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let global = Global { state_dir: Some(state), ..global.clone() };
     let directories = directories(&global)?;
     let ended = daemon::live(Life { greeting, record, ..life(&global, loaded.settings, directories, Level::Info) });
-    report(&global, &ended, ended.code, &typed(&global));
+    report(&global, &ended, (ended.code, ended.counts.deferred.len() as u64), &typed(&global));
     Ok(ended.code)
 }
 
@@ -120,24 +124,35 @@ fn greeting(settings: &Settings, state: &Path) -> String {
 }
 
 /// Refused and deferred files, and folders that were held, are worth a word to who calls.
-fn code_of_once(ended: &Ended) -> u8 {
+fn code_of_once(ended: &Ended, deferred: u64) -> u8 {
     match ended.code {
         exit::OK if !(ended.counts.paused.is_empty() && ended.counts.paused_by_operator.is_empty()) => exit::TEMPFAIL,
         exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
-        exit::OK if !ended.counts.deferred.is_empty() => exit::TEMPFAIL,
+        exit::OK if deferred > 0 => exit::TEMPFAIL,
         code => code,
     }
 }
 
+/// Files that wait for another try.
+fn deferred(global: &Global) -> Result<u64, Complaint> {
+    let surroundings = Surroundings::look(global)?;
+    let mut count = 0;
+    for folder in surroundings.settings.folders.values() {
+        let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;
+        count += found.deferred + surroundings.waiting_in_archive(folder)?;
+    }
+    Ok(count)
+}
+
 /// What was done, and what to type next, with `importerd` as it must be typed.
-fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
-    let Counts { committed, duplicates, quarantined, deferred, rows, with_rejects, rejects, .. } = &ended.counts;
+fn report(global: &Global, ended: &Ended, (code, deferred): (u8, u64), importerd: &str) {
+    let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
     let Counts { paused, paused_by_operator, .. } = &ended.counts;
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
             "committed": committed, "rows": rows, "with_rejects": with_rejects, "rejects": rejects,
-            "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred.len(), "paused": pauses,
+            "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "paused": pauses,
             "exit": code,
         });
         return say(&report.to_string());
@@ -149,7 +164,7 @@ fn report(global: &Global, ended: &Ended, code: u8, importerd: &str) {
     if *with_rejects > 0 {
         parts.push(format!("{with_rejects} of them without {rejects} row{}", if *rejects == 1 { "" } else { "s" }));
     }
-    let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred.len() as u64, "deferred")];
+    let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     say(&parts.join(", "));
     for (folder, cause) in paused {

@@ -129,11 +129,11 @@ impl Surroundings {
         words.join(" ")
     }
 
-    /// The inodes of a folder's files that wait for another try.
-    pub fn deferred(&self, folder: &Folder) -> Result<Vec<u64>, Reason> {
+    /// A folder's files that wait for another try, also those that somebody has taken away since.
+    pub fn deferred(&self, folder: &Folder) -> Result<Vec<Identity>, Reason> {
         let Some(history) = &self.history else { return Ok(Vec::new()) };
         let rows = history.in_state(&folder.name, State::Deferred)?;
-        Ok(rows.into_iter().map(|row| row.identity.inode).collect())
+        Ok(rows.into_iter().map(|row| row.identity).collect())
     }
 
     /// An operator's pause of the folder, and what ends it, to be typed.

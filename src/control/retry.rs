@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rustix::fs::Dir;
+use rustix::fs::{AtFlags, Dir, statx};
 
 use super::operator::{Operator, Performed, Tell, told};
 use super::{Outcome, Refusal, Selection};
@@ -12,6 +12,7 @@ use crate::events::{Event, Kind, Subject};
 use crate::exit;
 use crate::fault::Fault;
 use crate::file::FileId;
+use crate::folder::places::{identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
 use crate::stages::{Back, Folder};
@@ -189,16 +190,20 @@ fn gone(row: &Row) -> Outcome {
     )
 }
 
-/// Which of these files lie in the inbox, by inode: they may be called otherwise there. Read as a stream.
+/// Which of these files lie in the inbox, by inode: they may be called otherwise there, or be gone and their inode another
+/// file's. Read as a stream.
 fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<HashSet<u64>, Refusal> {
-    let wanted: HashSet<u64> = rows.iter().map(|row| row.identity.inode).collect();
+    let wanted: HashMap<u64, _> = rows.iter().map(|row| (row.identity.inode, row.identity.key())).collect();
     let unreadable = |error: rustix::io::Errno| Fault::io(folder.places.inbox_path.display(), &error.into());
     let mut found = HashSet::new();
     let open = folder.places.now().map_err(unreadable)?;
     for entry in Dir::read_from(&open.inbox).map_err(unreadable)? {
-        let inode = entry.map_err(unreadable)?.ino();
-        if wanted.contains(&inode) {
-            found.insert(inode);
+        let entry = entry.map_err(unreadable)?;
+        if let Some(key) = wanted.get(&entry.ino())
+            && let Ok(stat) = statx(&open.inbox, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, identity_flags())
+            && identity(&stat).key() == *key
+        {
+            found.insert(entry.ino());
         }
     }
     Ok(found)

@@ -3,7 +3,7 @@
 //! Directories are read as streams, so that an inbox of 100,000 files is counted in a fraction of a second;
 //! a directory that isn't there yet is an empty one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -90,12 +90,17 @@ pub struct Lying {
     pub since: Timestamp,
 }
 
-/// Counts. `deferred`: the inodes of the folder's deferred files.
+/// Counts. `deferred`: the folder's deferred files, as they were when they were deferred.
 ///
 /// # Errors
 /// A directory that can't be read.
-pub fn survey(folder: &Folder, filter: &Filter, deferred: &[u64]) -> Result<Survey, Reason> {
-    let deferred: HashSet<&u64> = deferred.iter().collect();
+pub fn survey(folder: &Folder, filter: &Filter, deferred: &[Identity]) -> Result<Survey, Reason> {
+    let deferred: HashMap<u64, _> = deferred.iter().map(|file| (file.inode, file.key())).collect();
+    // An inode alone may have been given to another file meanwhile.
+    let is_deferred = |directory: &OwnedFd, entry: &Entry<'_>| {
+        let key = deferred.get(&entry.inode);
+        key.is_some_and(|key| stat(directory, entry.name).is_some_and(|stat| identity(&stat).key() == *key))
+    };
     let mut survey = Survey::default();
     let mut asked = 0;
     each(&folder.inbox, |directory, entry| {
@@ -105,7 +110,7 @@ pub fn survey(folder: &Folder, filter: &Filter, deferred: &[u64]) -> Result<Surv
         match filter.rule_against(entry.name) {
             Some(Rule::Unmatched) => return survey.unmatched.add(entry.name),
             Some(_) => return survey.passed_over.add(entry.name),
-            None if deferred.contains(&entry.inode) => return survey.deferred += 1,
+            None if is_deferred(directory, &entry) => return survey.deferred += 1,
             None => survey.waiting += 1,
         }
         if asked < AGES_MAX {
@@ -345,7 +350,9 @@ mod tests {
             fs::write(root.path().join(file), "").unwrap();
         }
         let late = at(&folder.inbox.join("late.csv")).unwrap();
-        let found = survey(&folder, &filter(), &[late.identity.inode]).unwrap();
+        // It is gone, and its inode is another file's.
+        let reused = Identity { born_ns: 1, ..at(&folder.inbox.join("a.csv")).unwrap().identity };
+        let found = survey(&folder, &filter(), &[late.identity, reused]).unwrap();
         assert_eq!((found.waiting, found.deferred, found.active, found.quarantined), (2, 1, 2, 1));
         assert_eq!((found.passed_over.count, found.unmatched.count, found.directories.count), (3, 1, 1));
         assert_eq!(found.unmatched.examples, ["a.txt"]);
