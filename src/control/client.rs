@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,9 +19,11 @@ const HEARD_WAIT: Duration = Duration::from_secs(10);
 /// A daemon that has heard an order.
 #[derive(Debug)]
 pub struct Given {
-    lines: BufReader<UnixStream>,
+    daemon: UnixStream,
     /// Was read while it was found out whether the daemon hears.
     first: Option<Line>,
+    /// Read on while what came before is printed: a pager that stands still keeps no daemon waiting.
+    told: Receiver<io::Result<Line>>,
 }
 
 impl Given {
@@ -33,14 +37,23 @@ impl Given {
         let mut order = serde_json::to_vec(request)?;
         order.push(b'\n');
         let sent = daemon.write_all(&order);
-        let mut given = Self { lines: BufReader::new(daemon), first: None };
+        let mut lines = BufReader::new(daemon.try_clone()?);
         // One that is busy says so without having read it all.
-        given.first = match given.hear()? {
+        let first = match next(&mut lines)? {
             None => return Err(sent.err().unwrap_or_else(|| io::ErrorKind::ConnectionRefused.into())),
             heard => heard.filter(|line| *line != Line::Heard),
         };
-        given.lines.get_ref().set_read_timeout(None)?;
-        Ok(given)
+        daemon.set_read_timeout(None)?;
+        let (tell, told) = mpsc::channel();
+        thread::Builder::new().name("hear".to_owned()).spawn(move || {
+            while let Some(line) = next(&mut lines).transpose() {
+                let is_last = line.is_err();
+                if tell.send(line).is_err() || is_last {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { daemon, first, told })
     }
 
     /// The next thing told. `None`: the daemon is gone.
@@ -48,25 +61,30 @@ impl Given {
     /// # Errors
     /// What the system says, or something that is not told by a daemon of this version.
     pub fn hear(&mut self) -> io::Result<Option<Line>> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
-        let mut text = String::new();
-        match self.lines.read_line(&mut text) {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(serde_json::from_str(&text)?)),
-            // It was killed.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-            Err(error) => Err(error),
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.told.recv().ok().transpose(),
         }
     }
 
     /// Waits until the daemon's process has ended; where it can't be seen, until it has hung up.
     pub fn wait_for_the_end(mut self) {
-        let process = socket_peercred(self.lines.get_ref()).ok().map(|daemon| daemon.pid);
+        let process = socket_peercred(&self.daemon).ok().map(|daemon| daemon.pid);
         match process.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
             Some(Ok(process)) => drop(poll(&mut [PollFd::new(&process, PollFlags::IN)], None)),
             _ => while matches!(self.hear(), Ok(Some(_))) {},
         }
+    }
+}
+
+/// The next line, whole. `None`: the daemon is gone, perhaps in the middle of one.
+fn next(lines: &mut BufReader<UnixStream>) -> io::Result<Option<Line>> {
+    let mut text = String::new();
+    match lines.read_line(&mut text) {
+        Ok(_) if !text.ends_with('\n') => Ok(None),
+        Ok(_) => Ok(Some(serde_json::from_str(&text)?)),
+        // It was killed.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -1,5 +1,5 @@
-//! The orders that a running daemon takes: carried out over what it holds open, one at a time, on the threads of those
-//! who give them.
+//! The orders that a running daemon takes: carried out over what it holds open, those of files one at a time, on the
+//! threads of those who give them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,10 +29,11 @@ impl Orders {
         let directories = Directories { state: life.state_directory.clone(), runtime: life.runtime_directory.clone() };
         let one_at_a_time = Mutex::new(());
         let hands: Hands = Arc::new(move |by, request, tell| match request {
-            // It may be wanted while something else takes long.
+            // These may be wanted while something else takes long.
             Request::Drain => self.drain(by, tell),
             request => {
-                let _turn = one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_brief = matches!(request, Request::Pause(_) | Request::Resume(_));
+                let _turn = (!is_brief).then(|| one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner));
                 let (ledger, folders) = (&self.opened.ledger, &self.opened.folders);
                 Operator { ledger, folders, journal: &self.journal, by }.obey(request, tell);
             }

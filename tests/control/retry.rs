@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
 
 use serde_json::json;
 
@@ -262,6 +264,28 @@ fn two_hundred_files_and_more_go_back_in_batches_and_each_is_told_of() {
     assert_eq!(drop.once().code(), Some(1));
     assert_eq!(drop.names("quarantine").len(), 600);
     assert_eq!(told(&drop, "SELECT CAST(count(*) AS TEXT) || ' ' || max(id) FROM file"), "300 300");
+}
+
+/// As with `| less` on its first page: more is told than pipe and socket hold.
+#[test]
+fn who_reads_slowly_hears_all_of_it_and_keeps_nobody_waiting() {
+    const FILES: usize = 2_500;
+    let drop = Drop::new();
+    for number in 0..FILES {
+        drop.put(format!("{number}.csv"), format!("id,name\n{number}\n"));
+    }
+    assert_eq!(drop.once().code(), Some(1));
+    done(&drop, &["pause", "drop"]);
+    let mut daemon = drop.start();
+    let mut command = drop.command(&["retry", "--failed"]);
+    let mut reader = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    daemon.wait_for_many("file.retried", FILES);
+    let mut out = String::new();
+    reader.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    let said = reader.wait_with_output().unwrap();
+    assert_eq!((said.status.code(), String::from_utf8_lossy(&said.stderr).as_ref()), (Some(0), ""));
+    assert_eq!(out.matches("back in the inbox").count(), FILES);
+    assert_eq!(daemon.stop().code(), Some(0));
 }
 
 /// fault 14
