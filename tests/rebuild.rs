@@ -526,3 +526,26 @@ fn a_folder_of_another_daemon_is_taken_in() {
     assert!(report["aside"].as_str().unwrap().contains("ledger.db.replaced-"), "{report}");
     assert_as_if_nothing_had_happened(&site, &load);
 }
+
+/// fault 13: the folder's filesystem is not mounted, and its mount point is there.
+#[test]
+fn the_ledger_of_a_folder_that_is_not_there_is_not_rebuilt_and_nothing_is_made_in_its_place() {
+    let drop = harness::Drop::new();
+    drop.put("a.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    let elsewhere = drop.root().join("elsewhere");
+    fs::rename(drop.path(), &elsewhere).unwrap();
+    fs::create_dir(drop.path()).unwrap();
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
+    }
+    let output = drop.command(&["ledger", "rebuild"]).output().unwrap();
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("mount its filesystem"), "{text}");
+    assert_eq!(fs::read_dir(drop.path()).unwrap().count(), 0);
+    fs::remove_dir(drop.path()).unwrap();
+    fs::rename(&elsewhere, drop.path()).unwrap();
+    let output = drop.command(&["ledger", "rebuild"]).output().unwrap();
+    assert!(output.status.success(), "the control: it is there now: {}", said(&output));
+    assert_eq!(drop.once().code(), Some(0));
+}

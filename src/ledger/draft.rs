@@ -216,6 +216,9 @@ impl Draft {
         let id = finish().map_err(|error| fault(&path, &error))?;
         connection.close().map_err(|(_, error)| fault(&path, &error))?;
         let flushed = File::open(&path).and_then(|file| file.sync_all());
+        // Its name as well: the folders are about to know it by its number.
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let flushed = flushed.and_then(|()| File::open(directory)?.sync_all());
         flushed.map_err(|error| Fault::io(format_args!("flush {}", path.display()), &error))?;
         Ok((id, numbers_below))
     }

@@ -24,7 +24,7 @@ use crate::events::{Event, Kind};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::name::Filter;
-use crate::folder::places::Places;
+use crate::folder::places::{BRING_BACK, Places};
 use crate::folder::remembered::Remembered;
 use crate::ledger::draft::Draft;
 use crate::ledger::history::History;
@@ -202,7 +202,12 @@ impl Condition {
 impl<'a> Site<'a> {
     fn open(settings: &'a settings::Folder, state_directory: &'a Path) -> Result<Self, Fault> {
         let filter = Filter::new(&settings.matching, &settings.ignore, settings.ready_marker.as_deref());
-        let places = Places::open(settings, false)?;
+        // One that is not mounted would be made on its mount point, and be taken for the folder by the next start. fault 13
+        let places = Places::open(settings, true)?;
+        if places.now().is_err() {
+            let inbox = settings.inbox.display();
+            return Err(Fault::world("missing", format!("{inbox}: no such directory")).with_hint(BRING_BACK));
+        }
         let site = Self {
             settings,
             state_directory,
