@@ -175,20 +175,29 @@ async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending, importerd
             exit::OK
         }
         Ending::LeftBehind { files } => {
-            let running = Arc::clone(&opened.running);
-            // It takes its time, and the watchdog goes on asking.
-            let left = actix_rt::task::spawn_blocking(move || running.abandon(tend::ABANDON_GRACE)).await;
-            for command in left.unwrap_or_default() {
-                slog::error!(voice.logger(), "a command can't be ended"; "pid" => command.pid);
-            }
+            abandon_commands(opened, voice).await;
             voice.say(Event::new(Kind::DaemonAbandoned).with("in_hand", files));
             exit::TEMPFAIL
         }
-        Ending::GaveUp => exit::SOFTWARE,
+        Ending::GaveUp => {
+            abandon_commands(opened, voice).await;
+            exit::SOFTWARE
+        }
         Ending::Fatal(cause) => {
+            abandon_commands(opened, voice).await;
             slog::crit!(voice.logger(), "{}", ledger::typed(&cause, importerd); "code" => "fatal");
             exit::SOFTWARE
         }
+    }
+}
+
+/// Who works on a file that nobody waits for any more is ended.
+async fn abandon_commands(opened: &Arc<Opened>, voice: &Voice) {
+    let running = Arc::clone(&opened.running);
+    // It takes its time, and the watchdog goes on asking.
+    let left = actix_rt::task::spawn_blocking(move || running.abandon(tend::ABANDON_GRACE)).await;
+    for command in left.unwrap_or_default() {
+        slog::error!(voice.logger(), "a command can't be ended"; "pid" => command.pid);
     }
 }
 

@@ -80,8 +80,9 @@ impl Carrier {
         file.told.extend(event.clone());
         file.deferrals += 1;
         let entry = Entry { retry_at: Some(retry_at), reason: Some(reason), ..file.entry(State::Deferred) };
-        self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
+        // Known first: it lies where it would else be taken for a new one if the ledger can't be written.
         rules.deferrals.insert(&file.identity, deferral(&file, &file.name, wait));
+        self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
         if let Some(event) = &event {
             self.journal.tell_entered(event);
         }
