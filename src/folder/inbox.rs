@@ -28,6 +28,8 @@ use super::settling::Settling;
 const OFFER_BYTES_MAX: u64 = 8 << 20;
 /// The most names judged in one look, so that a look stays short.
 const JUDGED_MAX: usize = 512;
+/// And where each takes long, on a filesystem behind a slow line, a look ends after this: the actor has to answer.
+const LOOK_MAX: Duration = Duration::from_millis(250);
 
 /// A file that has settled: a name in the inbox, or a place in the archive, which no name in the inbox can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,7 @@ pub struct Inbox {
     /// Names that are under way for a file of the archive, by its place.
     replaying: HashMap<OsString, OsString>,
     offers: HashMap<u64, Vec<OsString>>,
+    look_max: Duration,
 }
 
 /// What is looked at next.
@@ -128,6 +131,8 @@ impl Inbox {
         told: Told,
     ) -> Self {
         gate.wakes(nudge.clone());
+        // Those that an inbox before this one had offered when its Scanner was lost.
+        deferrals.replays.offer_all();
         Self {
             finding: Finding::new(Arc::clone(&places), Arc::clone(&rules), nudge, told),
             judge: Judge { places: Arc::clone(&places), rules: Arc::clone(&rules), deferrals: Arc::clone(&deferrals) },
@@ -141,6 +146,7 @@ impl Inbox {
             under_way: HashSet::new(),
             replaying: HashMap::new(),
             offers: HashMap::new(),
+            look_max: LOOK_MAX,
         }
     }
 
@@ -178,7 +184,11 @@ impl Inbox {
                 self.finding.begin_walk()?;
             }
         }
-        for _ in 0..JUDGED_MAX {
+        let until = Instant::now() + self.look_max;
+        for judged in 0..JUDGED_MAX {
+            if judged > 0 && Instant::now() >= until {
+                break;
+            }
             let Some(name) = self.next_found()? else { return Ok(true) };
             if self.under_way.contains(&name) || self.judge.ignores(&name) {
                 continue;
@@ -193,7 +203,11 @@ impl Inbox {
 
     /// Those behind one that is in doubt begin their wait with it.
     fn wait_in_line(&mut self) -> Result<(), Halt> {
+        let until = Instant::now() + self.look_max;
         for name in self.line.iter().flat_map(|line| line.first(JUDGED_MAX)).collect::<Vec<_>>() {
+            if Instant::now() >= until {
+                break;
+            }
             if !self.settling.waits_for(&name)
                 && let Judged::InDoubt(stat) = self.judge(&name).map_err(|error| self.hold(error))?
             {
@@ -225,8 +239,10 @@ impl Inbox {
         if self.line.is_some() && !self.line_up()? {
             return Ok(());
         }
-        for _ in 0..JUDGED_MAX {
-            if settled.len() >= files_max || bytes >= OFFER_BYTES_MAX {
+        let until = Instant::now() + self.look_max;
+        for judged in 0..JUDGED_MAX {
+            let is_late = judged > 0 && Instant::now() >= until;
+            if settled.len() >= files_max || bytes >= OFFER_BYTES_MAX || is_late {
                 break;
             }
             let name = match self.next_in_turn()? {

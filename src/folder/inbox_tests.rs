@@ -397,6 +397,27 @@ fn a_file_that_another_program_has_a_lease_for_writing_on_is_taken_when_it_is_gi
     assert_eq!(bench.look_for(10).settled.len(), 1);
 }
 
+/// As where each takes long: the actor has to answer between.
+#[test]
+fn a_look_ends_when_it_has_taken_its_time_and_the_next_one_goes_on() {
+    for rules in [rules(), in_order()] {
+        let mut bench = Bench::new(Scratch::new(), rules);
+        bench.inbox.look_max = Duration::ZERO;
+        for name in ["a", "b", "c"] {
+            bench.scratch.put(name, "1");
+        }
+        let (mut looks, mut found) = (0, BTreeSet::new());
+        while found.len() < 3 {
+            let look = bench.look_for(10);
+            assert!(look.settled.len() <= 1, "{look:?}");
+            assert!(look.due.is_zero() || !look.settled.is_empty(), "there is more: {look:?}");
+            found.extend(look.settled.into_iter().map(|file| file.name));
+            looks += 1;
+        }
+        assert!((3..=8).contains(&looks), "{looks}");
+    }
+}
+
 #[test]
 fn an_offer_ends_with_the_file_that_fills_it() {
     let mut bench = Bench::new(Scratch::in_memory(), rules());

@@ -3,7 +3,7 @@
 //! They don't go through the inbox: there an uploader could write over them. What is asked for is in the ledger; this
 //! is the part of it that is still to be claimed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,6 +79,15 @@ impl Replays {
         }
     }
 
+    /// All that are asked for are to be offered, whoever had offered some of them before.
+    pub fn offer_all(&self) {
+        let mut asked = self.asked();
+        let queued: HashSet<_> = asked.queue.iter().map(|(place, _)| place.clone()).collect();
+        let lost: Vec<_> = asked.by_place.keys().filter(|place| !queued.contains(*place)).cloned().collect();
+        let now = Instant::now();
+        asked.queue.extend(lost.into_iter().map(|place| (place, now)));
+    }
+
     /// It is claimed, or nothing is to come of it. What was asked for there under another number stays.
     pub fn done(&self, place: &OsStr, id: FileId) {
         let mut asked = self.asked();
@@ -92,8 +101,15 @@ impl Replays {
     pub fn next_due(&self, may: impl Fn(&Replay) -> bool) -> Option<Duration> {
         let (asked, now) = (self.asked(), Instant::now());
         let queued = asked.queue.iter().filter(|(place, _)| asked.by_place.get(place).is_some_and(&may));
-        let due = queued.map(|(_, due)| *due).min();
-        due.map(|due| due.saturating_duration_since(now))
+        let mut first = None;
+        for (_, due) in queued {
+            // There may be a million, of which nearly all are due.
+            if *due <= now {
+                return Some(Duration::ZERO);
+            }
+            first = Some(first.map_or(*due, |first: Instant| first.min(*due)));
+        }
+        first.map(|due| due.saturating_duration_since(now))
     }
 }
 
@@ -125,6 +141,17 @@ mod tests {
         replays.done(&place, FileId(1));
         replays.again(&place, Duration::ZERO);
         assert_eq!((next(), replays.next_due(|_| true), replays.at(&place)), (None, None, None));
+    }
+
+    #[test]
+    fn what_was_offered_and_lost_is_offered_once_more() {
+        let replays = Replays::default();
+        replays.ask(replay(1, "a.csv"));
+        replays.ask(replay(2, "b.csv"));
+        assert!(replays.next(|_| true).is_some());
+        replays.offer_all();
+        let rest: Vec<_> = std::iter::from_fn(|| replays.next(|_| true)).map(|replay| replay.id.0).collect();
+        assert_eq!(rest, [2, 1]);
     }
 
     #[test]

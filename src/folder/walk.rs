@@ -7,18 +7,22 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::{Errno, retry_on_intr};
 
 /// The most names read ahead.
 const NAMES_MAX: usize = 32_768;
+/// A part ends after this, where a directory is read slowly.
+const TIME_MAX: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Walk {
     directory: Dir,
     names_max: usize,
+    time_max: Duration,
     /// Those that were read and not taken, by inode, the next one last.
     part: Vec<(u64, OsString)>,
     ended: bool,
@@ -28,7 +32,7 @@ impl Walk {
     /// From the first name on.
     pub(super) fn begin(directory: impl AsFd) -> Result<Self, Errno> {
         let directory = retry_on_intr(|| Dir::read_from(&directory))?;
-        Ok(Self { directory, names_max: NAMES_MAX, part: Vec::new(), ended: false })
+        Ok(Self { directory, names_max: NAMES_MAX, time_max: TIME_MAX, part: Vec::new(), ended: false })
     }
 
     /// The next name that is no directory's. `None`: there is none any more.
@@ -40,7 +44,8 @@ impl Walk {
     }
 
     fn read_part(&mut self) -> Result<(), Errno> {
-        while self.part.len() < self.names_max {
+        let until = Instant::now() + self.time_max;
+        while self.part.len() < self.names_max && (self.part.is_empty() || Instant::now() < until) {
             let Some(entry) = self.directory.read() else {
                 self.ended = true;
                 break;
@@ -82,6 +87,11 @@ mod tests {
             walked.sort_unstable();
             assert_eq!(walked, names, "{names_max} at a time");
         }
+        let mut hasty =
+            Walk { time_max: Duration::ZERO, ..Walk::begin(File::open(directory.path()).unwrap()).unwrap() };
+        let mut walked: Vec<_> = std::iter::from_fn(|| hasty.next().unwrap()).collect();
+        walked.sort_unstable();
+        assert_eq!(walked, names, "each part after no time");
     }
 
     #[test]
