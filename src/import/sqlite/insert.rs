@@ -129,36 +129,37 @@ impl Insert for Inserting<'_> {
 
 /// Parameters: our two where the table has them, then the file's columns in order.
 fn insert_sql(layout: &Layout) -> String {
+    let nothing = on_conflict(layout).map(|conflict| format!("{conflict} DO NOTHING"));
+    format!("{}{}", plain_sql(layout), nothing.unwrap_or_default())
+}
+
+fn plain_sql(layout: &Layout) -> String {
     let table = layout.table();
     let ours: &[&str] = if table.lineage() { &LINEAGE } else { &[] };
     let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
     let marks = vec!["?"; names.len()].join(", ");
-    let conflict = match layout.mode() {
-        Mode::Append | Mode::Replace => String::new(),
-        Mode::Upsert(key) | Mode::Insert(key) => {
-            let key: Vec<String> = key.iter().map(|name| identifier(name)).collect();
-            format!(" ON CONFLICT ({}) DO NOTHING", key.join(", "))
-        }
-    };
-    format!("INSERT INTO {} ({}) VALUES ({marks}){conflict}", identifier(table.name()), names.join(", "))
+    format!("INSERT INTO {} AS there ({}) VALUES ({marks})", identifier(table.name()), names.join(", "))
 }
 
-/// With the same parameters: sets what the file has, and where it came from, unless that is a later file already.
+/// `None`: rows have no keys that matter.
+fn on_conflict(layout: &Layout) -> Option<String> {
+    let key: Vec<String> = layout.mode().key().iter().map(|name| identifier(name)).collect();
+    (!key.is_empty()).then(|| format!(" ON CONFLICT ({})", key.join(", ")))
+}
+
+/// With the same parameters: sets what the file has, and where it came from, unless that is a later file already. The row
+/// is found by the index that has its key: that may have another collation than the column.
 /// `None`: what is there is left alone.
 fn update_sql(layout: &Layout) -> Option<String> {
     let (table, Mode::Upsert(_)) = (layout.table(), layout.mode()) else { return None };
-    let (mut set, mut found) = (Vec::new(), Vec::new());
-    let mut ours = 0;
-    if table.lineage() {
-        ours = LINEAGE.len();
-        let [file, line] = LINEAGE.map(identifier);
-        set.extend([format!("{file} = ?1"), format!("{line} = ?2")]);
-        found.push(format!("({file} IS NULL OR {file} <= ?1)"));
-    }
-    for (number, taken) in (ours + 1..).zip(layout.taken()) {
-        let term = format!("{} = ?{number}", identifier(&table.columns()[taken.number].name));
-        if taken.is_key { found.push(term) } else { set.push(term) }
-    }
-    let of = identifier(table.name());
-    (!set.is_empty()).then(|| format!("UPDATE {of} SET {} WHERE {}", set.join(", "), found.join(" AND ")))
+    let ours: &[&str] = if table.lineage() { &LINEAGE } else { &[] };
+    let set = layout.taken().iter().filter(|taken| !taken.is_key);
+    let set = set.map(|taken| table.columns()[taken.number].name.as_str());
+    let set: Vec<String> = ours.iter().copied().chain(set).map(identifier).collect();
+    let set: Vec<String> = set.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let file = identifier(LINEAGE[0]);
+    let earlier = format!(" WHERE there.{file} IS NULL OR there.{file} <= excluded.{file}");
+    let earlier = if table.lineage() { earlier } else { String::new() };
+    let conflict = on_conflict(layout).filter(|_| !set.is_empty())?;
+    Some(format!("{}{conflict} DO UPDATE SET {}{earlier}", plain_sql(layout), set.join(", ")))
 }

@@ -238,6 +238,28 @@ fn a_primary_key_is_a_key() {
     }
 }
 
+/// The index finds the row whose key is there, by its own rules, and it is that row which is set.
+#[test]
+fn an_index_with_a_collation_of_its_own_says_which_keys_are_the_same() {
+    let mut orders = upsert_by_name();
+    assert_eq!(orders.import("a.csv", "k,v\nA,old\nB,old\n").unwrap(), written(2, 0, 0));
+    assert_eq!(orders.import("b.csv", "k,v\na,new\nc,new\n").unwrap(), written(1, 1, 0));
+    assert_eq!(orders.rows("SELECT * FROM orders"), ["2|2|'A'|'new'", "1|3|'B'|'old'", "2|3|'c'|'new'"]);
+    // And what a later file has set stays, by the same rules.
+    let mut orders = upsert_by_name();
+    let old = orders.load("old.csv", "k,v\na,old\n").unwrap();
+    orders.import("new.csv", "k,v\nA,new\n").unwrap();
+    assert_eq!(orders.import.commit(&[old]).unwrap(), [written(0, 0, 1)]);
+    assert_eq!(orders.rows("SELECT v FROM orders"), ["'new'"]);
+}
+
+fn upsert_by_name() -> Orders {
+    let orders = in_mode(Mode::Upsert(by(&["k"])));
+    let table = "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, k TEXT, v TEXT)";
+    orders.sql().execute_batch(&format!("{table}; CREATE UNIQUE INDEX k ON orders (k COLLATE NOCASE)")).unwrap();
+    orders
+}
+
 #[test]
 fn a_file_without_its_key_is_refused() {
     let mut orders = upsert();
