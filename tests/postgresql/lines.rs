@@ -60,7 +60,24 @@ fn where_nobody_can_be_asked_whether_it_was_committed_the_marker_tells_the_next_
     }
 }
 
-/// The negative control of the two above: who takes a lost answer for a failure, and tries again as if nothing had
+/// A forget leaves no marker to look up, and can be repeated: so it is told as done only where the server said so.
+///
+/// fault 91
+#[test]
+fn a_forget_whose_commit_has_no_answer_is_not_told_as_done() {
+    let Some((server, line, bench)) = by_line() else { return };
+    let forgotten = "SELECT count(forgotten_at) FROM _importerd_files WHERE id = 1";
+    for (cut, after) in [(Cut::BeforeCommit, 0), (Cut::AfterCommit, 1)] {
+        line.cut_at_commit(cut, false);
+        let fault = bench.import.forget(&[FileId(1)]).expect_err("nobody knows");
+        assert_eq!(fault.reason().code, "target_unreachable", "{fault}");
+        assert_eq!(server.number(forgotten), after, "{cut:?}");
+    }
+    bench.import.forget(&[FileId(1)]).expect("the line is whole");
+    assert_eq!((line.cuts(), server.number(forgotten)), (2, 1));
+}
+
+/// The negative control of the first two: who takes a lost answer for a failure, and tries again as if nothing had
 /// happened, has the rows twice.
 #[test]
 fn a_blind_repeat_doubles_rows() {

@@ -70,10 +70,11 @@ impl<'d> Open<'d> {
         Ok(known)
     }
 
-    /// Nobody knows whether the COMMIT was carried out: the markers do, once the server can be asked.
+    /// Nobody knows whether the COMMIT was carried out: the markers do, once the server can be asked. Where none was
+    /// entered, as of files that are forgotten, it is to be repeated.
     fn look_up(&self, lost: &Fault) -> Result<(), Fault> {
         self.database.doubt();
-        let Some(entered) = self.entered.last() else { return Ok(()) };
+        let Some(entered) = self.entered.last() else { return Err(lost.clone()) };
         let marker = self.database.markers().and_then(|markers| markers.by_id(*entered));
         let (code, more) = match marker {
             Ok(Some(_)) => return Ok(()),
