@@ -188,7 +188,8 @@ impl Import {
             table: self.table.clone(),
             replaces: load.replaces,
             forgotten_at: None,
-            mode: self.marked_mode(),
+            // A file without a row takes the place of none.
+            mode: self.marked_mode().filter(|_| matches!(checked.content, Content::Rows { .. })),
         };
         if superseded_by.is_some() {
             mode::supersede(&mut marker);

@@ -65,6 +65,16 @@ fn a_snapshot_without_a_row_is_refused_where_it_would_empty_the_table() {
 }
 
 #[test]
+fn a_file_without_a_row_takes_the_place_of_nothing_not_even_of_a_file_that_is_mended_later() {
+    let mut orders = in_mode(Mode::Replace);
+    let old = orders.load("old.csv", "id\n1\n").unwrap();
+    assert_eq!(orders.import("empty.csv", "id\n").unwrap(), replaced(0, None));
+    assert_eq!(orders.import.commit(&[old]).unwrap(), [replaced(1, None)]);
+    assert_eq!(orders.rows("SELECT id FROM orders"), ["1"]);
+    assert_eq!(orders.rows(MARKERS), ["1|1|'replace'", "2|0|NULL"]);
+}
+
+#[test]
 fn readers_see_the_old_snapshot_or_the_new_one() {
     let mut orders = in_mode(Mode::Replace);
     orders.import("a.csv", "id\n1\n2\n3\n").unwrap();
