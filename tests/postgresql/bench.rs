@@ -28,9 +28,25 @@ impl Bench {
         Self::with(Address::parse(url).expect("an address"), table)
     }
 
+    /// Into the table `orders`, which gets the columns that it lacks.
+    pub fn adding(url: &str) -> Self {
+        Self::adding_to(url, "orders")
+    }
+
+    pub fn adding_to(url: &str, table: &str) -> Self {
+        let settings =
+            settings::Import { new_columns: settings::NewColumns::Add, ..settings::Import::into_table(table) };
+        Self::reading(&settings, Address::parse(url).expect("an address"))
+    }
+
     pub fn with(address: Address, table: &str) -> Self {
+        Self::reading(&settings::Import::into_table(table), address)
+    }
+
+    /// With these settings of the folder.
+    pub fn reading(settings: &settings::Import, address: Address) -> Self {
         let target = Targets::default().open(&Place::Postgres(Box::new(address))).expect("nothing is asked yet");
-        let import = Import::new("orders", &settings::Import::into_table(table), Arc::clone(&target));
+        let import = Import::new("orders", settings, Arc::clone(&target));
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self { directory, import: import.expect("a folder"), files: AtomicI64::new(0) }
     }

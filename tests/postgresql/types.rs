@@ -110,6 +110,39 @@ fn a_name_that_postgresql_would_cut_is_refused() {
     assert_eq!(bench.import(format!("id,{}\n1,2\n", "x".repeat(63))), Ok(1));
 }
 
+/// fault 51
+#[test]
+fn a_name_that_postgresql_has_for_itself_refuses_its_file_and_not_the_folder() {
+    let Some(server) = Server::start() else { return };
+    for name in ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"] {
+        let reason = Bench::at(&server.url()).refused(format!("id,{name}\n1,2\n"));
+        assert_eq!((reason.code, reason.column.as_deref()), ("reserved_column", Some(name)), "{reason}");
+    }
+    let bench = Bench::adding(&server.url());
+    assert_eq!(bench.import("id,CTID\n1,2\n"), Ok(1));
+    assert_eq!(bench.refused("id,xmin\n1,2\n").code, "reserved_column");
+    assert_eq!(server.sql("SELECT id, \"CTID\" FROM orders"), "1|2");
+}
+
+/// A partition has the columns of its table.
+///
+/// fault 51
+#[test]
+fn a_column_that_the_schema_forbids_refuses_its_file_and_not_the_folder() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE all_orders (id bigint) PARTITION BY RANGE (id)");
+    server.sql("CREATE TABLE orders PARTITION OF all_orders DEFAULT");
+    let bench = Bench::adding(&server.url());
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    let reason = bench.refused("id,more\n2,x\n");
+    assert!(reason.text.contains("partition"), "{reason}");
+    // The control: a right that is missing is the world's.
+    server.sql("TRUNCATE _importerd_files; CREATE ROLE guest LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO guest");
+    server.sql("CREATE TABLE others (id bigint); GRANT ALL ON others TO guest");
+    let guest = Bench::adding_to(&server.url().replace("tester", "guest"), "others");
+    assert_eq!(guest.held("id,more\n3,x\n").code, "no_permission");
+}
+
 #[test]
 fn columns_that_the_server_fills_may_be_missing_and_are_not_overwritten() {
     let Some(server) = Server::start() else { return };

@@ -26,6 +26,12 @@ pub fn is_lost(error: &Error) -> bool {
     error.as_db_error().is_none_or(|said| said.parsed_severity() != Some(Severity::Error))
 }
 
+/// Whether a change of the schema was refused for what the schema is: a partition, a typed table. A right that is missing
+/// is none of these.
+pub fn is_forbidden(error: &Error) -> bool {
+    error.code().is_some_and(|state| *state != SqlState::INSUFFICIENT_PRIVILEGE && class(state) == "42")
+}
+
 fn unreachable(place: &str, error: &Error) -> Fault {
     let text = match error.source() {
         Some(cause) => format!("{place}: {error}: {cause}"),
@@ -74,6 +80,11 @@ fn said_by_server(place: &str, said: &DbError) -> Fault {
         "XX001" | "XX002" => world("target_corrupt", "restore it from a backup"),
         _ => world("target", "see the message; the table may have changed, or a trigger be broken"),
     }
+}
+
+/// What kind of error it is.
+fn class(state: &SqlState) -> &str {
+    state.code().get(..2).unwrap_or_default()
 }
 
 /// What is wrong with a row, in the server's words.

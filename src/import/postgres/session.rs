@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use super::driver::{Driver, wait};
-use super::fault::{LOCK_WAIT_SECS, fault, is_lost};
+use super::fault::{LOCK_WAIT_SECS, fault, is_forbidden, is_lost};
 use super::tls::connector;
 use crate::fault::Fault;
 use crate::settings::postgres::Address;
@@ -117,6 +117,14 @@ impl Session {
     /// Runs statements that answer nothing, in one round trip.
     pub fn run(&self, sql: &str) -> Result<(), Fault> {
         wait(self.client.batch_execute(sql)).map_err(|error| self.fault(&error))
+    }
+
+    /// As [`Self::run`], for what a file wants of the schema: where that forbids it, the file is to blame.
+    pub fn alter(&self, sql: &str) -> Result<(), Fault> {
+        wait(self.client.batch_execute(sql)).map_err(|error| match self.fault(&error) {
+            Fault::World(reason) if is_forbidden(&error) => Fault::Permanent(reason),
+            fault => fault,
+        })
     }
 
     /// As [`Self::run`], for what undoes a failure.

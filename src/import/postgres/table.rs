@@ -83,11 +83,14 @@ fn unique(session: &Session, name: &str) -> Result<Vec<Vec<String>>, Fault> {
 /// The most bytes that a name may have; PostgreSQL cuts longer ones without a word.
 const NAME_BYTES_MAX: usize = 63;
 
-/// Checks that no name would be cut.
+/// The columns that every table has without being asked, in this case of letters.
+const RESERVED: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// Checks that no name would be cut, or is taken.
 ///
 /// # Errors
 ///
-/// [`Fault::Permanent`]: a column's name is too long. [`Fault::World`]: the table's is.
+/// [`Fault::Permanent`]: a column's name is too long, or PostgreSQL's. [`Fault::World`]: the table's is too long.
 pub fn check_names(table: &Table) -> Result<(), Fault> {
     let too_long = |name: &str| {
         let text = format!("a name of more than {NAME_BYTES_MAX} bytes, which PostgreSQL would cut");
@@ -95,6 +98,11 @@ pub fn check_names(table: &Table) -> Result<(), Fault> {
     };
     if let Some(part) = table.name().splitn(2, '.').find(|part| part.len() > NAME_BYTES_MAX) {
         return Err(Fault::World(too_long(part).hint("give the folder's table a shorter name")));
+    }
+    if let Some(column) = table.columns().iter().find(|column| RESERVED.contains(&column.name.as_str())) {
+        let reason =
+            Reason::new("reserved_column", "a name that PostgreSQL has for a column of its own in every table");
+        return Err(Fault::Permanent(reason.in_column(shown::name(&column.name)).hint("rename it in the file")));
     }
     match table.columns().iter().find(|column| column.name.len() > NAME_BYTES_MAX) {
         Some(column) => {

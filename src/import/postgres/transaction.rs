@@ -169,7 +169,7 @@ impl Transaction for Open<'_> {
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault> {
         self.seen = None;
         table::check_names(wider)?;
-        table::add_column_sql(table, wider).try_for_each(|sql| self.session().run(&sql))
+        table::add_column_sql(table, wider).try_for_each(|sql| self.session().alter(&sql))
     }
 
     fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
