@@ -1,7 +1,10 @@
 //! Faults of the server: the file isn't to blame, and it goes in when the fault is over.
 
+use importerd::fault::Fault;
 use importerd::file::FileId;
 use importerd::import::Load;
+use importerd::settings::postgres::Address;
+use importerd::settings::{self, Mode};
 
 use super::bench::Bench;
 use super::harness::eventually;
@@ -64,6 +67,46 @@ fn a_fault_of_the_server_holds_the_folder_and_says_what_to_do() {
     server.sql("CREATE VIEW seen AS SELECT * FROM orders");
     assert_eq!(load("seen"), "target");
     assert_eq!(server.number(COUNT), 1);
+}
+
+/// Whatever code a trigger raises with, and whatever else goes wrong in it with a row, is that row's.
+///
+/// fault 66
+#[test]
+fn a_row_that_a_trigger_does_not_bear_refuses_its_file_and_not_the_folder() {
+    let Some(server) = Server::start() else { return };
+    let upsert =
+        settings::Import { mode: Mode::Upsert(vec!["id".to_owned()]), ..settings::Import::into_table("orders") };
+    for (action, code) in [
+        ("RAISE EXCEPTION 'no such customer' USING ERRCODE = 'CU001'", "constraint"),
+        ("RAISE EXCEPTION 'no such customer'", "constraint"),
+        ("ASSERT NEW.id <> 2", "constraint"),
+        ("SELECT 1 INTO STRICT NEW.n WHERE false", "constraint"),
+        ("CASE NEW.id WHEN 1 THEN NULL; END CASE", "constraint"),
+        ("NEW.n := (SELECT * FROM generate_series(1, 2))", "constraint"),
+        // The controls: a trigger that is broken for every row, and one that may not do what it does.
+        ("PERFORM * FROM nowhere", "target"),
+        ("RAISE insufficient_privilege", "no_permission"),
+    ] {
+        for settings in [&settings::Import::into_table("orders"), &upsert] {
+            server.sql("DROP TABLE IF EXISTS orders, _importerd_files, _importerd_rejects");
+            server.sql("CREATE TABLE orders (_file_id bigint, _line bigint, id integer UNIQUE, n integer)");
+            server.sql(&format!(
+                "CREATE OR REPLACE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF NEW.id = 2 THEN {action}; END IF; RETURN NEW; END $$"
+            ));
+            server.sql("CREATE TRIGGER look BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION look()");
+            let bench = Bench::reading(settings, Address::parse(&server.url()).expect("an address"));
+            assert_eq!(bench.import("id\n1\n"), Ok(1));
+            let fault = bench.import("id\n3\n2\n").expect_err("the trigger doesn't bear it");
+            assert_eq!(fault.reason().code, code, "{action}: {fault}");
+            assert_eq!(matches!(fault, Fault::Permanent(_)), code == "constraint", "{action}: {fault}");
+            if code == "constraint" && settings.mode == Mode::Append {
+                assert_eq!(fault.reason().line, Some(3), "{action}: {fault}");
+            }
+            assert_eq!(server.number(COUNT), 1, "{action}");
+        }
+    }
 }
 
 /// fault 92

@@ -52,7 +52,7 @@ fn said_by_server(place: &str, said: &DbError) -> Fault {
     let world = |code, hint: &str| Fault::world(code, format!("{place}: {}", said.message())).with_hint(hint);
     let state = said.code();
     match state.code() {
-        code if code.starts_with("23") || code.starts_with("44") || code == "P0001" => return of_file("constraint"),
+        _ if ["20", "21", "23", "44", "P0"].contains(&class(state)) => return of_file("constraint"),
         code if code.starts_with("22") => return of_file("value"),
         "54000" | "54001" | "54011" => return of_file("value"),
         _ => {}
@@ -78,8 +78,19 @@ fn said_by_server(place: &str, said: &DbError) -> Fault {
         code if code.starts_with("08") => world("target_unreachable", "it resumes by itself once the server is up"),
         code if code.starts_with("58") => world("io", "see the server's log for its disk's errors"),
         "XX001" | "XX002" => world("target_corrupt", "restore it from a backup"),
+        _ if is_of_row(said) => of_file("constraint"),
         _ => world("target", "see the message; the table may have changed, or a trigger be broken"),
     }
+}
+
+/// Whether an error that has no other meaning is about one row: a trigger raised it, with a code of its own, or it came up
+/// while a row was copied. What would come up with the next row as well is none: classes of a broken statement, of
+/// what isn't supported or ready, of a foreign server, and of the server's own faults.
+fn is_of_row(said: &DbError) -> bool {
+    let is_raised = said.routine() == Some("exec_stmt_raise");
+    let is_copied = said.where_().is_some_and(|context| context.lines().any(|line| line.starts_with("COPY ")));
+    let is_of_all = ["0A", "25", "42", "55", "72", "F0", "HV", "XX"].contains(&class(said.code()));
+    is_raised || (is_copied && !is_of_all)
 }
 
 /// What kind of error it is.
