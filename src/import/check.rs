@@ -1,5 +1,6 @@
 //! process: every row of a file is parsed, typed and checked against the table; nothing outside memory changes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::header::COLUMNS_MAX;
@@ -139,8 +140,7 @@ pub fn each_row(
             Ok(Some(record)) => record,
             Ok(None) => return Ok((layout, rows)),
             Err(Refused::Record(reason, text)) => {
-                sink.reject(&reason, &text)?;
-                rejects.add(*reason);
+                set_aside(*reason, || text, rejects, sink)?;
                 continue;
             }
             Err(Refused::File(fault)) => return Err(fault),
@@ -154,12 +154,26 @@ pub fn each_row(
         match one_row(&record, &layout, &mut scratch, sink)? {
             None => rows += 1,
             Some(reason) => {
-                let reason = record.place(*reason);
-                sink.reject(&reason, &record.text())?;
-                rejects.add(reason);
+                set_aside(record.place(*reason), || record.text(), rejects, sink)?;
             }
         }
     }
+}
+
+/// One that doesn't fit. It is kept only while the file may go in without it: all rows of a large one may not fit.
+fn set_aside<'r>(
+    reason: Reason,
+    text: impl FnOnce() -> Cow<'r, str>,
+    rejects: &mut Rejects,
+    sink: &mut (impl Sink + ?Sized),
+) -> Result<(), Fault> {
+    if rejects.have_room() {
+        sink.reject(&reason, &text())?;
+    } else {
+        sink.skip();
+    }
+    rejects.add(reason);
+    Ok(())
 }
 
 /// Why it is no row, if it isn't.

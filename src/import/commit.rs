@@ -262,7 +262,8 @@ impl Import {
         let (rows, rejects, digest) = if let Some(kept) = kept {
             insert_kept(kept, checked, layout, read_again, &mut *insert)?
         } else {
-            let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects));
+            let all = checked.rows + checked.rejects();
+            let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects).among(all));
             let (_, rows) = check::each_row(&mut reader, Arc::clone(layout), &mut rejects, &mut *insert)?;
             (rows, rejects, reader.digest())
         };

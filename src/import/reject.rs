@@ -85,6 +85,8 @@ impl fmt::Display for Rejected {
 #[derive(Debug, Clone)]
 pub struct Rejects {
     tolerance: Tolerance,
+    /// How many records there are of both kinds, where that is known.
+    all: Option<u64>,
     count: u64,
     first: Vec<Reason>,
 }
@@ -92,7 +94,18 @@ pub struct Rejects {
 impl Rejects {
     /// None yet.
     pub fn new(tolerance: Tolerance) -> Self {
-        Self { tolerance, count: 0, first: Vec::new() }
+        Self { tolerance, all: None, count: 0, first: Vec::new() }
+    }
+
+    /// The same, among so many records.
+    #[must_use]
+    pub fn among(self, all: u64) -> Self {
+        Self { all: Some(all), ..self }
+    }
+
+    /// Whether the file may still go in where there is one more.
+    pub fn have_room(&self) -> bool {
+        self.all.is_none_or(|all| self.may_be(self.count + 1, all))
     }
 
     /// One more.
@@ -110,9 +123,13 @@ impl Rejects {
 
     /// Whether so many may be among so many records.
     pub fn are_allowed(&self, all: u64) -> bool {
+        self.may_be(self.count, all)
+    }
+
+    fn may_be(&self, count: u64, all: u64) -> bool {
         match self.tolerance {
-            Tolerance::Rows(max) => self.count <= max,
-            Tolerance::Millionths(share) => u128::from(self.count) * 1_000_000 <= u128::from(all) * u128::from(share),
+            Tolerance::Rows(max) => count <= max,
+            Tolerance::Millionths(share) => u128::from(count) * 1_000_000 <= u128::from(all) * u128::from(share),
         }
     }
 

@@ -16,6 +16,8 @@ pub trait Sink {
     fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault>;
     /// A record that doesn't fit, with its text. The cells since the last row were its own: nothing of them is taken.
     fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault>;
+    /// A record that doesn't fit and is not kept, since the file is refused for it; nothing will be finished any more.
+    fn skip(&mut self) {}
 }
 
 /// A value without its text: 16 bytes.

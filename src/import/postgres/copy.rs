@@ -260,6 +260,12 @@ impl Sink for Copying<'_> {
         Ok(None)
     }
 
+    fn skip(&mut self) {
+        self.drop_row();
+        // Nobody asks for places any more.
+        self.skipped.clear();
+    }
+
     fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
         self.drop_row();
         self.rejects.add(reason, record);

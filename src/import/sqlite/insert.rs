@@ -114,8 +114,12 @@ impl Sink for Inserting<'_> {
         }
     }
 
-    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+    fn skip(&mut self) {
         self.bound = Self::ours(self.lineage);
+    }
+
+    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
+        self.skip();
         let transaction = self.transaction;
         markers::reject(transaction.connection(), self.id, reason, record).map_err(|error| transaction.fault(&error))
     }

@@ -171,6 +171,35 @@ fn a_large_file_is_streamed_with_all_its_rejects() {
     assert_eq!(found, 2);
 }
 
+/// Else a large file that is there already would fill the disk to be refused, and hold the folder instead.
+// fault 66
+#[test]
+fn of_a_large_file_that_is_refused_no_more_rows_are_written_than_may_be_left_out() {
+    use std::fmt::Write as _;
+    for tolerance in [Tolerance::NONE, Tolerance::Rows(2), Tolerance::Millionths(100)] {
+        let mut orders = tolerating(tolerance);
+        orders.sql().execute_batch("CREATE TABLE orders (_file_id, _line, id INTEGER UNIQUE, note TEXT)").unwrap();
+        orders.sql().execute_batch("INSERT INTO orders (id) VALUES (1)").unwrap();
+        let mut content = String::from("id,note\n0,first\n");
+        let note = "x".repeat(1 << 10);
+        (0..20_000).for_each(|_| writeln!(content, "1,{note}").unwrap());
+        let load = orders.load("big.csv", &content).unwrap();
+        assert_eq!((load.checked.kept_bytes(), load.checked.rejects()), (0, 0));
+        let text = permanent(&orders.import.commit(&[load]).unwrap()[0]);
+        assert!(text.contains("20000 of 20001 rows") || text.contains("19999 more rows"), "{text}");
+        let written = fs::metadata(orders.directory.path().join("orders.db-wal")).unwrap().len();
+        assert!(written < 1 << 20, "{tolerance:?}: {written} bytes");
+        assert_eq!(orders.rows("SELECT (SELECT count(*) FROM _importerd_rejects), count(*) FROM orders"), ["0|1"]);
+    }
+}
+
+fn permanent(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Refused(fault @ Fault::Permanent(_)) => fault.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
 /// What the database refuses is found again by its place among the rows that were kept, also where lines don't tell them apart.
 #[test]
 fn a_kept_row_that_the_database_refuses_is_recalled_with_its_own_text() {
