@@ -27,8 +27,8 @@ use crate::settings::{Mode, Tolerance};
 
 impl Import {
     /// Commits all loads in one transaction: durable on return. The outcomes stand in the order of
-    /// the loads; where that counts, the first that is refused is the last, and those behind it are to be committed
-    /// when it is set aside. To repeat a load is safe: the second time it is [`Outcome::Loaded`] without a second set of
+    /// the loads; where that counts, or the world is to blame, the first that is refused is the last, and those behind it
+    /// are to be committed when it is set aside. To repeat a load is safe: the second time it is [`Outcome::Loaded`] without a second set of
     /// rows.
     ///
     /// # Errors
@@ -72,9 +72,13 @@ impl Import {
     }
 
     /// Where the order counts, no later file is in before the ledger knows that this one is not: else a crash would
-    /// have it carried again, as if it were the latest.
+    /// have it carried again, as if it were the latest. And what the world is to blame for, the others would meet as well.
     fn stops_behind(&self, outcome: Option<&Outcome>) -> bool {
-        self.settings.mode.needs_order() && matches!(outcome, Some(Outcome::Refused(_)))
+        match outcome {
+            Some(Outcome::Refused(Fault::World(_) | Fault::Fatal(_))) => true,
+            Some(Outcome::Refused(_)) => self.settings.mode.needs_order(),
+            _ => false,
+        }
     }
 
     fn commit_alone(&self, load: &Load) -> Outcome {

@@ -111,6 +111,23 @@ fn a_trigger_that_rolls_everything_back_costs_only_its_own_file() {
     assert_eq!(orders.rows("SELECT id FROM orders"), ["1", "3"]);
 }
 
+/// Each of the others would meet it as well, and wait for it.
+#[test]
+fn behind_a_fault_of_the_world_no_other_file_of_the_batch_is_tried() {
+    let mut orders = Orders::with(
+        "CREATE TABLE orders (id INTEGER);
+         CREATE TRIGGER no BEFORE INSERT ON orders WHEN new.id = 1 BEGIN SELECT RAISE(ROLLBACK, 'not one'); END",
+    );
+    // Another ledger's, under the number of the second.
+    let others = orders.load("others.csv", "id\n9\n").unwrap();
+    orders.import.commit(&[Load { id: FileId(3), ..others }]).unwrap();
+    let loads = ["id\n1\n", "id\n2\n", "id\n3\n"].map(|content| orders.load("a.csv", content).unwrap());
+    let outcomes = orders.import.commit(&loads).unwrap();
+    assert_eq!(permanent(&outcomes[0]), "line 2: not one");
+    assert!(matches!(&outcomes[1..], [Outcome::Refused(Fault::World(_))]), "{outcomes:?}");
+    assert_eq!(orders.rows("SELECT id FROM orders"), ["9"]);
+}
+
 #[test]
 fn files_checked_before_the_table_was_made_are_checked_again() {
     let mut orders = Orders::new();
