@@ -146,26 +146,49 @@ fn write_integer(bytes: usize, integer: i64, buffer: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
+/// The nearest one; but a whole number stays the one that it is, and nothing becomes 0.
 fn narrow(real: f64) -> Result<f32, Reason> {
     #[expect(clippy::cast_possible_truncation, reason = "the nearest one is what the column keeps")]
     let narrow = real as f32;
-    if narrow.is_finite() {
-        Ok(narrow)
-    } else {
-        Err(Reason::new("out_of_range", format!("{real} does not fit a real of 32 bits")))
+    if !narrow.is_finite() || (narrow == 0.0 && real != 0.0) {
+        return Err(Reason::new("out_of_range", format!("{real:?} does not fit a real of 32 bits")));
     }
+    // By its digits as well: 1e30 is no real number, and is 1e30 again when it is read.
+    let is_kept = |kept: f64| kept.to_bits() == real.to_bits();
+    if real.fract() == 0.0 && !is_kept(f64::from(narrow)) && !narrow.to_string().parse().is_ok_and(is_kept) {
+        let reason = Reason::new("would_change", format!("{real} has more digits than a real of 32 bits keeps"));
+        return Err(reason.hint("make the column a double precision, or numeric"));
+    }
+    Ok(narrow)
 }
 
 fn write_numeric(scale: Option<i32>, text: &str, buffer: &mut Vec<u8>) -> Result<(), Reason> {
-    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction).trim_end_matches('0').len();
-    if let Some(scale) = scale.filter(|scale| usize::try_from(*scale).unwrap_or_default() < fraction) {
-        let text = format!("{} has more than the column's {scale} digits behind the point", shown::value(text));
+    if let Some(scale) = scale.filter(|scale| *scale < scale_of(text)) {
+        let finer = if scale < 0 {
+            format!("is finer than the column's scale of {scale}")
+        } else {
+            format!("has more than the column's {scale} digits behind the point")
+        };
+        let text = format!("{} {finer}", shown::value(text));
         return Err(Reason::new("would_change", text).hint("PostgreSQL would round it: give the column more digits"));
     }
     numeric::encode(text, buffer).map_err(|misfit| match misfit {
         numeric::Misfit::NotANumber => not(text, "a number"),
         numeric::Misfit::OutOfRange => Reason::new("out_of_range", "more digits than a numeric holds"),
     })
+}
+
+/// How many digits behind the point it needs; less than 0 where it ends with zeros before the point.
+fn scale_of(text: &str) -> i32 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let count = |digits: usize| i32::try_from(digits).unwrap_or(i32::MAX);
+    let behind = fraction.trim_end_matches('0').len();
+    let before = whole.trim_end_matches('0').trim_start_matches('-').len();
+    match (behind, before) {
+        (0, 0) => i32::MIN,
+        (0, _) => -count(whole.len() - whole.trim_end_matches('0').len()),
+        _ => count(behind),
+    }
 }
 
 fn microseconds(text: &str, digits_max: usize, instant: bool) -> Result<i64, Reason> {
@@ -257,6 +280,9 @@ mod tests {
             (Wire::Timestamp { digits: 6, instant: false }, text("2026-11-22T03:04:05.1234567"), "finer fraction"),
             (Wire::Timestamp { digits: 0, instant: false }, text("2026-11-22T03:04:05.5"), "finer fraction"),
             (Wire::Float4, Value::Real(1e39), "does not fit a real of 32 bits"),
+            (Wire::Numeric(Some(-2)), text("123"), "is finer than the column's scale of -2"),
+            (Wire::Numeric(Some(-2)), text("-1230"), "is finer than the column's scale of -2"),
+            (Wire::Numeric(Some(-2)), text("100.5"), "is finer than the column's scale of -2"),
             (Wire::Uuid, text("550e8400"), "is not a UUID"),
             (Wire::Time(6), text("25:00:00"), "is not a time of day"),
             (Wire::Text, text("a\0b"), "a NUL character"),
@@ -265,6 +291,9 @@ mod tests {
             assert!(wrong.contains(why), "{wire:?}: {wrong}");
         }
         assert!(written(Wire::Numeric(Some(2)), Value::Real(12.5)).is_ok());
+        for fits in ["1200", "-100.0", "0"] {
+            assert!(written(Wire::Numeric(Some(-2)), text(fits)).is_ok(), "{fits}");
+        }
         assert!(written(Wire::Timestamp { digits: 0, instant: false }, text("2026-11-22T03:04:05.000")).is_ok());
     }
 
