@@ -2,13 +2,13 @@
 
 use importerd::fault::Fault;
 use importerd::file::FileId;
-use importerd::import::Load;
+use importerd::import::{Load, Outcome};
 use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode};
 
 use super::bench::Bench;
 use super::harness::eventually;
-use super::harness::postgres::Server;
+use super::harness::postgres::{Server, url_by_port};
 
 const COUNT: &str = "SELECT count(*) FROM orders";
 
@@ -107,6 +107,20 @@ fn a_row_that_a_trigger_does_not_bear_refuses_its_file_and_not_the_folder() {
             assert_eq!(server.number(COUNT), 1, "{action}");
         }
     }
+}
+
+/// The server counts the rows of a COPY, and tells the number beside names that may hold anything.
+#[test]
+fn the_row_that_is_left_out_is_the_one_that_the_server_refused_whatever_its_column_is_called() {
+    let Some(server) = Server::start() else { return };
+    let table = "CREATE TABLE \"public\".\"a, b 7\" (_file_id bigint, _line bigint, \"size, cm 2\" varchar(2))";
+    server.sql(table);
+    let rejects = settings::Tolerance::Rows(9);
+    let settings = settings::Import { rejects, ..settings::Import::into_table("a, b 7") };
+    let bench = Bench::reading(&settings, Address::parse(&server.url()).expect("an address"));
+    assert_eq!(bench.import("\"size, cm 2\"\na\nb\nc\nlong\nd\n"), Ok(4));
+    assert_eq!(server.sql("SELECT string_agg(\"size, cm 2\", '' ORDER BY _line) FROM \"a, b 7\""), "abcd");
+    assert_eq!(server.sql("SELECT line, column_name, record FROM _importerd_rejects"), "5|size, cm 2|long");
 }
 
 /// fault 92

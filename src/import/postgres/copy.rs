@@ -21,12 +21,12 @@ use super::super::target::Insert;
 use super::super::value::Value;
 use super::column::Wire;
 use super::driver::wait;
-use super::fault::copied_row;
+use super::fault::copied;
 use super::lines::Lines;
-use super::merge::{Merge, PLACE, STAGE};
+use super::merge::{Merge, PLACE, STAGE, STAGE_NAME};
 use super::rejects::Rejects;
 use super::session::Session;
-use super::table::{Read, qualified};
+use super::table::{Read, bare, qualified};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 
@@ -70,6 +70,8 @@ pub struct Copying<'t> {
     session: &'t Session,
     id: FileId,
     sql: String,
+    /// What the server calls the table that is copied into.
+    relation: String,
     /// `None`: none is under way.
     stream: Option<Pin<Box<CopyInSink<Bytes>>>>,
     /// How every column of the file is written, and what it is called.
@@ -114,12 +116,12 @@ impl<'t> Copying<'t> {
         let ours: &[&str] = if lineage { &LINEAGE } else { &[] };
         let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
         let merge = Merge::of(layout, &names);
-        let (into, place) = match &merge {
+        let (into, relation, place) = match &merge {
             Some(merge) => {
                 merge.make_stage(session)?;
-                (STAGE.to_owned(), format!("{PLACE}, "))
+                (STAGE.to_owned(), STAGE_NAME, format!("{PLACE}, "))
             }
-            None => (qualified(read.table.name()), String::new()),
+            None => (qualified(read.table.name()), bare(read.table.name()), String::new()),
         };
         let count = names.len() + usize::from(merge.is_some());
         let fields = i16::try_from(count).map_err(|_| too_many(count))?.to_be_bytes();
@@ -128,6 +130,7 @@ impl<'t> Copying<'t> {
             session,
             id,
             sql,
+            relation: relation.to_owned(),
             stream: None,
             columns,
             merge,
@@ -218,7 +221,12 @@ impl<'t> Copying<'t> {
             Fault::Permanent(reason) => reason,
             other => return other,
         };
-        let Some(row) = copied_row(error).map(|row| self.copied_before + row) else { return Fault::Permanent(reason) };
+        let Some(copied) = copied(error, &self.relation) else { return Fault::Permanent(reason) };
+        let row = self.copied_before + copied.row;
+        let reason = match copied.column {
+            Some(column) if reason.column.is_none() => reason.in_column(column),
+            _ => reason,
+        };
         let reason = match self.lines.of(row) {
             Some(line) => reason.at_line(line),
             None => reason,

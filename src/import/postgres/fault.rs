@@ -105,8 +105,8 @@ fn of_file(code: &'static str, said: &DbError) -> Reason {
         format!(": {cut}{}", if cut.len() < detail.len() { "…" } else { "" })
     });
     let reason = Reason::new(code, format!("{}{}", said.message(), detail.unwrap_or_default()));
-    match said.column().map(str::to_owned).or_else(|| said.where_().and_then(copied).and_then(|copied| copied.column)) {
-        Some(column) => reason.in_column(column),
+    match said.column() {
+        Some(column) => reason.in_column(column.to_owned()),
         None => reason,
     }
 }
@@ -120,26 +120,24 @@ pub struct Copied {
     pub column: Option<String>,
 }
 
-/// Which row of a COPY this error is about.
-pub fn copied_row(error: &Error) -> Option<u64> {
-    error.as_db_error()?.where_().and_then(copied).map(|copied| copied.row)
+/// Which row of a COPY into this relation the error is about.
+pub fn copied(error: &Error, relation: &str) -> Option<Copied> {
+    error.as_db_error()?.where_().and_then(|context| place(context, relation))
 }
 
-/// `COPY orders, line 3, column amount: "x"`, in whatever language the server speaks.
-fn copied(context: &str) -> Option<Copied> {
-    let line = context.lines().rfind(|line| line.starts_with("COPY "))?;
-    let line = line.split_once(": \"").map_or(line, |(place, _value)| place);
-    // A table's name may hold anything, a comma and digits as well: the place is behind the last of them that fits.
-    line.rmatch_indices(", ").find_map(|(at, _)| {
-        let mut words = line[at + 2..].splitn(2, ' ');
-        let (_word, rest) = (words.next()?, words.next()?);
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let row = rest[..digits].parse().ok()?;
-        let column = rest[digits..]
-            .strip_prefix(", ")
-            .and_then(|column| column.split_once(' ').map(|(_word, name)| name.to_owned()));
-        Some(Copied { row, column })
-    })
+/// `COPY orders, line 3, column amount: "x"`, in whatever language the server speaks. Names are told as they are, and may
+/// hold anything; the number is behind the relation's, and before the column's.
+fn place(context: &str, relation: &str) -> Option<Copied> {
+    let copy = format!("COPY {relation}, ");
+    let mut found = context.match_indices(&copy).map(|(at, _)| at);
+    let at = found.find(|at| *at == 0 || context[..*at].ends_with('\n'))?;
+    let line = context[at + copy.len()..].lines().next()?;
+    let (_word, rest) = line.split_once(' ')?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let row = rest[..digits].parse().ok()?;
+    let column = rest[digits..].strip_prefix(", ").and_then(|column| column.split_once(' '));
+    let name = column.map(|(_word, name)| name.split_once(": \"").map_or(name, |(name, _value)| name));
+    Some(Copied { row, column: name.map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -149,15 +147,18 @@ mod tests {
     #[test]
     fn the_row_of_a_copy_is_found_in_every_language() {
         let of = |row, column: Option<&str>| Some(Copied { row, column: column.map(str::to_owned) });
-        for (context, found) in [
-            ("COPY orders, line 3", of(3, None)),
-            ("COPY orders, line 3, column amount", of(3, Some("amount"))),
-            ("COPY orders, Zeile 12, Spalte Order Id: \"x, line 9\"", of(12, Some("Order Id"))),
-            ("PL/pgSQL function check_row() line 3 at RAISE\nCOPY a, b 7, line 4", of(4, None)),
-            ("SQL statement \"INSERT\"", None),
-            ("COPY orders", None),
+        for (relation, context, found) in [
+            ("orders", "COPY orders, line 3", of(3, None)),
+            ("orders", "COPY orders, line 3, column amount", of(3, Some("amount"))),
+            ("orders", "COPY orders, Zeile 12, Spalte Order Id: \"x, line 9\"", of(12, Some("Order Id"))),
+            ("orders", "COPY orders, line 5, column size, cm 2", of(5, Some("size, cm 2"))),
+            ("orders", "COPY orders, line 5, column x\nCOPY orders, line 2", of(5, Some("x"))),
+            ("a, b 7", "PL/pgSQL function check_row() line 3 at RAISE\nCOPY a, b 7, line 4", of(4, None)),
+            ("orders", "SQL statement \"INSERT\"", None),
+            ("orders", "COPY others, line 3", None),
+            ("orders", "COPY orders", None),
         ] {
-            assert_eq!(copied(context), found, "{context}");
+            assert_eq!(place(context, relation), found, "{context}");
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::settings::Mode;
 /// Where they wait, until the transaction's end at most.
 pub const STAGE: &str = "pg_temp.importerd_stage";
 
+/// The same, without its schema.
+pub const STAGE_NAME: &str = "importerd_stage";
+
 /// The place of each of them in the file.
 pub const PLACE: &str = "_importerd_place";
 

@@ -30,6 +30,11 @@ pub fn qualified(name: &str) -> String {
     }
 }
 
+/// `orders`: what the table is called in its schema.
+pub fn bare(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(_schema, table)| table)
+}
+
 /// The table as the session sees it now. `None`: it isn't there.
 pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, Fault> {
     let sql = "SELECT c.relkind::text, a.attname::text, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
