@@ -123,6 +123,22 @@ fn the_row_that_is_left_out_is_the_one_that_the_server_refused_whatever_its_colu
     assert_eq!(server.sql("SELECT line, column_name, record FROM _importerd_rejects"), "5|size, cm 2|long");
 }
 
+/// Operators use the table of markers too.
+#[test]
+fn a_column_that_somebody_adds_to_the_markers_is_no_matter() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    let import = |content: &str| {
+        let load = bench.load(content).expect("it fits");
+        bench.import.commit(&[Load { duplicates: settings::Duplicates::ByContent, ..load }])
+    };
+    assert!(import("id\n1\n").is_ok());
+    server.sql("ALTER TABLE _importerd_files ADD COLUMN note text");
+    assert_eq!(import("id\n2\n").map(|outcomes| outcomes.len()), Ok(1));
+    assert!(matches!(import("id\n2\n").expect("the world is well")[0], Outcome::Duplicate { .. }));
+    assert_eq!(server.number(COUNT), 2);
+}
+
 /// fault 92
 #[test]
 fn a_table_that_another_program_has_locked_is_waited_for_and_then_the_folder_is_held() {

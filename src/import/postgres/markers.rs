@@ -57,7 +57,12 @@ const CREATE: &str = "
 
 macro_rules! select {
     ($where:literal) => {
-        concat!("SELECT * FROM _importerd_files WHERE ", $where)
+        // By name: for `*`, a kept statement fails once somebody has added a column.
+        concat!(
+            "SELECT id, folder, name, size, blake3, rows, rejects, table_name, committed_at, device, inode, born_ns,
+                mtime_ns, replaces, forgotten_at, header, mode FROM _importerd_files WHERE ",
+            $where
+        )
     };
 }
 
