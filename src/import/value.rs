@@ -92,7 +92,9 @@ impl Type {
             (Self::Text, _) => Some(Value::Text(text)),
             (Self::Untyped, _)
             | (Self::Boolean, Cell::Boolean(_))
-            | (Self::Integer | Self::Real | Self::Number | Self::Decimal, Cell::Number(_)) => self.read_text(text),
+            | (Self::Integer | Self::Real | Self::Number | Self::Decimal | Self::Boolean, Cell::Number(_)) => {
+                self.read_text(text)
+            }
             _ => None,
         }
     }
@@ -173,7 +175,8 @@ impl Type {
                 reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)")
             }
             (Self::Decimal, _) => reason("wrong_type", "is not a decimal number (12 or 12.50)"),
-            (Self::Number | Self::Text, _) => reason("wrong_type", "is not a number"),
+            (Self::Number, _) => reason("wrong_type", "is not a number"),
+            (Self::Text, _) => reason("wrong_type", "is not a text"),
         }
     }
 }
@@ -201,6 +204,8 @@ mod tests {
         assert_eq!(field(Type::Real, "0.30000000000000004"), Ok(Value::Real(0.1 + 0.2)));
         assert_eq!(field(Type::Boolean, "TRUE"), Ok(Value::Integer(1)));
         assert_eq!(field(Type::Boolean, "0"), Ok(Value::Integer(0)));
+        assert_eq!(Type::Boolean.read(Cell::Number("1")), Some(Value::Integer(1)));
+        assert_eq!(Type::Boolean.read(Cell::Number("2")), None);
         assert_eq!(field(Type::Number, "12"), Ok(Value::Integer(12)));
         assert_eq!(field(Type::Number, "12.50"), Ok(Value::Real(12.5)));
         assert_eq!(field(Type::Decimal, "12.50"), Ok(Value::Text("12.50")));
