@@ -17,7 +17,7 @@ pub const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 pub const EXAMPLE: &str = "postgres://user@host/database";
 
 /// How long a server may take to answer, where the URL doesn't say.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
 /// how many answers may be missing: half a connection is noticed after about 11 s, an unanswered write after 10 s.

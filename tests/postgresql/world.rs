@@ -139,6 +139,19 @@ fn a_column_that_somebody_adds_to_the_markers_is_no_matter() {
     assert_eq!(server.number(COUNT), 2);
 }
 
+/// As a server that is stopped, or a pooler that hangs: the kernel completes the connection, and nobody answers.
+///
+/// fault 90
+#[test]
+fn a_server_that_accepts_and_never_answers_holds_the_folder() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = silent.local_addr().expect("its number").port();
+    let bench = Bench::at(&url_by_port(port, "sslmode=disable&connect_timeout=1"));
+    let reason = bench.held("id\n1\n");
+    assert_eq!(reason.code, "target_unreachable", "{reason}");
+    assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+}
+
 /// fault 92
 #[test]
 fn a_table_that_another_program_has_locked_is_waited_for_and_then_the_folder_is_held() {

@@ -18,9 +18,13 @@ use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::pulse;
+use crate::settings::postgres::CONNECT_TIMEOUT;
 
 /// How often who waits gives a sign of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// To be reached, for TLS, and to log in.
+const STEPS: u32 = 3;
 
 /// The thread. It ends when this is dropped, and its connections with it.
 pub struct Driver {
@@ -49,11 +53,15 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// It can't be reached, or doesn't let us in. `None`: the thread has ended.
-    pub fn connect(&self, config: Config, tls: MakeRustlsConnect) -> Result<Client, Option<Error>> {
+    /// Why there is none.
+    pub fn connect(&self, config: Config, tls: MakeRustlsConnect) -> Result<Client, Unconnected> {
         let (tell, told) = mpsc::channel();
+        let patience = patience(&config);
         self.runtime.spawn(async move {
-            let connected = config.connect(tls).await;
+            let connected = match tokio::time::timeout(patience, config.connect(tls)).await {
+                Ok(connected) => connected.map_err(Unconnected::Refused),
+                Err(_) => Err(Unconnected::Silent(patience)),
+            };
             let _ = tell.send(connected.map(|(client, connection)| {
                 // Why it ended, the client's next question is told.
                 tokio::spawn(async move { drop(connection.await) });
@@ -62,12 +70,31 @@ impl Driver {
         });
         loop {
             match told.recv_timeout(BEAT_EVERY) {
-                Ok(connected) => return connected.map_err(Some),
+                Ok(connected) => return connected,
                 Err(mpsc::RecvTimeoutError::Timeout) => pulse::beat(),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(None),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Unconnected::Ended),
             }
         }
     }
+}
+
+/// Why there is no connection.
+pub enum Unconnected {
+    /// It can't be reached, or doesn't let us in.
+    Refused(Error),
+    /// Nothing was answered for so long.
+    Silent(Duration),
+    /// The thread has ended.
+    Ended,
+}
+
+/// How long a connection may take until it can be used. The library bounds only how long the kernel takes for it; a server
+/// that hangs is reached all the same, and would be waited for without end. So each host has
+/// as much for every step.
+fn patience(config: &Config) -> Duration {
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    let each = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT) * STEPS;
+    each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
 }
 
 /// Waits for an answer, whatever runtime this thread runs in. For futures that need none themselves, as those of a

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
-use super::driver::{Driver, wait};
+use super::driver::{Driver, Unconnected, wait};
 use super::fault::{LOCK_WAIT_SECS, fault, is_forbidden, is_lost};
 use super::tls::connector;
 use crate::fault::Fault;
@@ -30,6 +30,8 @@ const SETTINGS: [(&str, &str); 7] = [
     ("idle_in_transaction_session_timeout", "3600000"),
     ("statement_timeout", "0"),
 ];
+
+const SILENT: &str = "see whether the server, or what is between, hangs; the folder resumes by itself";
 
 /// A connection.
 pub struct Session {
@@ -59,8 +61,12 @@ impl Session {
         }
         let tls = connector(&address.tls).map_err(|why| unusable("tls", why))?;
         let client = driver.connect(config, tls).map_err(|error| match error {
-            Some(error) => fault(&place, &error),
-            None => Fault::fatal("panic", "the thread that talks to PostgreSQL ended"),
+            Unconnected::Refused(error) => fault(&place, &error),
+            Unconnected::Silent(patience) => {
+                let text = format!("{place}: nothing was answered for {patience:?}");
+                Fault::world("target_unreachable", text).with_hint(SILENT)
+            }
+            Unconnected::Ended => Fault::fatal("panic", "the thread that talks to PostgreSQL ended"),
         })?;
         let statements = RefCell::default();
         let (has_failed, is_lost) = (Cell::new(false), Cell::new(false));
