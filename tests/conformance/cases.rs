@@ -246,6 +246,15 @@ pub fn rows_are_counted_by_marker(bench: &Bench) {
     assert_eq!(seen, [1, 2]);
 }
 
+/// Rows say it in both columns together, or not at all.
+pub fn rows_that_do_not_say_whose_they_are_are_not_counted(bench: &Bench) {
+    bench.sql("CREATE TABLE orders (_file_id bigint, id bigint)");
+    bench.import("a.csv", "id\n1\n2\n");
+    assert_eq!(bench.rows("SELECT count(*), count(_file_id) FROM orders"), ["2|0"]);
+    let looked = bench.place().look().unwrap().expect("it has markers");
+    looked.each_count("orders", &mut |id, rows, there| panic!("{id}: {rows} {there}")).unwrap();
+}
+
 // fault 76
 pub fn a_number_that_is_another_files_is_never_imported(bench: &Bench) {
     bench.import("a.csv", "id\n1\n");

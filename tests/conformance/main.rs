@@ -37,6 +37,7 @@ every_database!(
     a_file_that_is_read_twice_is_imported_as_any_other,
     names_of_tables_and_columns_may_hold_anything,
     rows_are_counted_by_marker,
+    rows_that_do_not_say_whose_they_are_are_not_counted,
     a_number_that_is_another_files_is_never_imported,
     rows_that_do_not_fit_are_left_out_and_kept_with_their_text,
     more_rows_that_do_not_fit_than_may_be_refuse_the_file_whole,

@@ -214,9 +214,9 @@ pub trait Answers: Connected {
         let tables = session.query("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = $1", &[&folder])?;
         for row in tables {
             let table: String = row.get(0);
-            let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
-                WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped)";
-            if !session.query_one(sql, &[&qualified(&table), &LINEAGE[0]])?.get::<_, bool>(0) {
+            let sql = "SELECT count(*) = 2 FROM pg_attribute
+                WHERE attrelid = to_regclass($1) AND attname = ANY ($2::text[]) AND NOT attisdropped";
+            if !session.query_one(sql, &[&qualified(&table), &&LINEAGE[..]])?.get::<_, bool>(0) {
                 continue;
             }
             let sql = format!(

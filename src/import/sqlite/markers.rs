@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Type as SqlType, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior};
 
+use super::super::header::LINEAGE;
 use super::super::marker::{Marker, Newest};
 use super::super::reject::Rejected;
 use super::super::table::identifier;
@@ -286,7 +287,8 @@ fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileI
     let mut tables = connection.prepare("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = ?")?;
     for table in tables.query_map([folder], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()? {
         if !connection.table_exists(None, table.as_str())?
-            || !connection.column_exists(None, table.as_str(), "_file_id")?
+            || !connection.column_exists(None, table.as_str(), LINEAGE[0])?
+            || !connection.column_exists(None, table.as_str(), LINEAGE[1])?
         {
             continue;
         }
