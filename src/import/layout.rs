@@ -62,8 +62,8 @@ impl Layout {
 
     /// Adds a column of the file.
     pub fn add(&mut self, name: &str) -> Result<(), Reason> {
-        let table = identifier(self.table.name());
         let Some(number) = self.table.number(name) else {
+            let table = self.table.sql_name();
             if self.settings.new_columns == NewColumns::Ignore {
                 self.names.push(name.to_owned());
                 return Ok(());
@@ -89,7 +89,7 @@ impl Layout {
     /// The file and the table have the columns that tell one row from another, and the table keeps them apart.
     fn check_key(&self) -> Result<(), Reason> {
         let refused = |text: String, hint: String| Err(Reason::new("key", text).hint(hint));
-        let (key, table) = (self.mode().key(), identifier(self.table.name()));
+        let (key, table) = (self.mode().key(), self.table.sql_name());
         if let Some(name) = key.iter().find(|key| !self.names.iter().any(|name| name.eq_ignore_ascii_case(key))) {
             let text = format!("the file has no column {}, which tells its rows apart", shown::value(name));
             return refused(text, format!("give it that column, or change import.mode.{}", self.mode().name()));
@@ -108,8 +108,8 @@ impl Layout {
     }
 
     fn index_hint(&self, names: &str) -> String {
-        let name = identifier(&format!("{}_key", self.table.name()));
-        format!("to make one: CREATE UNIQUE INDEX {name} ON {} ({names}); then retry", identifier(self.table.name()))
+        let name = identifier(&format!("{}_key", self.table.bare_name()));
+        format!("to make one: CREATE UNIQUE INDEX {name} ON {} ({names}); then retry", self.table.sql_name())
     }
 
     /// Checks that nothing is missing which the table must have.
@@ -179,6 +179,6 @@ impl Layout {
 
 /// Nothing of the file is meant for this table.
 pub fn no_column(table: &Table) -> Reason {
-    let text = format!("the table {} has none of the file's columns", identifier(table.name()));
+    let text = format!("the table {} has none of the file's columns", table.sql_name());
     Reason::new(NEW_COLUMN, text).hint(NO_COLUMN)
 }

@@ -7,7 +7,7 @@ use super::Import;
 use super::check::Checked;
 use super::layout::Layout;
 use super::marker::{Marker, SUPERSEDED};
-use super::table::{Table, identifier};
+use super::table::Table;
 use super::target::{Markers, Transaction};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
@@ -125,7 +125,7 @@ pub(super) fn first_of_its_kind(
 /// A file without a row is more often a mishap than a table that is to be emptied.
 pub(super) fn refuse_empty(settings: &settings::Import, checked: &Checked, table: &Table) -> Result<(), Fault> {
     let (0, Mode::Replace) = (checked.rows, &settings.mode) else { return Ok(()) };
-    let table = identifier(table.name());
+    let table = table.sql_name();
     let text = format!("the file has no row: the table {table} would be emptied");
     let hint = format!("where that is meant, type DELETE FROM {table} in the database");
     Err(Fault::Permanent(Reason::new("empty_snapshot", text).hint(hint)))

@@ -29,6 +29,8 @@ fn made(as_made: AsMade<'_>) -> impl Fn((String, Type)) -> Column + '_ {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     name: String,
+    /// The same as its database reads it.
+    sql_name: String,
     columns: Vec<Column>,
     /// By name in lower case: SQL knows no other difference without quotes.
     numbers: HashMap<String, usize>,
@@ -41,7 +43,14 @@ impl Table {
     /// With these columns of the user's; `lineage`: and with our own two.
     pub fn new(name: &str, columns: Vec<Column>, lineage: bool) -> Self {
         let numbers = columns.iter().enumerate().map(|(at, column)| (column.name.to_ascii_lowercase(), at)).collect();
-        Self { name: name.to_owned(), columns, numbers, lineage, unique: Vec::new() }
+        let sql_name = identifier(name);
+        Self { name: name.to_owned(), sql_name, columns, numbers, lineage, unique: Vec::new() }
+    }
+
+    /// The same, in a database that reads its name so: `"sales"."orders"`.
+    #[must_use]
+    pub fn written(self, sql_name: String) -> Self {
+        Self { sql_name, ..self }
     }
 
     /// The same; no two rows may share the values of any of these sets of columns.
@@ -67,12 +76,27 @@ impl Table {
     /// The same with more columns at its end.
     pub fn wider(&self, more: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
         let columns = self.columns.iter().cloned().chain(more.map(made(as_made))).collect();
-        Self { unique: self.unique.clone(), ..Self::new(&self.name, columns, self.lineage) }
+        Self {
+            unique: self.unique.clone(),
+            sql_name: self.sql_name.clone(),
+            ..Self::new(&self.name, columns, self.lineage)
+        }
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same, as it is to be typed.
+    pub fn sql_name(&self) -> &str {
+        &self.sql_name
+    }
+
+    /// The same, without the schema that it may be in.
+    pub fn bare_name(&self) -> &str {
+        let is_whole = self.sql_name == identifier(&self.name);
+        self.name.split_once('.').filter(|_| !is_whole).map_or(&self.name, |(_schema, table)| table)
     }
 
     /// Its columns, without our own two.

@@ -1,5 +1,8 @@
 //! Values of every type, there and back; and what a type doesn't hold.
 
+use importerd::settings::postgres::Address;
+use importerd::settings::{self, Mode};
+
 use super::bench::Bench;
 use super::harness::postgres::Server;
 
@@ -115,6 +118,31 @@ fn a_name_that_postgresql_would_cut_is_refused() {
     let reason = bench.refused(format!("id,{}\n1,2\n", "x".repeat(64)));
     assert_eq!(reason.code, "name_too_long", "{reason}");
     assert_eq!(bench.import(format!("id,{}\n1,2\n", "x".repeat(63))), Ok(1));
+}
+
+/// What a reason says is to be typed, can be typed as it stands.
+#[test]
+fn hints_name_a_table_in_its_schema_as_the_server_reads_it() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE SCHEMA sales; CREATE TABLE sales.orders (_file_id bigint, _line bigint, id integer)");
+    let settings = settings::Import::into_table("sales.orders");
+    let bench = |mode| {
+        let settings = settings::Import { mode, ..settings.clone() };
+        Bench::reading(&settings, Address::parse(&server.url()).expect("an address"))
+    };
+    let upsert = bench(Mode::Upsert(vec!["id".to_owned()]));
+    let typed = |hint: Option<String>, before: &str| {
+        let hint = hint.expect("a hint");
+        let sql = hint.split(before).nth(1).unwrap_or_else(|| panic!("{hint}"));
+        server.sql(sql.split("; then").next().expect("the first").trim_end_matches(" in the database"));
+    };
+    typed(upsert.refused("id,n\n1,x\n").hint, "to take it: ");
+    typed(upsert.refused("id,n\n1,x\n").hint, "to make one: ");
+    assert_eq!(upsert.import("id,n\n1,x\n"), Ok(1));
+    assert_eq!(server.sql("SELECT id, n FROM sales.orders"), "1|x");
+    assert_eq!(server.sql("SELECT indexname FROM pg_indexes WHERE schemaname = 'sales'"), "orders_key");
+    typed(bench(Mode::Replace).refused("id\n").hint, "type ");
+    assert_eq!(server.number("SELECT count(*) FROM sales.orders"), 0);
 }
 
 /// fault 51

@@ -70,7 +70,8 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
         columns.push(Column { name: column, kind: wire.kind(), required: row.get(2), generated: row.get(3) });
     }
     let unique = unique(session, name)?;
-    let table = Table::new(name, columns, lineage == LINEAGE.len()).unique(unique.iter().map(Vec::as_slice));
+    let table = Table::new(name, columns, lineage == LINEAGE.len()).written(qualified(name));
+    let table = table.unique(unique.iter().map(Vec::as_slice));
     Ok(Some(Read { table: Arc::new(table), wires }))
 }
 
