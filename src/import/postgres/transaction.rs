@@ -19,7 +19,7 @@ use super::copy::{Copying, Refused};
 use super::markers::{self, Connected};
 use super::session::Session;
 use super::table::{self, Read, qualified};
-use super::turns::Turn;
+use super::turns::{Turn, Turns};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 
@@ -41,7 +41,7 @@ pub struct Open<'d> {
 impl<'d> Open<'d> {
     /// Waits for its turn, and for transactions of which nobody knows how they ended.
     pub fn begin(database: &'d Database, folder: &str, table: &str) -> Result<Self, Fault> {
-        let turn = database.turns.take([format!("folder {folder}"), format!("table {table}")]);
+        let turn = database.turns.take(Turns::of(folder, table));
         database.settle()?;
         let session = database.begin()?;
         Ok(Self {

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::lock;
+use super::table::bare;
 use crate::pulse;
 
 /// How often who waits gives a sign of life.
@@ -24,6 +25,12 @@ pub struct Turn<'t> {
 }
 
 impl Turns {
+    /// What a load needs: the turn of its folder, and that of its table, however the schema is told, or not. (Two tables of
+    /// one name in two schemas have one turn.)
+    pub fn of(folder: &str, table: &str) -> [String; 2] {
+        [format!("folder {folder}"), format!("table {}", bare(table))]
+    }
+
     /// Waits until nobody else has any of these. Both are taken at once, so that no two wait for each other.
     pub fn take(&self, names: [String; 2]) -> Turn<'_> {
         let mut taken = lock(&self.taken);
@@ -58,15 +65,21 @@ mod tests {
     #[test]
     fn who_wants_one_of_two_waits_for_both_to_be_free() {
         let turns = Turns::default();
-        let names = |folder: &str, table: &str| [folder.to_owned(), table.to_owned()];
-        let first = turns.take(names("folder a", "table t"));
+        let first = turns.take(Turns::of("a", "t"));
         thread::scope(|scope| {
-            let second = scope.spawn(|| drop(turns.take(names("folder b", "table t"))));
-            drop(turns.take(names("folder c", "table u")));
+            let second = scope.spawn(|| drop(turns.take(Turns::of("b", "t"))));
+            drop(turns.take(Turns::of("c", "u")));
             assert!(!second.is_finished());
             drop(first);
             second.join().unwrap();
         });
         assert!(lock(&turns.taken).is_empty());
+    }
+
+    #[test]
+    fn a_table_has_one_turn_whether_its_schema_is_told_or_not() {
+        let table = |name| Turns::of("a", name)[1].clone();
+        assert_eq!(table("public.stock"), table("stock"));
+        assert_ne!(table("public.stock"), table("public.orders"));
     }
 }
