@@ -139,6 +139,23 @@ fn a_column_that_somebody_adds_to_the_markers_is_no_matter() {
     assert_eq!(server.number(COUNT), 2);
 }
 
+/// What it forgets so is not for the daemon to begin anew by itself.
+///
+/// fault 76
+#[test]
+fn where_the_markers_are_gone_the_folder_is_held_until_a_restart() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    server.sql("DROP TABLE _importerd_files, _importerd_rejects");
+    let reason = bench.held("id\n2\n");
+    assert_eq!(reason.code, "target_missing", "{reason}");
+    assert!(reason.hint.is_some_and(|hint| hint.contains("restart importerd")));
+    let restarted = Bench::at(&server.url());
+    assert_eq!(restarted.import("id\n2\n"), Ok(1));
+    assert_eq!(server.number(COUNT), 2);
+}
+
 /// As a server that is stopped, or a pooler that hangs: the kernel completes the connection, and nobody answers.
 ///
 /// fault 90

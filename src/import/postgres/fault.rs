@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use super::super::marker::OURS;
 use crate::fault::{Fault, Reason};
 
 /// The most of a server's detail that is repeated, in characters: it may hold a whole row.
@@ -78,6 +79,9 @@ fn said_by_server(place: &str, said: &DbError) -> Fault {
         code if code.starts_with("08") => world("target_unreachable", "it resumes by itself once the server is up"),
         code if code.starts_with("58") => world("io", "see the server's log for its disk's errors"),
         "XX001" | "XX002" => world("target_corrupt", "restore it from a backup"),
+        "42P01" if said.message().contains(OURS) => {
+            world("target_missing", "put the table back, or restart importerd to make a new one")
+        }
         _ if is_of_row(said) => of_file("constraint"),
         _ => world("target", "see the message; the table may have changed, or a trigger be broken"),
     }
