@@ -95,7 +95,7 @@ fn committed_results_are_published_though_somebody_has_their_file_open() {
     let mut site = Site::new(work());
     drop(site.commit("a.txt", "a").expect("commit"));
     let inode = fs::metadata(site.path("active/0/a.txt")).expect("the file").ino();
-    let staged = site.path(&format!("active/0/.staging/1-{inode}-0/work"));
+    let staged = site.path(&format!("active/0/.staging/1-{inode}-0-a.txt/work"));
     fs::create_dir_all(&staged).expect("staging as it was");
     fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
     let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.txt")).expect("open it again");

@@ -154,7 +154,7 @@ impl Site<'_> {
 struct Staged {
     /// Of the file that its command worked on.
     id: FileId,
-    /// See [`run`]: it begins with the number.
+    /// See [`run::Named`].
     name: OsString,
 }
 
@@ -168,7 +168,7 @@ fn staged(slot: &Path) -> Result<Vec<Staged>, Fault> {
     let slot = places::open_directory(slot).map_err(fault)?;
     let names = subdirectory(slot, STAGING.as_ref()).and_then(places::names).map_err(fault)?;
     let staged = names.into_iter().filter_map(|name| {
-        let id = name.to_str()?.split('-').next()?.parse().ok().map(FileId)?;
+        let id = run::Named::of(name.as_ref())?.id;
         Some(Staged { id, name })
     });
     Ok(staged.collect())

@@ -1,13 +1,14 @@
 //! The private directory in which a command works, and what is found there when it has ended.
 //!
-//! Below STAGING, `work` is its working directory, `stdout` what it printed, `input` a symbolic
-//! link that says which file it works on: enough to undo an attempt that nobody saw the end of. Where STAGING is
-//! called `…-INODE-…` after that file, a power cut may take `input` away: a directory is there for as long as
-//! anything is that was moved into it.
+//! STAGING is called `ID-INODE-DEFERRALS-NAME` after the file that it is for: enough to undo an attempt that nobody saw
+//! the end of, and there for as long as anything is that was moved into it. Below it, `work` is the working directory and
+//! `stdout` what was printed. Only where that name would be too long, `input` is a symbolic link that says which file it
+//! is; a power cut may take it away.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
 use super::results::Produced;
 use super::tree::{self, Node};
 use crate::fault::{Fault, Reason, if_there};
+use crate::file::FileId;
 use crate::folder::moves;
 use crate::room;
 
@@ -25,6 +27,9 @@ pub(super) const WORK: &str = "work";
 pub(super) const STDOUT: &str = "stdout";
 /// Which file it works on, in staging.
 const INPUT: &str = "input";
+
+/// How long a name may be on any filesystem.
+const NAME_BYTES_MAX: usize = 255;
 
 /// A staging directory made for one attempt.
 pub(super) struct Staging<'a> {
@@ -46,8 +51,12 @@ impl<'a> Staging<'a> {
         Ok(Self { root, opened })
     }
 
-    /// Writes down which file it is for. A symbolic link is there as a whole or not at all.
+    /// Writes down which file it is for, unless its own name says so: what is made for each command is also removed for
+    /// each, and costs most of what a short one costs. A symbolic link is there as a whole or not at all.
     pub(super) fn note(&self, input: &Input<'_>) -> Result<(), Fault> {
+        if Named::of(self.root).is_some_and(|named| named.file.is_some()) {
+            return Ok(());
+        }
         let path = self.root.join(INPUT);
         symlink(input.note(), &path).map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
     }
@@ -132,31 +141,75 @@ fn not_a_result(node: &Node<'_>, kind: FileType) -> Fault {
     Fault::Deferred { reason: Reason::new("not_a_result", text), charged: true }
 }
 
+/// What the name of a staging directory says: `ID-INODE-DEFERRALS-NAME`, or without the last where it would be too long.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// The number of the claimed file.
+    pub id: FileId,
+    /// Its inode.
+    pub inode: u64,
+    /// How often it was deferred before.
+    pub deferrals: u32,
+    /// Its name.
+    pub file: Option<&'a OsStr>,
+}
+
+impl<'a> Named<'a> {
+    /// Reads the name of a directory. `None`: it is no staging directory's.
+    #[must_use]
+    pub fn of(root: &'a Path) -> Option<Self> {
+        let mut parts = root.file_name()?.as_bytes().splitn(4, |&byte| byte == b'-');
+        let mut number = || str::from_utf8(parts.next()?).ok();
+        let (id, inode, deferrals) = (number()?.parse().ok()?, number()?.parse().ok()?, number()?.parse().ok()?);
+        Some(Self { id: FileId(id), inode, deferrals, file: parts.next().map(OsStr::from_bytes) })
+    }
+
+    /// The name to give to one.
+    #[must_use]
+    pub fn name(&self) -> OsString {
+        let mut name = OsString::from(format!("{}-{}-{}", self.id.0, self.inode, self.deferrals));
+        if let Some(file) = self.file.filter(|file| name.len() + 1 + file.len() <= NAME_BYTES_MAX) {
+            name.push("-");
+            name.push(file);
+        }
+        name
+    }
+}
+
+/// Which file an attempt is for, as its staging directory says: its inode and its name.
+fn noted(root: &Path) -> Result<Option<(u64, OsString)>, Fault> {
+    if let Some(Named { inode, file: Some(file), .. }) = Named::of(root) {
+        return Ok(Some((inode, file.to_owned())));
+    }
+    let note =
+        if_there(fs::read_link(root.join(INPUT))).map_err(|error| Fault::io(root.join(INPUT).display(), &error))?;
+    Ok(note.and_then(|note| Some((note.parent()?.to_str()?.parse().ok()?, note.file_name()?.to_owned()))))
+}
+
 /// Undoes an attempt that nobody saw the end of: the claimed file lies in `active` again, should the command
 /// have moved it, and the staging directory is gone. Nothing of the attempt may be alive.
 ///
 /// # Errors
 /// [`Fault::World`]: it can't be undone now; nothing is lost.
 pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
-    match fs::read_link(root.join(INPUT)) {
-        Ok(note) => {
-            if let Some((inode, name)) = read_note(&note) {
-                Input { path: &active.join(name), inode }.bring_back(root)?;
+    match noted(root)? {
+        Some((inode, name)) => {
+            let path = active.join(name);
+            Input { path: &path, inode }.bring_back(root)?;
+            if inode_at(&path) != Some(inode) {
+                // Another has its name now.
+                rescue(inode, root, active)?;
             }
         }
-        // Without it the command was never started; or the power failed, and a filesystem that keeps what was
-        // renamed (btrfs) need not keep what was made before.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            inode_of(root).map_or(Ok(()), |inode| rescue(inode, root, active))?;
-        }
-        Err(error) => return Err(Fault::io(root.join(INPUT).display(), &error)),
+        // The command was never started; or the power failed, and a filesystem that keeps what was renamed (btrfs)
+        // need not keep what was made before.
+        None => Named::of(root).map_or(Ok(()), |named| rescue(named.inode, root, active))?,
     }
     discard(root)
 }
 
-/// That of the claimed file, by the name of its staging directory.
-fn inode_of(root: &Path) -> Option<u64> {
-    root.file_name()?.to_str()?.split('-').nth(1)?.parse().ok()
+fn inode_at(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 /// Moves the claimed file back, when it is there, under the name that the command gave it: it is the same most of the
@@ -198,12 +251,7 @@ fn find_moved(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
 /// # Errors
 /// [`Fault::World`]: it can't be brought back now; nothing is lost.
 pub fn bring_back(root: &Path, active: &Path) -> Result<Option<OsString>, Fault> {
-    let Some((inode, name)) = fs::read_link(root.join(INPUT)).ok().and_then(|note| {
-        let (inode, name) = read_note(&note)?;
-        Some((inode, name.to_owned()))
-    }) else {
-        return Ok(None);
-    };
+    let Some((inode, name)) = noted(root)? else { return Ok(None) };
     Input { path: &active.join(&name), inode }.bring_back(root)?;
     Ok(Some(name))
 }
@@ -213,10 +261,6 @@ pub fn bring_back(root: &Path, active: &Path) -> Result<Option<OsString>, Fault>
 pub fn has_produced(root: &Path) -> bool {
     let printed = fs::symlink_metadata(root.join(STDOUT)).is_ok_and(|found| found.len() > 0);
     printed || fs::read_dir(root.join(WORK)).is_ok_and(|mut entries| entries.next().is_some())
-}
-
-fn read_note(note: &Path) -> Option<(u64, &OsStr)> {
-    Some((note.parent()?.to_str()?.parse().ok()?, note.file_name()?))
 }
 
 /// Removes a staging directory with all that is in it. It is no error if there is none.

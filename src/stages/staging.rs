@@ -1,5 +1,5 @@
-//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE-DEFERRALS/`, and what earlier ones left
-//! there. The inode is that of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
+//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE-DEFERRALS-NAME/`, and what earlier ones left
+//! there. Inode and name are those of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
 //! attempt from one in another slot, which a power cut may bring back (btrfs).
 
 use std::path::PathBuf;
@@ -34,8 +34,9 @@ impl SlotDirectory {
     pub(super) fn staging(&self, file: &Claimed) -> Result<PathBuf, Fault> {
         subdirectory(&self.descriptor, STAGING.as_ref())
             .map_err(|error| Fault::io(format_args!("make {}", self.path.join(STAGING).display()), &error))?;
-        let name = format!("{}-{}-{}", file.id.0, file.identity.inode, file.deferrals);
-        Ok(self.path.join(STAGING).join(name))
+        let (inode, deferrals) = (file.identity.inode, file.deferrals);
+        let named = run::Named { id: file.id, inode, deferrals, file: Some(&file.name) };
+        Ok(self.path.join(STAGING).join(named.name()))
     }
 
     /// What is in staging, whoever made it.
@@ -48,9 +49,7 @@ impl SlotDirectory {
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;
         let names = places::names(directory).map_err(of_staging)?;
         let staged = names.iter().filter_map(|name| {
-            let mut numbers = name.to_str()?.split('-');
-            let id = FileId(numbers.next()?.parse().ok()?);
-            let deferrals = numbers.nth(1)?.parse().ok()?;
+            let run::Named { id, deferrals, .. } = run::Named::of(name.as_ref())?;
             Some(Staged { id, deferrals, path: self.path.join(STAGING).join(name) })
         });
         Ok(staged.collect())

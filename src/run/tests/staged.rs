@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
+use crate::run::Named;
 
 #[test]
 fn only_files_and_directories_can_be_results() {
@@ -71,18 +72,75 @@ fn a_file_that_the_command_moved_before_it_failed_is_brought_back() {
     assert_eq!(fs::metadata(place.path("active/1/a.txt")).unwrap().nlink(), 1);
 }
 
-#[test]
-fn a_file_that_the_command_moved_is_brought_back_though_a_power_cut_took_the_note_of_it() {
-    let place = Place::new();
-    let claimed = place.path("active/1/a.txt");
-    fs::write(&claimed, "what was dropped\n").unwrap();
-    let staging = place.path(format!("staging/7-{}", fs::metadata(&claimed).unwrap().ino()));
+/// An attempt on `a.txt` that nobody saw the end of: its command has moved it to `work/d/b`. Returns the claimed file's
+/// path, and the staging directory, which is called `7-INODE-0` and this.
+fn cut_short(place: &Place, named: &str) -> (PathBuf, PathBuf) {
+    let claimed = place.claimed("a.txt");
+    let inode = fs::metadata(&claimed).unwrap().ino();
+    let staging = place.path(format!("staging/7-{inode}-0{named}"));
     fs::create_dir_all(staging.join("work/d")).unwrap();
     fs::write(staging.join("work/report"), "half").unwrap();
-    fs::rename(&claimed, staging.join("work/d/a.txt")).unwrap();
+    fs::rename(&claimed, staging.join("work/d/b")).unwrap();
+    (claimed, staging)
+}
+
+#[test]
+fn a_file_that_the_command_moved_is_brought_back_under_its_name_when_the_attempt_is_undone() {
+    let place = Place::new();
+    let (claimed, staging) = cut_short(&place, "-a.txt");
     crate::run::undo(&staging, &place.path("active/1")).unwrap();
     assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
     assert!(!staging.exists());
+}
+
+#[test]
+fn a_file_that_the_command_moved_is_brought_back_though_a_power_cut_took_the_note_of_it() {
+    let place = Place::new();
+    let (_, staging) = cut_short(&place, "");
+    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    assert_eq!(fs::read_to_string(place.path("active/1/b")).unwrap(), "what was dropped\n");
+    assert!(!staging.exists());
+}
+
+#[test]
+fn a_file_that_the_command_moved_is_brought_back_though_another_has_its_name() {
+    let place = Place::new();
+    let (claimed, staging) = cut_short(&place, "-a.txt");
+    fs::write(&claimed, "another\n").unwrap();
+    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    assert_eq!(fs::read_to_string(claimed).unwrap(), "another\n");
+    assert_eq!(fs::read_to_string(place.path("active/1/b")).unwrap(), "what was dropped\n");
+    assert!(!staging.exists());
+}
+
+#[test]
+fn a_name_too_long_for_a_staging_directory_is_noted_in_it() {
+    let place = Place::new();
+    let long = "x".repeat(251) + ".txt";
+    let (claimed, name) = (place.claimed(&long), name(long.as_bytes()));
+    let inode = fs::metadata(&claimed).unwrap().ino();
+    let named = Named { id: FileId(7), inode, deferrals: 0, file: Some(name) }.name();
+    assert_eq!(Named::of(named.as_ref()).unwrap().file, None);
+    let staging = place.path("staging").join(&named);
+    let job = Job { id: FileId(7), folder: "scans", attempt: 1, name, path: &claimed, staging: &staging };
+    let run = settings::Run { command: ["/bin/mv", "{path}", "moved"].map(str::to_owned).into(), timeout: LONG };
+    Command::new(&run, Arc::clone(&place.running)).process(&job).outcome.unwrap();
+    // As before it was brought back.
+    fs::remove_file(&claimed).unwrap();
+    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
+}
+
+// fault 25
+#[test]
+fn a_staging_directory_says_whose_it_is_whatever_bytes_that_name_has() {
+    let of = Named { id: FileId(7), inode: 8, deferrals: 9, file: Some(name(b"-a-\xff.csv-")) };
+    let called = of.name();
+    assert_eq!(called.as_bytes(), b"7-8-9--a-\xff.csv-");
+    assert_eq!(Named::of(called.as_ref()), Some(of));
+    for strange in ["lost+found", "7", "7-8", "7-8-x", "-1-8"] {
+        assert_eq!(Named::of(strange.as_ref()), None, "{strange}");
+    }
 }
 
 #[test]
