@@ -5,6 +5,7 @@ use crate::contest::{self, Contender, Figure, Standing};
 use crate::ground::{Ground, files_below};
 use crate::process::run;
 use crate::setup::Setup;
+use crate::workload::name_of;
 use crate::{Outcome, check};
 
 /// What is run, and whether it prints something.
@@ -29,7 +30,10 @@ fn hold_with(setup: &Setup, command: &[&str], prints: bool) -> Standing {
     let floor = || {
         let ground = Ground::new(&setup.directory, "spawn")?;
         let times = files.to_string();
-        let words: Vec<&str> = ["spawn", &times].into_iter().chain(command.iter().copied()).collect();
+        // The same words: importerd puts the path of the file behind them, and a program like `true` does more with an argument
+        // than without.
+        let path = ground.inbox().join(name_of(0)).display().to_string();
+        let words: Vec<&str> = ["spawn", &times].into_iter().chain(command.iter().copied()).chain([&*path]).collect();
         let took = run(&mut setup.floor(&words), &ground)?;
         Ok(vec![per_second(files as u64, took)])
     };
