@@ -15,6 +15,11 @@ pub fn belongs_to_this_thread(pulse: Pulse) {
     PULSE.set(Some(pulse));
 }
 
+/// That of this thread, for another one that does a part of its work.
+pub fn of_this_thread() -> Option<Pulse> {
+    PULSE.with_borrow(Option::clone)
+}
+
 /// Still alive. Does nothing on a thread that nobody watches.
 pub fn beat() {
     PULSE.with_borrow(|pulse| {

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::ahead;
 use super::header::COLUMNS_MAX;
 use super::infer::Guess;
 use super::layout::{Layout, no_column};
 use super::reader::Reader;
 use super::reading::{self, Reading};
-use super::record::Record;
+use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
 use super::shown;
@@ -129,6 +130,15 @@ fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -
 /// reject. Answers the layout with all columns that were found, and the number of rows that the sink took.
 pub fn each_row(
     reader: &mut Reader<'_>,
+    layout: Arc<Layout>,
+    rejects: &mut Rejects,
+    sink: &mut (impl Sink + ?Sized),
+) -> Result<(Arc<Layout>, u64), Fault> {
+    ahead::read(reader, |records| each_row_of(records, layout, rejects, sink))
+}
+
+fn each_row_of(
+    records: &mut dyn Records,
     mut layout: Arc<Layout>,
     rejects: &mut Rejects,
     sink: &mut (impl Sink + ?Sized),
@@ -136,7 +146,7 @@ pub fn each_row(
     let mut rows = 0;
     let mut scratch = String::new();
     loop {
-        let record = match reader.next() {
+        let record = match records.next() {
             Ok(Some(record)) => record,
             Ok(None) => return Ok((layout, rows)),
             Err(Refused::Record(reason, text)) => {
@@ -242,7 +252,7 @@ pub fn widen(
     settings: &settings::Import,
     as_made: AsMade<'_>,
 ) -> Result<Table, Fault> {
-    let (guesses, ..) = find(reader, settings, Some(table))?;
+    let (guesses, ..) = ahead::read(reader, |records| find(records, settings, Some(table)))?;
     let names = reader.names().iter().cloned();
     let (known, new): (Vec<_>, Vec<_>) = names.zip(guesses).partition(|(name, _)| table.number(name).is_some());
     if known.is_empty() {
@@ -261,7 +271,7 @@ pub fn widen(
 
 /// What every record of the file that can be read says of its columns, how many these are, and the others.
 fn find(
-    reader: &mut Reader<'_>,
+    records: &mut dyn Records,
     settings: &settings::Import,
     table: Option<&Table>,
 ) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
@@ -269,7 +279,7 @@ fn find(
     let (mut guesses, mut declared) = (Vec::new(), Vec::new());
     let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
     loop {
-        let record = match reader.next() {
+        let record = match records.next() {
             Ok(Some(record)) => record,
             Ok(None) => break,
             Err(Refused::Record(reason, _)) => {
@@ -300,7 +310,7 @@ pub fn infer(
     settings: &Arc<settings::Import>,
     as_made: AsMade<'_>,
 ) -> Result<Inferred, Fault> {
-    let (guesses, rows, rejects) = find(reader, settings, None)?;
+    let (guesses, rows, rejects) = ahead::read(reader, |records| find(records, settings, None))?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }

@@ -155,6 +155,7 @@ impl<'f> Reader<'f> {
         if let Some(reason) = self.misfit(length)? {
             return Err(Refused::Record(Box::new(reason), raw.into()));
         }
+        self.rewritten.clear();
         if self.scanner.rewritten {
             rewrite(raw, self.scanner.dialect, &mut self.scanner.spans, &mut self.rewritten);
         }

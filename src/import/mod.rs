@@ -35,6 +35,7 @@ mod source;
 mod text;
 mod unpack;
 
+mod ahead;
 mod csv;
 mod dialect;
 mod header;

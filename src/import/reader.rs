@@ -5,7 +5,7 @@ use std::fs::File;
 
 use super::csv::Columns;
 use super::dialect::Known;
-use super::record::Record;
+use super::record::{Record, Records};
 use super::reject::Refused;
 use super::source::Source;
 use super::table::Table;
@@ -60,15 +60,6 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The next record. `None`: the file has ended, and every byte of it was read.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
-        match self {
-            Self::Csv(reader, _) => reader.next(),
-            Self::Ndjson(reader) => reader.next(),
-            Self::Json(reader) => reader.next(),
-        }
-    }
-
     /// What the columns are called; JSON may still find more.
     pub fn names(&self) -> &[String] {
         match self {
@@ -110,6 +101,16 @@ impl<'f> Reader<'f> {
             Self::Csv(reader, _) => reader.source(),
             Self::Ndjson(reader) => reader.source(),
             Self::Json(reader) => reader.source(),
+        }
+    }
+}
+
+impl Records for Reader<'_> {
+    fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
+        match self {
+            Self::Csv(reader, _) => reader.next(),
+            Self::Ndjson(reader) => reader.next(),
+            Self::Json(reader) => reader.next(),
         }
     }
 }

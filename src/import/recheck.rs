@@ -8,6 +8,7 @@ use super::check;
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::Reading;
+use super::record::Records;
 use super::reject::{Refused, Rejected, Rejects};
 use super::rows::Sink;
 use super::table::Table;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::object::KEY;
+use super::reject::Refused;
 use crate::fault::Reason;
 
 /// A cell as the file has it, before any type is asked for.
@@ -67,6 +68,12 @@ pub struct Span {
 impl Span {
     /// A cell with no value.
     pub const NULL: Self = Self { holds: Holds::Null, rewritten: false, start: 0, end: 0 };
+}
+
+/// Records of a file, one after the other.
+pub trait Records {
+    /// The next one. `None`: the file has ended, and every byte of it was read.
+    fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>>;
 }
 
 /// One record.

@@ -16,6 +16,7 @@ use super::marker::Marker;
 use super::mode;
 use super::reader::Reader;
 use super::recheck::{Shown, known_columns};
+use super::record::Records;
 use super::reject::{Refused, Rejected, Rejects};
 use super::source::Source;
 use super::table::{AsMade, Table};
