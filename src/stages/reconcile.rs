@@ -49,13 +49,11 @@ impl Carrier {
     pub(super) fn known(&self, folder: usize, file: &Identity) -> Result<Option<Row>, Halt> {
         let folder = &self.folders[folder];
         let halted = |fault: Fault| halt(&fault);
-        let row = match self.ledger.by_identity(&folder.name, file).map_err(halted)? {
-            Some(row) => Some(row),
-            None => {
-                let row = self.ledger.deferred_by_key(&folder.name, file).map_err(halted)?;
-                row.map(|row| Row { identity: *file, ..row })
-            }
-        };
+        let mut row = self.ledger.by_identity(&folder.name, file).map_err(halted)?;
+        if row.is_none() {
+            let deferred = self.ledger.deferred_by_key(&folder.name, file).map_err(halted)?;
+            row = deferred.map(|row| Row { identity: *file, ..row });
+        }
         let Work::Import(import) = &folder.work else { return Ok(row) };
         let Some(marker) = import.marker(file).map_err(halted)? else { return Ok(row) };
         let is_news =
