@@ -91,19 +91,24 @@ fn a_file_that_is_in_is_not_taken_for_a_new_one_because_somebody_has_it_open() {
 /// fault 80: killed before its results were published, and an uploader comes back to the file.
 #[test]
 fn committed_results_are_published_though_somebody_has_their_file_open() {
-    let work = || run("echo made > report.txt");
+    let work = || run("echo made > report.txt; echo printed");
     let mut site = Site::new(work());
     drop(site.commit("a.txt", "a").expect("commit"));
     let inode = fs::metadata(site.path("active/0/a.txt")).expect("the file").ino();
-    let staged = site.path(&format!("active/0/.staging/1-{inode}-0-a.txt/work"));
+    let staged = site.path(&format!("active/0/.staging/1-{inode}-0-a.txt"));
     fs::create_dir_all(&staged).expect("staging as it was");
     fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
+    let printed = site.path(&format!("active/0/.staging/1-{inode}-0.out"));
+    fs::rename(site.path("results/a.txt.out"), printed).expect("nor this");
     let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.txt")).expect("open it again");
     let mut site = site.again(work());
     let recovered = site.carrier.recover(0, None).expect("recover");
     drop(uploader);
     assert_eq!((recovered.archived, recovered.again.len()), (1, 0));
-    assert_eq!(names(&site.path("results")), ["report.txt"]);
+    let mut results = names(&site.path("results"));
+    results.sort();
+    assert_eq!(results, ["a.txt.out", "report.txt"]);
+    assert_eq!(names(&site.path("active/0/.staging")), [] as [&str; 0]);
 }
 
 /// fault 75: a power cut undid the claim of a file that is in, and brought another of its name back to the slot.

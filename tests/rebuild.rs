@@ -444,9 +444,7 @@ fn killed_with_a_file_in_hand(drop: &harness::Drop) {
                 .flatten()
                 .flatten()
                 .chain(drop.path().join("active/1/.staging").read_dir().into_iter().flatten().flatten());
-            staging
-                .into_iter()
-                .any(|of| fs::read(of.path().join("work/result.txt")).is_ok_and(|text| text == b"done\n"))
+            staging.into_iter().any(|of| fs::read(of.path().join("result.txt")).is_ok_and(|text| text == b"done\n"))
         }
     });
     daemon.kill();
@@ -466,12 +464,9 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
         "{text}"
     );
     let reason = fs::read_to_string(drop.path().join("quarantine/a.txt.reason.txt")).unwrap();
-    assert!(reason.contains("code ledger_lost") && reason.contains("in a.txt.unpublished/work"), "{reason}");
+    assert!(reason.contains("code ledger_lost") && reason.contains("in a.txt.unpublished,"), "{reason}");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt")).unwrap(), b"text");
-    assert_eq!(
-        fs::read(drop.path().join("quarantine/a.txt.unpublished").join("work").join("result.txt")).unwrap(),
-        b"done\n"
-    );
+    assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished").join("result.txt")).unwrap(), b"done\n");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished/stdout")).unwrap(), b"text");
     // It is an entry like any other, under the number that its command was told.
     assert_eq!(drop.once().code(), Some(0));

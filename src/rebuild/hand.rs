@@ -122,6 +122,7 @@ impl Site<'_> {
             return Ok(());
         }
         let fault = |error: std::io::Error| Fault::io(root.display(), &error);
+        run::gather(&root).map_err(fault)?;
         let staging = places::open_directory(&slot.join(STAGING)).map_err(fault)?;
         let quarantine = self.places.quarantine().map_err(fault)?;
         move_numbered(&staging, &staged.name, &quarantine, &suffixed(name, UNPUBLISHED)).map_err(fault)?;
@@ -134,7 +135,7 @@ impl Site<'_> {
         // Moved there now, or by a try that was cut short.
         let kept = if self.in_quarantine(cell, UNPUBLISHED).exists() {
             format!(
-                "\nWhat its command had produced, or some of it, lies beside it in {}/work, and what it printed in stdout.",
+                "\nWhat its command had produced, or some of it, lies beside it in {}, with what it printed in stdout.",
                 escape(&suffixed(cell, UNPUBLISHED))
             )
         } else {

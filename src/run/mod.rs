@@ -1,8 +1,8 @@
 //! *run*: the user's own command on each file, its results published all together or not at all.
 //!
 //! ```text
-//! active/SLOT/scan.pdf ──command──▶ STAGING: work/*  ──seal──▶ plan ──(ledger)──▶ publish ──▶ results/*
-//!                                            stdout
+//! active/SLOT/scan.pdf ──command──▶ STAGING/*    ──seal──▶ plan ──(ledger)──▶ publish ──▶ results/*
+//!                                   STAGING.out
 //! ```
 //!
 //! | the command ends with | then |
@@ -34,7 +34,7 @@ mod verdict;
 pub use command::{Attempt, Command, Job};
 pub use orphans::{Orphan, end_orphans};
 pub use running::{Running, Underway};
-pub use staging::{Named, bring_back, has_produced, undo};
+pub use staging::{Named, bring_back, gather, has_produced, undo};
 pub use supervise::{STDERR_TAIL_BYTES_MAX, STOP_GRACE};
 pub use verdict::End;
 

@@ -1,12 +1,14 @@
 //! The private directory in which a command works, and what is found there when it has ended.
 //!
 //! STAGING is called `ID-INODE-DEFERRALS-NAME` after the file that it is for: enough to undo an attempt that nobody saw
-//! the end of, and there for as long as anything is that was moved into it. Below it, `work` is the working directory and
-//! `stdout` what was printed. Only where that name would be too long, `input` is a symbolic link that says which file it
-//! is; a power cut may take it away.
+//! the end of, and there for as long as anything is that was moved into it. Beside it, `ID-INODE-DEFERRALS.out` is what was
+//! printed. Only where the name would be too long, `ID-INODE-DEFERRALS.for` is a symbolic link that says which file it is;
+//! a power cut may take it away. STAGING is made before these two and removed after them.
+//!
+//! No more than that: what is made and removed for each command costs most of what a short one costs.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
@@ -21,12 +23,13 @@ use crate::file::FileId;
 use crate::folder::moves;
 use crate::room;
 
-/// The working directory, in staging.
-pub(super) const WORK: &str = "work";
-/// What the command printed, in staging.
-pub(super) const STDOUT: &str = "stdout";
-/// Which file it works on, in staging.
-const INPUT: &str = "input";
+/// What the command printed, beside its working directory.
+const PRINTED: &str = ".out";
+/// Which file it works on, there too.
+const NOTE: &str = ".for";
+
+/// Nobody else's business.
+const WORK_MODE: u32 = 0o700;
 
 /// How long a name may be on any filesystem.
 const NAME_BYTES_MAX: usize = 255;
@@ -41,29 +44,33 @@ pub(super) struct Staging<'a> {
 impl<'a> Staging<'a> {
     /// Makes it, after removing what an earlier attempt left. Its parent must exist.
     pub(super) fn fresh(root: &'a Path) -> Result<Self, Fault> {
-        discard(root)?;
         let made = || {
-            DirBuilder::new().mode(0o700).create(root)?;
-            DirBuilder::new().mode(0o700).create(root.join(WORK))?;
+            DirBuilder::new().mode(WORK_MODE).create(root)?;
             File::open(root)
         };
-        let opened = made().map_err(|error| Fault::io(format_args!("make {}", root.display()), &error))?;
+        let opened = match made() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                discard(root)?;
+                made()
+            }
+            opened => opened,
+        };
+        let opened = opened.map_err(|error| Fault::io(format_args!("make {}", root.display()), &error))?;
         Ok(Self { root, opened })
     }
 
-    /// Writes down which file it is for, unless its own name says so: what is made for each command is also removed for
-    /// each, and costs most of what a short one costs. A symbolic link is there as a whole or not at all.
+    /// Writes down which file it is for, unless its own name says so. A symbolic link is there as a whole or not at all.
     pub(super) fn note(&self, input: &Input<'_>) -> Result<(), Fault> {
         if Named::of(self.root).is_some_and(|named| named.file.is_some()) {
             return Ok(());
         }
-        let path = self.root.join(INPUT);
+        let path = beside(self.root, NOTE);
         symlink(input.note(), &path).map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
     }
 
     /// Where the command works.
-    pub(super) fn work(&self) -> PathBuf {
-        self.root.join(WORK)
+    pub(super) fn work(&self) -> &Path {
+        self.root
     }
 
     /// What keeps a command from writing here, if anything does.
@@ -73,7 +80,7 @@ impl<'a> Staging<'a> {
 
     /// Where its standard output goes.
     pub(super) fn stdout(&self) -> Result<File, Fault> {
-        let path = self.root.join(STDOUT);
+        let path = printed(self.root);
         let made = OpenOptions::new().write(true).create_new(true).open(&path);
         made.map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
     }
@@ -85,12 +92,14 @@ impl<'a> Staging<'a> {
     pub(super) fn harvest(self, name: &OsStr) -> Result<Produced, Fault> {
         let work = self.work();
         let of = |path: &Path, error: &io::Error| Fault::io(path.display(), error);
-        if_there(fs::set_permissions(&work, Permissions::from_mode(0o700)))
-            .map_err(|error| of(&work, &error))?
-            .ok_or_else(work_is_gone)?;
+        let found = if_there(fs::symlink_metadata(work)).map_err(|error| of(work, &error))?;
+        let found = found.filter(Metadata::is_dir).ok_or_else(work_is_gone)?;
+        if found.mode() & 0o7777 != WORK_MODE {
+            fs::set_permissions(work, Permissions::from_mode(WORK_MODE)).map_err(|error| of(work, &error))?;
+        }
         let mut entries = Vec::new();
         let mut nodes = 0;
-        tree::walk(&work, &mut |node| {
+        tree::walk(work, &mut |node| {
             tame(node)?;
             nodes += 1;
             if node.path.parent() == Some(Path::new("")) {
@@ -98,12 +107,25 @@ impl<'a> Staging<'a> {
             }
             Ok(())
         })?;
-        let stdout = self.root.join(STDOUT);
+        let stdout = printed(work);
         let stdout = if_there(fs::symlink_metadata(&stdout)).map_err(|error| of(&stdout, &error))?;
         let stdout = stdout.is_some_and(|found| found.is_file() && found.len() > 0);
         let nodes = nodes + usize::from(stdout);
         Ok(Produced { entries, stdout, staging: self.root.into(), name: name.into(), nodes, opened: self.opened })
     }
+}
+
+/// Where what was printed lies.
+pub(super) fn printed(root: &Path) -> PathBuf {
+    beside(root, PRINTED)
+}
+
+/// Without the file's name: there is room for the ending.
+fn beside(root: &Path, ending: &str) -> PathBuf {
+    let name = Named::of(root).map(|named| Named { file: None, ..named }.name());
+    let mut name = name.unwrap_or_else(|| root.file_name().unwrap_or_default().to_owned());
+    name.push(ending);
+    root.with_file_name(name)
 }
 
 /// Refuses what can't be a result and takes away what a result must not have.
@@ -181,8 +203,8 @@ fn noted(root: &Path) -> Result<Option<(u64, OsString)>, Fault> {
     if let Some(Named { inode, file: Some(file), .. }) = Named::of(root) {
         return Ok(Some((inode, file.to_owned())));
     }
-    let note =
-        if_there(fs::read_link(root.join(INPUT))).map_err(|error| Fault::io(root.join(INPUT).display(), &error))?;
+    let path = beside(root, NOTE);
+    let note = if_there(fs::read_link(&path)).map_err(|error| Fault::io(path.display(), &error))?;
     Ok(note.and_then(|note| Some((note.parent()?.to_str()?.parse().ok()?, note.file_name()?.to_owned()))))
 }
 
@@ -230,14 +252,13 @@ fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
 
 /// Where the file lies that the command moved into its working directory.
 fn find_moved(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
-    let work = root.join(WORK);
-    let there = if_there(fs::symlink_metadata(&work)).map_err(|error| Fault::io(work.display(), &error))?;
+    let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
     let mut found = None;
     if there.is_some_and(|there| there.is_dir()) {
-        tree::walk(&work, &mut |node| {
+        tree::walk(root, &mut |node| {
             // Staging is on the same filesystem: nothing but a rename gets it there.
             if node.stat.st_ino == inode {
-                found = Some(work.join(node.path));
+                found = Some(root.join(node.path));
             }
             Ok(())
         })?;
@@ -259,12 +280,37 @@ pub fn bring_back(root: &Path, active: &Path) -> Result<Option<OsString>, Fault>
 /// Whether a command has left anything in its staging directory.
 #[must_use]
 pub fn has_produced(root: &Path) -> bool {
-    let printed = fs::symlink_metadata(root.join(STDOUT)).is_ok_and(|found| found.len() > 0);
-    printed || fs::read_dir(root.join(WORK)).is_ok_and(|mut entries| entries.next().is_some())
+    has_printed(root) || fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Removes a staging directory with all that is in it. It is no error if there is none.
+fn has_printed(root: &Path) -> bool {
+    fs::symlink_metadata(printed(root)).is_ok_and(|found| found.len() > 0)
+}
+
+/// Puts what was printed among what else a command has left: `stdout`, or the next name that is free.
+///
+/// # Errors
+/// What the system says. May be repeated.
+pub fn gather(root: &Path) -> io::Result<()> {
+    if !has_printed(root) {
+        return Ok(());
+    }
+    let printed = printed(root);
+    let from = File::open(root.parent().unwrap_or(root))?;
+    moves::move_numbered(&from, printed.file_name().unwrap_or_default(), &File::open(root)?, "stdout".as_ref())
+        .map(drop)
+}
+
+/// Removes a staging directory with all that is in it, and what is beside it. It is no error if there is none.
 pub(super) fn discard(root: &Path) -> Result<(), Fault> {
+    let has_note = Named::of(root).is_none_or(|named| named.file.is_none());
+    for ending in [Some(PRINTED), has_note.then_some(NOTE)].into_iter().flatten() {
+        if_there(fs::remove_file(beside(root, ending))).map_err(|error| cannot_remove(root, &error))?;
+    }
+    // Most of the time it is empty.
+    if fs::remove_dir(root).is_ok() {
+        return Ok(());
+    }
     let removed = match fs::remove_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // A command may leave directories that even their owner can't empty.

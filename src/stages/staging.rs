@@ -2,7 +2,8 @@
 //! there. Inode and name are those of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
 //! attempt from one in another slot, which a power cut may bring back (btrfs).
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use importerd_actors::Halt;
 use rustix::fs::{AtFlags, statat};
@@ -18,6 +19,7 @@ use crate::run;
 /// A staging directory.
 struct Staged {
     id: FileId,
+    inode: u64,
     deferrals: u32,
     path: PathBuf,
 }
@@ -26,6 +28,10 @@ impl Staged {
     /// Whether the results of this committed file are in it.
     fn is_of(&self, row: &Row) -> bool {
         (self.id, self.deferrals) == (row.id, row.deferrals)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.id, self.inode, self.deferrals) == (other.id, other.inode, other.deferrals)
     }
 }
 
@@ -48,11 +54,20 @@ impl SlotDirectory {
         }
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;
         let names = places::names(directory).map_err(of_staging)?;
-        let staged = names.iter().filter_map(|name| {
-            let run::Named { id, deferrals, .. } = run::Named::of(name.as_ref())?;
-            Some(Staged { id, deferrals, path: self.path.join(STAGING).join(name) })
-        });
-        Ok(staged.collect())
+        let mut staged: Vec<_> = names.iter().filter_map(|name| self.staged_at(name)).collect();
+        // What lies beside a staging directory stands for it where a power cut has left the one and not the other.
+        let alone: Vec<_> = names
+            .iter()
+            .filter_map(|name| self.staged_at(Path::new(name).file_stem()?))
+            .filter(|alone| !staged.iter().any(|staged| staged.is_same(alone)))
+            .collect();
+        staged.extend(alone);
+        Ok(staged)
+    }
+
+    fn staged_at(&self, name: &OsStr) -> Option<Staged> {
+        let run::Named { id, inode, deferrals, .. } = run::Named::of(name.as_ref())?;
+        Some(Staged { id, inode, deferrals, path: self.path.join(STAGING).join(name) })
     }
 }
 

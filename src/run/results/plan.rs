@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +11,12 @@ use super::Produced;
 use super::names::{Wish, as_text};
 use crate::fault::Fault;
 use crate::folder::moves;
-use crate::run::staging::{STDOUT, WORK};
+use crate::run::staging;
 
 /// One result on its way. Serialised, any name survives: `%` and unprintable bytes are escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
-    /// Its path below the staging directory.
+    /// Its path as seen from the staging directory.
     #[serde(with = "as_text")]
     pub staged: OsString,
     /// Its name in results/.
@@ -33,8 +34,9 @@ pub fn plan(
     produced: &Produced,
     promised: &BTreeSet<OsString>,
 ) -> Result<Vec<Planned>, Fault> {
-    let entries = produced.entries.iter().map(|entry| (below(WORK, entry), Wish::named(entry)));
-    let printed = produced.stdout.then(|| (STDOUT.into(), Wish::printed(&produced.name)));
+    let entries = produced.entries.iter().map(|entry| (entry.clone(), Wish::named(entry)));
+    let printed =
+        produced.stdout.then(|| (beside(&staging::printed(&produced.staging)), Wish::printed(&produced.name)));
     let mut chosen = HashSet::new();
     let mut plan = Vec::new();
     for (staged, wish) in entries.chain(printed) {
@@ -46,11 +48,9 @@ pub fn plan(
     Ok(plan)
 }
 
-fn below(directory: &str, entry: &OsStr) -> OsString {
-    let mut path = OsString::from(directory);
-    path.push("/");
-    path.push(entry);
-    path
+/// The path, as seen from a directory beside it.
+fn beside(path: &Path) -> OsString {
+    Path::new("..").join(path.file_name().unwrap_or_default()).into()
 }
 
 /// Whether results/ has something of that name.

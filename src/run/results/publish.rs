@@ -118,8 +118,9 @@ impl Planned {
     }
 
     fn next_name(&self, results: BorrowedFd<'_>) -> Result<OsString, Fault> {
-        let entry = Path::new(&self.staged).strip_prefix(staging::WORK).ok();
-        Wish::named(entry.map_or(self.published.as_os_str(), Path::as_os_str)).free(|name| is_taken(results, name))
+        let staged = Path::new(&self.staged);
+        let entry = staged.file_name().filter(|_| !staged.starts_with(".."));
+        Wish::named(entry.unwrap_or(&self.published)).free(|name| is_taken(results, name))
     }
 
     fn fault(&self, error: Errno) -> Fault {

@@ -10,8 +10,7 @@ use rustix::fs::{FileType, fsync, syncfs};
 
 use super::Produced;
 use crate::fault::Fault;
-use crate::run::staging::{STDOUT, WORK};
-use crate::run::tree;
+use crate::run::{staging, tree};
 
 /// Up to how many files and directories of a batch are flushed one by one. More of them are flushed
 /// by one `syncfs`, which also has to wait for what everybody else wrote to the filesystem.
@@ -49,17 +48,16 @@ fn flush_each(produced: &Produced) -> Result<(), Fault> {
     if produced.nodes == 0 {
         return Ok(());
     }
-    let work = produced.staging.join(WORK);
-    tree::walk(&work, &mut |node| {
+    tree::walk(&produced.staging, &mut |node| {
         let flushed = match node.kind() {
             FileType::RegularFile | FileType::Directory => node.open().and_then(|file| Ok(fsync(file.as_fd())?)),
             _ => Ok(()),
         };
         flushed.map_err(|error| Fault::io(format_args!("flush result {:?}", node.path), &error))
     })?;
-    let stdout = produced.stdout.then(|| produced.staging.join(STDOUT));
+    let stdout = produced.stdout.then(|| staging::printed(&produced.staging));
     let parent = produced.staging.parent();
-    let rest = [stdout.as_deref(), Some(&work), Some(&produced.staging), parent];
+    let rest = [stdout.as_deref(), Some(&produced.staging), parent];
     rest.into_iter().flatten().try_for_each(flush)
 }
 

@@ -184,8 +184,8 @@ fn a_daemon_that_left_the_group_holds_nothing_up_and_outlives_a_success() {
 #[test]
 fn two_hundred_megabytes_go_through() {
     let place = Place::new();
-    let produced = place.produced("head -c 200000000 /dev/zero; head -c 200000000 /dev/zero >&2; echo the end >&2");
-    assert_eq!(fs::metadata(produced.staging().join("stdout")).unwrap().len(), 200_000_000);
+    drop(place.produced("head -c 200000000 /dev/zero; head -c 200000000 /dev/zero >&2; echo the end >&2"));
+    assert_eq!(fs::metadata(place.printed()).unwrap().len(), 200_000_000);
 }
 
 #[test]
@@ -206,11 +206,11 @@ fn standard_input_is_empty() {
 #[test]
 fn a_command_knows_its_file_and_works_in_an_empty_directory() {
     let place = Place::new();
-    fs::create_dir_all(place.staging().join("work/left/over")).unwrap();
+    fs::create_dir_all(place.staging().join("left/over")).unwrap();
     let body = "echo $IMPORTERD_FOLDER $IMPORTERD_FILE $IMPORTERD_FILE_ID $IMPORTERD_ATTEMPT; \
                 test \"$IMPORTERD_PATH\" = \"$1\" && pwd && ls -A";
     place.commit(&place.produced(body));
-    let work = place.staging().join("work");
+    let work = place.staging();
     assert_eq!(place.result("a.txt.out"), format!("scans a.txt 7 3\n{}\n", work.display()));
 }
 

@@ -51,6 +51,10 @@ impl Place {
         self.path("staging/7")
     }
 
+    fn printed(&self) -> PathBuf {
+        self.path("staging/7.out")
+    }
+
     /// A claimed file of that name.
     fn claimed(&self, name: impl AsRef<OsStr>) -> PathBuf {
         let path = self.path("active/1").join(name.as_ref());

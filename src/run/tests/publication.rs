@@ -86,10 +86,11 @@ fn two_processors_that_want_one_name_get_two() {
     let place = Place::new();
     let first = place.produced("echo 1 > same");
     let plan = place.plan(&first);
-    let elsewhere = place.path("staging/8");
-    fs::rename(place.staging(), &elsewhere).unwrap();
+    for of in ["", ".out", ".for"] {
+        fs::rename(place.path(format!("staging/7{of}")), place.path(format!("staging/8{of}"))).unwrap();
+    }
     let second = place.publication(&place.produced("echo 2 > same"));
-    let mut batch = [Publication { staging: elsewhere, plan }, second];
+    let mut batch = [Publication { staging: place.path("staging/8"), plan }, second];
     results::publish(place.results().as_fd(), &mut batch).unwrap();
     assert_eq!(place.published(), ["same", "same~2"]);
     assert_eq!(place.result("same~2"), "2\n");
@@ -104,7 +105,7 @@ fn results_on_another_filesystem_are_a_fault_that_says_so() {
     let results = File::open(elsewhere.path()).unwrap();
     let fault = results::publish(results.as_fd(), &mut publication).unwrap_err();
     assert!(matches!(&fault, Fault::World(reason) if reason.code == "other_filesystem"), "{fault:?}");
-    assert!(place.staging().join("work/b").exists(), "nothing is lost");
+    assert!(place.staging().join("b").exists(), "nothing is lost");
     place.publish(&mut publication[0]);
     assert_eq!(place.result("b"), "b\n");
 }
@@ -120,10 +121,10 @@ fn without_noreplace_a_link_publishes_and_a_crash_in_between_doubles_nothing() {
     assert_eq!(file.move_by_link(staging.as_fd(), results.as_fd()), Err(rustix::io::Errno::EXIST));
     fs::remove_file(place.path("results/b")).unwrap();
     // The crash: linked, not yet unlinked.
-    fs::hard_link(place.staging().join("work/b"), place.path("results/b")).unwrap();
+    fs::hard_link(place.staging().join("b"), place.path("results/b")).unwrap();
     file.move_by_link(staging.as_fd(), results.as_fd()).unwrap();
     directory.move_by_link(staging.as_fd(), results.as_fd()).unwrap();
     assert_eq!(place.published(), ["b", "d"]);
     assert_eq!(place.result("d/e"), "e\n");
-    assert!(fs::read_dir(place.staging().join("work")).unwrap().next().is_none());
+    assert!(fs::read_dir(place.staging()).unwrap().next().is_none());
 }

@@ -72,15 +72,15 @@ fn a_file_that_the_command_moved_before_it_failed_is_brought_back() {
     assert_eq!(fs::metadata(place.path("active/1/a.txt")).unwrap().nlink(), 1);
 }
 
-/// An attempt on `a.txt` that nobody saw the end of: its command has moved it to `work/d/b`. Returns the claimed file's
+/// An attempt on `a.txt` that nobody saw the end of: its command has moved it to `d/b`. Returns the claimed file's
 /// path, and the staging directory, which is called `7-INODE-0` and this.
 fn cut_short(place: &Place, named: &str) -> (PathBuf, PathBuf) {
     let claimed = place.claimed("a.txt");
     let inode = fs::metadata(&claimed).unwrap().ino();
     let staging = place.path(format!("staging/7-{inode}-0{named}"));
-    fs::create_dir_all(staging.join("work/d")).unwrap();
-    fs::write(staging.join("work/report"), "half").unwrap();
-    fs::rename(&claimed, staging.join("work/d/b")).unwrap();
+    fs::create_dir_all(staging.join("d")).unwrap();
+    fs::write(staging.join("report"), "half").unwrap();
+    fs::rename(&claimed, staging.join("d/b")).unwrap();
     (claimed, staging)
 }
 
@@ -129,6 +129,7 @@ fn a_name_too_long_for_a_staging_directory_is_noted_in_it() {
     fs::remove_file(&claimed).unwrap();
     crate::run::undo(&staging, &place.path("active/1")).unwrap();
     assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
+    assert!(fs::read_dir(place.path("staging")).unwrap().next().is_none(), "with all that lay beside it");
 }
 
 // fault 25
