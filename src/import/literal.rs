@@ -35,8 +35,8 @@ const FRACTION_BYTES_MAX: usize = 300;
 /// `-0.0`: its sign would be lost.
 pub fn fraction(text: &str, mark: char) -> Option<usize> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once(mark)?;
-    if !is_whole(whole) || !is_digits(fraction) {
+    let (whole, fraction) = split(digits, |byte| char::from(byte) == mark);
+    if !is_whole(whole) || !fraction.is_some_and(is_digits) {
         return None;
     }
     match significant_digits(digits) {
@@ -54,8 +54,8 @@ pub fn real_keeps(digits: usize) -> bool {
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`, however many digits.
 pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    is_whole(whole) && is_digits(fraction)
+    let (whole, fraction) = split(digits, |byte| byte == b'.');
+    is_whole(whole) && fraction.is_none_or(is_digits)
 }
 
 /// Whether a column of numeric affinity, which makes an integer of every whole number that fits 64 bits, leaves the digits as they
@@ -69,7 +69,7 @@ pub fn stays_exact(real: f64) -> bool {
 /// A JSON number, also with an exponent (`1e5`), at most 15 significant digits, and not so small that a real number keeps
 /// fewer.
 pub fn exact_number(text: &str) -> Option<f64> {
-    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let (mantissa, _) = split(text, |byte| matches!(byte, b'e' | b'E'));
     match significant_digits(mantissa) {
         0 => number(text),
         1..=REAL_DIGITS_MAX => number(text).filter(|number| number.is_normal()),
@@ -79,15 +79,9 @@ pub fn exact_number(text: &str) -> Option<f64> {
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number.
 pub fn number(text: &str) -> Option<f64> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (text, None),
-    };
+    let (mantissa, exponent) = split(text, |byte| matches!(byte, b'e' | b'E'));
     let digits = mantissa.strip_prefix('-').unwrap_or(mantissa);
-    let (whole, fraction) = match digits.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (digits, None),
-    };
+    let (whole, fraction) = split(digits, |byte| byte == b'.');
     let well_formed = is_whole(whole)
         && fraction.is_none_or(is_digits)
         && exponent.is_none_or(|exponent| is_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)));
@@ -137,7 +131,7 @@ pub fn is_timestamp(text: &str) -> bool {
 
 /// Whether this timestamp says how far its clock is from UTC.
 pub fn has_offset(timestamp: &str) -> bool {
-    timestamp.get(19..).is_some_and(|rest| rest.contains(['Z', '+', '-']))
+    timestamp.get(19..).is_some_and(|rest| rest.bytes().any(|byte| matches!(byte, b'Z' | b'+' | b'-')))
 }
 
 fn is_clock(text: &str) -> bool {
@@ -158,6 +152,14 @@ pub fn looks_numeric_to_sqlite(text: &str) -> bool {
     let text = text.trim_matches(|char: char| char.is_ascii_whitespace() || char == '\x0b');
     let text = text.strip_prefix(['+', '-']).unwrap_or(text);
     text.starts_with(|char: char| char.is_ascii_digit() || char == '.') && text.parse::<f64>().is_ok()
+}
+
+/// What stands before the first such byte, which is ASCII, and behind it.
+fn split(text: &str, is_mark: impl Fn(u8) -> bool) -> (&str, Option<&str>) {
+    match text.bytes().position(is_mark) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 fn is_whole(text: &str) -> bool {

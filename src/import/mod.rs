@@ -5,6 +5,7 @@
 //!        hash    gzip,    UTF-8  window           ├─ ndjson ────────┤    │  header, layout, value └─ marker
 //!                zstd                             └─ json (object) ─┘    └─ infer: when there is no table yet
 //!        └─────────────────── process: in memory ────────────────────────────┘└─ commit: one transaction ─┘
+//!        └─────── ahead, where it is large: a thread of its own ────┘
 //! ```
 //!
 //! **Replayed, a file replaces itself**: the rows and the marker of its earlier number go in the transaction in which
@@ -28,6 +29,9 @@
 //!
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
+//!
+//! **A large file takes two threads**, both times: one reads it and takes it apart a few blocks ahead of the other, which
+//! types, checks and inserts (`ahead`). Nothing but that thread knows of it.
 
 mod bytes;
 mod content;
@@ -42,6 +46,7 @@ mod header;
 mod json;
 mod ndjson;
 mod object;
+mod plain;
 mod reader;
 mod record;
 mod reject;

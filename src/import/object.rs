@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::header::Header;
+use super::plain::Members;
 use super::record::{Holds, Span};
 use super::shown;
 use crate::fault::Reason;
@@ -77,10 +78,11 @@ impl Object {
     }
 
     fn take_apart(&mut self, raw: &str, key: Option<&str>) -> Result<(), Flaw> {
-        self.spans.fill(Span::NULL);
-        self.rewritten.clear();
-        self.number += 1;
-        self.expected = 0;
+        self.begin();
+        if key.is_none() && self.take_plain(raw).is_some() {
+            return Ok(());
+        }
+        self.begin();
         if !raw.trim_ascii_start().starts_with('{') {
             let text = format!("{} is not a JSON object", shown::value(raw.trim_ascii()));
             return Err(Reason::new("not_an_object", text).into());
@@ -94,6 +96,27 @@ impl Object {
             Ok(()) => Ok(()),
             Err(error) => Err(self.refused.take().unwrap_or_else(|| malformed(&error, raw, 0))),
         }
+    }
+
+    fn begin(&mut self) {
+        self.spans.clear();
+        self.spans.resize(self.header.len(), Span::NULL);
+        self.rewritten.clear();
+        self.number += 1;
+        self.expected = 0;
+    }
+
+    /// Takes a plain object apart that has no new column, and no key twice. `None`: it isn't one.
+    fn take_plain(&mut self, raw: &str) -> Option<()> {
+        let mut members = Members::of(raw)?;
+        while let Some((key, span)) = members.next()? {
+            let column = self.known_column(key)?;
+            if std::mem::replace(&mut self.seen[column], self.number) == self.number {
+                return None;
+            }
+            self.spans[column] = span;
+        }
+        Some(())
     }
 
     fn fill_key(&mut self, key: &str) -> Result<(), Flaw> {
@@ -124,18 +147,21 @@ impl Object {
 
     /// The column of this key, a new one when it is new.
     fn column(&mut self, key: &str) -> Result<usize, Reason> {
-        let expected = self.expected;
-        let column = match self.header.names().get(expected) {
-            Some(name) if name == key => expected,
-            _ => match self.header.number(key) {
-                Some(column) => column,
-                None => self.header.push(key)?,
-            },
-        };
+        if let Some(column) = self.known_column(key) {
+            return Ok(column);
+        }
+        let column = self.header.push(key)?;
         self.spans.resize(self.header.len(), Span::NULL);
         self.seen.resize(self.header.len(), 0);
         self.expected = column + 1;
         Ok(column)
+    }
+
+    fn known_column(&mut self, key: &str) -> Option<usize> {
+        let is_expected = self.header.names().get(self.expected).is_some_and(|name| name == key);
+        let column = if is_expected { self.expected } else { self.header.number(key)? };
+        self.expected = column + 1;
+        Some(column)
     }
 
     /// Where the text of `value` lies, which starts at `start` of `raw`.

@@ -1,0 +1,148 @@
+//! The usual JSON object, member by member and without a parser of everything: strings without escapes, numbers, `true`,
+//! `false` and `null`, on one line.
+//!
+//! All others go to [`serde_json`], and so does whatever is not well-formed: it knows how to say why.
+
+use super::record::{Holds, Span};
+
+/// The members of one object.
+pub struct Members<'r> {
+    raw: &'r str,
+    /// The next byte.
+    at: usize,
+    is_first: bool,
+}
+
+impl<'r> Members<'r> {
+    /// Of the object that this text is. `None`: not a plain one.
+    pub fn of(raw: &'r str) -> Option<Self> {
+        // No string has them, and lines are not counted here.
+        let has_controls = raw.bytes().fold(false, |found, byte| found | (byte < b' '));
+        let mut members = Self { raw, at: 0, is_first: true };
+        members.take(b'{').filter(|()| !has_controls)?;
+        Some(members)
+    }
+
+    /// The next key, and where its value lies; without, the text has ended with the object. `None`: not a plain one.
+    pub fn next(&mut self) -> Option<Option<(&'r str, Span)>> {
+        if self.take(b'}').is_some() {
+            self.blanks();
+            return (self.at == self.raw.len()).then_some(None);
+        }
+        if !std::mem::replace(&mut self.is_first, false) {
+            self.take(b',')?;
+        }
+        let key = self.string()?;
+        self.take(b':')?;
+        let value = self.value()?;
+        Some(Some((&self.raw[key.start..key.end], value)))
+    }
+
+    fn value(&mut self) -> Option<Span> {
+        self.blanks();
+        let rest = &self.raw.as_bytes()[self.at..];
+        let (holds, length) = match rest.first()? {
+            b'"' => return self.string(),
+            b't' if rest.starts_with(b"true") => (Holds::Boolean, 4),
+            b'f' if rest.starts_with(b"false") => (Holds::Boolean, 5),
+            b'n' if rest.starts_with(b"null") => (Holds::Null, 4),
+            _ => (Holds::Number, number(rest)?),
+        };
+        let start = self.at;
+        self.at += length;
+        Some(if holds == Holds::Null { Span::NULL } else { Span { holds, rewritten: false, start, end: self.at } })
+    }
+
+    fn string(&mut self) -> Option<Span> {
+        self.take(b'"')?;
+        let start = self.at;
+        let end = start + memchr::memchr2(b'"', b'\\', &self.raw.as_bytes()[start..])?;
+        self.at = end;
+        self.take(b'"')?;
+        Some(Span { holds: Holds::String, rewritten: false, start, end })
+    }
+
+    /// Goes behind this byte and the blanks before it.
+    fn take(&mut self, byte: u8) -> Option<()> {
+        self.blanks();
+        let is_next = self.raw.as_bytes().get(self.at) == Some(&byte);
+        self.at += usize::from(is_next);
+        is_next.then_some(())
+    }
+
+    fn blanks(&mut self) {
+        while self.raw.as_bytes().get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+    }
+}
+
+/// How long the number is that stands here, whatever follows.
+fn number(bytes: &[u8]) -> Option<usize> {
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let at_least_one = |from: usize| Some(digits(from)).filter(|&digits| digits > 0);
+    let mut end = usize::from(bytes.first() == Some(&b'-'));
+    end += if bytes.get(end) == Some(&b'0') { 1 } else { at_least_one(end)? };
+    if bytes.get(end) == Some(&b'.') {
+        end += 1 + at_least_one(end + 1)?;
+    }
+    if let Some(b'e' | b'E') = bytes.get(end) {
+        end += 1 + usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        end += at_least_one(end)?;
+    }
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys and values. `None`: not plain.
+    fn members(raw: &str) -> Option<Vec<(&str, Holds, &str)>> {
+        let (mut members, mut found) = (Members::of(raw)?, Vec::new());
+        while let Some((key, span)) = members.next()? {
+            found.push((key, span.holds, &raw[span.start..span.end]));
+        }
+        Some(found)
+    }
+
+    #[test]
+    fn a_plain_object_is_taken_apart() {
+        assert_eq!(members(" { } "), Some(vec![]));
+        let found = members(r#"{"i":-10,"r" : 1.50e+3 ,"s":"ü","t":true, "f":false,"n":null,"":0}"#).unwrap();
+        assert_eq!(
+            found,
+            [
+                ("i", Holds::Number, "-10"),
+                ("r", Holds::Number, "1.50e+3"),
+                ("s", Holds::String, "ü"),
+                ("t", Holds::Boolean, "true"),
+                ("f", Holds::Boolean, "false"),
+                ("n", Holds::Null, ""),
+                ("", Holds::Number, "0"),
+            ]
+        );
+    }
+
+    /// Each made of plain ones by dropping, doubling and changing a byte: what is taken apart, the other parser takes too.
+    #[test]
+    fn what_is_no_json_is_never_plain() {
+        let mut plain = 0;
+        for object in [r#"{"a":-10.5e-3,"b":"x y","c":true}"#, r#" { "n" : null , "z" : 0 , "f" : false } "#, "{}"] {
+            assert!(members(object).is_some());
+            for at in 0..object.len() {
+                let (before, behind) = (&object[..at], &object[at + 1..]);
+                let other =
+                    b"{}[]\",:\\ \t\n\x000123456789.-+eEtfnulx".iter().map(|&byte| char::from(byte).to_string());
+                let own = object[at..=at].repeat(2);
+                for middle in other.chain([String::new(), own]) {
+                    let text = format!("{before}{middle}{behind}");
+                    let is_json = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
+                    assert!(is_json || members(&text).is_none(), "{text:?}");
+                    plain += u32::from(members(&text).is_some());
+                }
+            }
+        }
+        assert!(plain > 100, "{plain} of them were plain");
+    }
+}
