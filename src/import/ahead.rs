@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::reader::Reader;
@@ -32,28 +32,31 @@ pub fn read<T>(reader: &mut Reader<'_>, work: impl FnOnce(&mut dyn Records) -> R
     if reader.source().ended() {
         return work(reader);
     }
+    beside(|block| block.fill(reader), work)
+}
+
+/// `work` gets what `fill` puts into blocks, until it says that there is no more.
+fn beside<T>(
+    mut fill: impl FnMut(&mut Block) -> bool + Send,
+    work: impl FnOnce(&mut dyn Records) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     thread::scope(|scope| {
         let (send, blocks) = mpsc::sync_channel(BLOCKS_MAX);
         let (spare, emptied) = mpsc::channel();
         let pulse = pulse::of_this_thread();
-        let read = move || {
+        let fill_all = move || {
             pulse.into_iter().for_each(pulse::belongs_to_this_thread);
-            send_all(reader, &send, &emptied);
+            let mut is_wanted = true;
+            while is_wanted {
+                let mut block: Block = emptied.try_recv().unwrap_or_default();
+                let has_more = fill(&mut block);
+                is_wanted = send.send(block).is_ok() && has_more;
+            }
         };
-        let reading = thread::Builder::new().name("reading".to_owned()).spawn_scoped(scope, read);
+        let reading = thread::Builder::new().name("reading".to_owned()).spawn_scoped(scope, fill_all);
         let reading = reading.map_err(|error| Fault::io("start a thread that reads the file", &error))?;
         work(&mut Ahead { blocks, spare, block: Block::default(), reading: Some(reading) })
     })
-}
-
-/// Until the file has ended, or nobody wants more.
-fn send_all(reader: &mut Reader<'_>, blocks: &SyncSender<Block>, emptied: &Receiver<Block>) {
-    let mut has_more = true;
-    while has_more {
-        let mut block = emptied.try_recv().unwrap_or_default();
-        has_more = block.fill(reader);
-        has_more &= blocks.send(block).is_ok();
-    }
 }
 
 /// Records that another thread reads.
@@ -203,3 +206,7 @@ impl Block {
         Self { begins: Ends::default(), ..self }
     }
 }
+
+#[cfg(test)]
+#[path = "ahead_tests.rs"]
+mod tests;

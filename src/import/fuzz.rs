@@ -9,7 +9,7 @@ pub use super::record::{Cell, Holds};
 pub use super::value::{Type, Value};
 
 use super::reader::Reader;
-use super::record::Records;
+use super::record::Records as _;
 use super::reject::Refused;
 use super::source::Source;
 use super::sqlite;

@@ -3,6 +3,7 @@
 mod batches;
 mod contract;
 mod formats;
+mod large;
 mod locks;
 mod modes;
 mod new_columns;
