@@ -16,6 +16,18 @@ use crate::events::Event;
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
 
+/// A draft is asked for all files by their hashes, a ledger in use only for those of commands: its own index has no others.
+const INDEX: &str = "CREATE INDEX draft_bytes ON file(folder, blake3) WHERE state IN ('committed', 'archived')";
+
+const WITH_BYTES: &str = "
+SELECT * FROM file INDEXED BY draft_bytes WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived')
+ORDER BY id LIMIT 1";
+
+/// Those of them that lie nobody knows where.
+const MISSING_WITH_BYTES: &str = "
+SELECT * FROM file INDEXED BY draft_bytes WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived')
+  AND (place IS NULL OR place = 'archive') ORDER BY id LIMIT 1";
+
 /// See the module.
 #[derive(Debug)]
 pub struct Draft {
@@ -59,6 +71,7 @@ impl Draft {
             connection.pragma_update(None, "journal_mode", "memory")?;
             connection.pragma_update(None, "synchronous", "off")?;
             schema::check(&mut connection)?;
+            connection.execute_batch(INDEX)?;
             connection.execute_batch("DELETE FROM counter WHERE name = 'ledger'; BEGIN")?;
             Ok(connection)
         };
@@ -164,7 +177,7 @@ impl Draft {
     /// The draft can't be read.
     pub fn done_before(&self, folder: &str, same: &Same<'_>) -> Result<Option<Row>, Fault> {
         match same {
-            Same::Bytes(digest) => self.row(schema::DONE_WITH_BYTES, params![folder, digest.0]),
+            Same::Bytes(digest) => self.row(WITH_BYTES, params![folder, digest.0]),
             Same::Name(name) => self.row(schema::DONE_WITH_NAME, params![folder, row::name_column(name)]),
         }
     }
@@ -174,9 +187,7 @@ impl Draft {
     /// # Errors
     /// The draft can't be read.
     pub fn missing_with(&self, folder: &str, digest: crate::file::Digest) -> Result<Option<Row>, Fault> {
-        let sql = "SELECT * FROM file WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived')
-            AND (place IS NULL OR place = 'archive') ORDER BY id LIMIT 1";
-        self.row(sql, params![folder, digest.0])
+        self.row(MISSING_WITH_BYTES, params![folder, digest.0])
     }
 
     fn row(&self, sql: &str, params: impl rusqlite::Params) -> Result<Option<Row>, Fault> {
@@ -210,7 +221,7 @@ impl Draft {
             super::write_event(&connection, told)?;
             connection.execute("UPDATE counter SET value = max(value, ?) WHERE name = 'next_id'", [numbers_below])?;
             let id = identity::of_or_drawn(&connection)?;
-            connection.execute_batch("COMMIT")?;
+            connection.execute_batch("DROP INDEX draft_bytes; COMMIT")?;
             Ok(id)
         };
         let id = finish().map_err(|error| fault(&path, &error))?;

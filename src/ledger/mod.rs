@@ -272,7 +272,8 @@ impl Ledger {
         })
     }
 
-    /// A file of the folder that was done before: with the same bytes, or with the same name.
+    /// A file of the folder that was done before: with the same bytes and by a command, or with the same name. Of imports
+    /// the load markers tell the bytes.
     ///
     /// # Errors
     /// The ledger can't be read.

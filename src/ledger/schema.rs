@@ -8,7 +8,7 @@ use crate::events::Kind;
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
-const VERSIONS: [&str; 4] = [TABLES, ORDERS, REJECTS, SCALE];
+const VERSIONS: [&str; 5] = [TABLES, ORDERS, REJECTS, SCALE, BYTES];
 /// The first with the table of pauses.
 pub(super) const VERSION_OF_PAUSES: usize = 2;
 /// The first that counts the rows that don't fit.
@@ -101,6 +101,14 @@ DROP INDEX event_kind;
 CREATE INDEX event_rare ON event(kind) WHERE kind NOT IN ('file.claimed', 'file.committed', 'file.archived');
 ";
 
+/// Version 5: hashes are asked for only of files that a command is to do, since load markers tell the duplicates of an import.
+/// A hash falls anywhere in its index, so each entry there costs a page of its own; and what a file passes through
+/// (its state, its place) is no part of it, or the entry would be written anew each time.
+const BYTES: &str = "
+DROP INDEX file_bytes;
+CREATE INDEX file_bytes ON file(folder, blake3) WHERE blake3 IS NOT NULL AND rows IS NULL AND duplicate_of IS NULL;
+";
+
 /// The term of `event_rare`, or SQLite wouldn't use it.
 pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.committed', 'file.archived')";
 
@@ -145,8 +153,10 @@ SELECT * FROM file WHERE folder = ?1 AND inode = ?2 AND born_ns = ?3 AND (born_n
 
 pub(super) const BY_ID: &str = "SELECT * FROM file WHERE id = ?";
 
+/// By a command. The terms in the second line are those of the index; a duplicate is never in such a state.
 pub(super) const DONE_WITH_BYTES: &str = "
-SELECT * FROM file WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived') ORDER BY id LIMIT 1";
+SELECT * FROM file WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived')
+  AND rows IS NULL AND duplicate_of IS NULL ORDER BY id LIMIT 1";
 
 pub(super) const DONE_WITH_NAME: &str = "
 SELECT * FROM file WHERE folder = ? AND name = ? AND state IN ('committed', 'archived') ORDER BY id LIMIT 1";

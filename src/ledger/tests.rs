@@ -54,7 +54,7 @@ fn a_file_is_known_again_by_what_it_is() {
     let state = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(state.path()).unwrap();
     let name = OsStr::from_bytes(b"\xff\n.csv");
-    let committed = entry(FileId(1), name, State::Committed);
+    let committed = Entry { rows: None, ..entry(FileId(1), name, State::Committed) };
     let event = Event::new(Kind::FileCommitted).folder("orders");
     ledger.enter(Durability::Flushed, std::slice::from_ref(&committed), &[event]).unwrap();
     let row = ledger.by_identity("orders", &committed.identity).unwrap().unwrap();
@@ -114,16 +114,12 @@ fn a_ledger_of_the_first_version_is_read_as_it_is_and_gets_what_it_lacks_when_a_
     drop(history::History::open(state.path()).unwrap().unwrap().pause("orders").unwrap());
     assert_eq!(version(), 1);
     let ledger = Ledger::open(state.path()).unwrap();
-    assert_eq!(version(), 4);
+    assert_eq!(version(), 5);
     assert_eq!(ledger.by_name(OsStr::new("old.csv")).unwrap().len(), 1);
     assert_eq!(ledger.pause_of("orders").unwrap(), None);
     let fresh = tempfile::tempdir().unwrap();
-    let tables = |ledger: &Ledger| {
-        let connection = ledger.connection().unwrap();
-        let mut query = connection.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
-        query.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
-    };
-    assert_eq!(tables(&ledger), tables(&Ledger::open(fresh.path()).unwrap()));
+    let fresh = Ledger::open(fresh.path()).unwrap();
+    assert_eq!(objects(&ledger.connection().unwrap()), objects(&fresh.connection().unwrap()));
 }
 
 #[test]
@@ -200,6 +196,75 @@ fn a_failed_attempt_and_its_events_are_entered_with_the_state_or_not_at_all() {
     assert!(matches!(refused, Fault::Fatal(_)), "{refused:?}");
     assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Deferred);
     assert_eq!(count(&ledger, "SELECT count(*) FROM failure"), 1);
+}
+
+/// Which indexes a statement may write, by SQLite's program for it.
+fn indexes_written_by(connection: &Connection, sql: &str) -> BTreeSet<String> {
+    let mut program = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+    let nothing = rusqlite::params_from_iter(vec![None::<i64>; program.parameter_count()]);
+    let roots = program
+        .query_map(nothing, |row| Ok((row.get::<_, String>("opcode")?, row.get::<_, i64>("p2")?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .filter_map(|(opcode, root)| (opcode == "OpenWrite").then_some(root));
+    let name = |root: i64| {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage = ?";
+        connection.query_row(sql, [root], |row| row.get(0)).optional().unwrap()
+    };
+    roots.filter_map(name).collect()
+}
+
+/// An entry in the index of hashes costs a page of its own, in a ledger of millions of files.
+#[test]
+fn the_index_of_hashes_has_the_files_of_commands_only_and_each_is_entered_once() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let of_import = entry(FileId(1), OsStr::new("a.csv"), State::Committed);
+    let of_command = Entry { rows: None, ..entry(FileId(2), OsStr::new("b.csv"), State::Committed) };
+    let duplicate = entry(FileId(3), OsStr::new("c.csv"), State::Duplicate);
+    let again = Entry { rows: None, duplicate_of: Some(FileId(2)), ..duplicate };
+    ledger.enter(Durability::Lazy, &[of_import, of_command, again], &[]).unwrap();
+    let entered = "SELECT count(*) FROM file INDEXED BY file_bytes
+        WHERE blake3 IS NOT NULL AND rows IS NULL AND duplicate_of IS NULL";
+    assert_eq!(count(&ledger, entered), 1);
+    for state in ["committed", "archived"] {
+        let known = ledger.done_before("orders", &Same::Bytes(Digest([3; 32]))).unwrap().unwrap();
+        assert_eq!((known.id, known.state.name()), (FileId(2), state));
+        ledger.archived(&[(FileId(2), Some("archive/2026-11-22/b.csv"))], &[]).unwrap();
+    }
+    let connection = ledger.connection().unwrap();
+    for sql in [schema::ARCHIVED, schema::FOUND_ARCHIVED] {
+        let written = indexes_written_by(&connection, sql);
+        assert!(written.contains("file_unplaced") && !written.contains("file_bytes"), "{written:?}");
+    }
+    // The control: as it was in earlier versions.
+    let before = "DROP INDEX file_bytes;
+        CREATE INDEX file_bytes ON file(folder, blake3) WHERE state IN ('committed', 'archived')";
+    connection.execute_batch(before).unwrap();
+    assert!(indexes_written_by(&connection, schema::ARCHIVED).contains("file_bytes"));
+}
+
+/// A draft asks for the files of imports by their hashes, too; what is made of it is a ledger like any other.
+#[test]
+fn a_draft_knows_what_an_import_did_by_its_bytes_and_becomes_an_ordinary_ledger() {
+    let [state, fresh] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut draft = draft::Draft::begin(state.path()).unwrap();
+    let since = Timestamp::now();
+    draft.enter(&entry(FileId(1), OsStr::new("a.csv"), State::Committed), since).unwrap();
+    let bytes = Digest([3; 32]);
+    assert_eq!(draft.missing_with("orders", bytes).unwrap().map(|row| row.id), Some(FileId(1)));
+    assert_eq!(draft.done_before("orders", &Same::Bytes(bytes)).unwrap().map(|row| row.id), Some(FileId(1)));
+    draft.finish(&Event::new(Kind::LedgerRebuilt)).unwrap();
+    let made = Connection::open(draft::path(state.path())).unwrap();
+    drop(Ledger::open(fresh.path()).unwrap());
+    let fresh = Connection::open(fresh.path().join(FILE_NAME)).unwrap();
+    assert_eq!(objects(&made), objects(&fresh));
+}
+
+/// All tables and indexes.
+fn objects(connection: &Connection) -> Vec<String> {
+    let mut query = connection.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 fn count(ledger: &Ledger, sql: &str) -> i64 {
