@@ -80,6 +80,8 @@ impl<C: Connected> Markers for C {
     }
 }
 
+/// A hash falls anywhere in its index: the more of them share a page, the fewer pages are written. Its first 32 bits tell
+/// it from nearly all others.
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS _importerd_files (
         id INTEGER PRIMARY KEY,
@@ -101,7 +103,7 @@ const CREATE: &str = "
         mode TEXT
     );
     CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
-    CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
+    CREATE INDEX IF NOT EXISTS _importerd_files_bytes ON _importerd_files (folder, substr(blake3, 1, 8));
     CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
     CREATE TABLE IF NOT EXISTS _importerd_rejects (
         file_id INTEGER NOT NULL,
@@ -111,7 +113,8 @@ const CREATE: &str = "
         reason TEXT NOT NULL,
         record TEXT NOT NULL
     );
-    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
+    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);
+    DROP INDEX IF EXISTS _importerd_files_content; -- of earlier versions: of whole hashes";
 
 /// Columns that tables made by earlier versions lack, and their types.
 const ADDED: [(&str, &str); 4] =
@@ -213,6 +216,12 @@ fn by_identity(connection: &Connection, folder: &str, file: &Identity) -> rusqli
     first(connection, sql, (folder, inode, file.born_ns, size, file.mtime_ns, device))
 }
 
+/// Where the target has only the index of an earlier version, that answers as well.
+const BY_CONTENT: &str = select!(
+    "folder = ?1 AND substr(blake3, 1, 8) = substr(?2, 1, 8) AND blake3 = ?2 AND id <> ?3
+    AND forgotten_at IS NULL AND mode IS NOT 'superseded' ORDER BY id"
+);
+
 /// The first file of this folder with these bytes, other than this one.
 fn by_content(
     connection: &Connection,
@@ -220,10 +229,7 @@ fn by_content(
     digest: Digest,
     other_than: FileId,
 ) -> rusqlite::Result<Option<Marker>> {
-    let sql = select!(
-        "folder = ?1 AND blake3 = ?2 AND id <> ?3 AND forgotten_at IS NULL AND mode IS NOT 'superseded' ORDER BY id"
-    );
-    first(connection, sql, (folder, digest.to_string(), other_than.0))
+    first(connection, BY_CONTENT, (folder, digest.to_string(), other_than.0))
 }
 
 /// The first file of this folder with this name, other than this one.
@@ -465,6 +471,48 @@ mod tests {
         prepare(&mut connection).unwrap();
         assert!(lacking(&connection).unwrap().is_empty());
         assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
+    }
+
+    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        query.raw_query().mapped(|row| row.get(3)).collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn the_same_bytes_are_found_by_the_index_of_either_version_and_the_older_one_is_dropped_by_a_writer() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(CREATE).unwrap();
+        let older = "DROP INDEX _importerd_files_bytes;
+            CREATE INDEX _importerd_files_content ON _importerd_files (folder, blake3)";
+        connection.execute_batch(older).unwrap();
+        insert(&connection, "orders", &marker(1, b"a.csv")).unwrap();
+        let by_hash = "SEARCH _importerd_files USING INDEX _importerd_files_content (folder=? AND blake3=?)";
+        assert_eq!(plan(&connection, BY_CONTENT), [by_hash]);
+        assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
+        prepare(&mut connection).unwrap();
+        let by_its_beginning = "SEARCH _importerd_files USING INDEX _importerd_files_bytes (folder=? AND <expr>=?)";
+        assert_eq!(plan(&connection, BY_CONTENT), [by_its_beginning]);
+        assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
+        assert!(
+            !connection
+                .prepare("SELECT 1 FROM sqlite_schema WHERE name = '_importerd_files_content'")
+                .unwrap()
+                .exists(())
+                .unwrap()
+        );
+    }
+
+    #[test]
+    fn hashes_that_begin_alike_are_told_apart() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        let alike = |last| Digest(std::array::from_fn(|byte| if byte < 31 { 7 } else { last }));
+        for (id, last) in [(1, 0), (2, 1)] {
+            let file = Marker { blake3: alike(last), ..marker(id, b"a.csv") };
+            insert(&connection, "orders", &file).unwrap();
+        }
+        let found = |last| by_content(&connection, "orders", alike(last), FileId(9)).unwrap().map(|marker| marker.id);
+        assert_eq!([found(0), found(1), found(2)], [Some(FileId(1)), Some(FileId(2)), None]);
     }
 
     #[test]
