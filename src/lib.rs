@@ -30,3 +30,4 @@ pub mod log;
 pub mod pulse;
 pub mod room;
 pub mod systemd;
+pub mod write_back;

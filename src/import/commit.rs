@@ -53,6 +53,11 @@ impl Import {
         Ok(outcomes)
     }
 
+    /// Does what commits have put off: a time when nobody waits for it.
+    pub fn write_back(&self) {
+        self.target.write_back();
+    }
+
     /// What later files of this folder are measured by, or spared.
     fn remember(&self, checked: &Checked) {
         if let Some(delimiter) = checked.delimiter {

@@ -43,6 +43,9 @@ pub trait Target: Send + Sync {
     ///
     /// The world is at fault.
     fn begin(&self, folder: &str, table: &str) -> Result<Box<dyn Transaction + '_>, Fault>;
+
+    /// Does what commits have put off: a time when nobody waits for it. To leave it undone loses nothing.
+    fn write_back(&self) {}
 }
 
 /// The load markers of a target. Every error is a fault of the world.

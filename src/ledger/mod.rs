@@ -44,6 +44,7 @@ pub use state::State;
 use crate::events::Event;
 use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
+use crate::write_back::Log;
 use ids::Ids;
 
 /// The ledger's file in the state directory.
@@ -66,6 +67,7 @@ pub enum Durability {
 pub struct Ledger {
     path: PathBuf,
     connection: Mutex<Connection>,
+    log: Log,
     /// The connection can't write; it is replaced before it is used again.
     is_worn: AtomicBool,
     ids: Ids,
@@ -87,6 +89,7 @@ impl Ledger {
             // is not made anew.
             *connection = Connection::open_in_memory()?;
             *connection = opening::connect(&self.path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE, false)?;
+            self.log.watch(&mut connection)?;
             self.is_worn.store(false, Ordering::Relaxed);
         }
         Ok(connection)
@@ -197,6 +200,15 @@ impl Ledger {
         self.write(Durability::Lazy, |transaction| {
             transaction.prepare_cached(schema::PUBLISHED)?.execute(params![id.0, results]).map(drop)
         })
+    }
+
+    /// Writes its log back if that is long.
+    pub fn write_back(&self) {
+        self.log.write_back(&self.path, |alone| {
+            if let Ok(connection) = self.connection() {
+                alone(&connection);
+            }
+        });
     }
 
     fn write<T>(

@@ -13,6 +13,7 @@ use super::ids::{self, Ids};
 use super::refusal::unusable;
 use super::{Durability, FILE_NAME, Ledger, LedgerId, doubt, identity, schema};
 use crate::fault::Fault;
+use crate::write_back::Log;
 
 /// How long another program may have the ledger locked.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -22,9 +23,6 @@ const LOOKED_AT_FIRST_BYTES_MAX: u64 = 256 << 20;
 
 /// The size that the write-ahead log keeps between its checkpoints.
 const LOG_BYTES_MAX: i64 = 64 << 20;
-
-/// The log is written back to the ledger when it has so many pages: what many entries change is written back once.
-const LOG_PAGES: i64 = 4_000;
 
 impl Ledger {
     /// Opens or makes the ledger.
@@ -39,9 +37,11 @@ impl Ledger {
     pub(super) fn open_looking_first(state_directory: &Path, bytes_max: u64) -> Result<Self, Fault> {
         let path = state_directory.join(FILE_NAME);
         let due = doubt::due(&path, bytes_max);
+        let log = Log::default();
         let open = || {
             doubt::refuse_cut(&path)?;
-            let connection = connect(&path, OpenFlags::default(), due == Due::First)?;
+            let mut connection = connect(&path, OpenFlags::default(), due == Due::First)?;
+            log.watch(&mut connection)?;
             let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
             Ok((connection, has_lost_its_log))
         };
@@ -49,7 +49,17 @@ impl Ledger {
         let connection = Mutex::new(connection);
         let [is_worn, is_marked, is_damaged] = [const { AtomicBool::new(false) }; 3];
         let is_doubted = due == Due::Meanwhile;
-        Ok(Self { path, connection, is_worn, ids: Ids::default(), has_lost_its_log, is_marked, is_doubted, is_damaged })
+        Ok(Self {
+            path,
+            connection,
+            log,
+            is_worn,
+            ids: Ids::default(),
+            has_lost_its_log,
+            is_marked,
+            is_doubted,
+            is_damaged,
+        })
     }
 
     /// Whether it has to be looked at from end to end while it is used: [`look_meanwhile`].
@@ -169,7 +179,6 @@ pub(super) fn connect(path: &Path, flags: OpenFlags, doubt: bool) -> rusqlite::R
     connection.pragma_update(None, "synchronous", "full")?;
     // A reader that stays long lets the log grow; afterwards it is cut to this again.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     schema::check(&mut connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)

@@ -9,7 +9,7 @@ use importerd_actors::{Blame, Halt, Recovered, Stages};
 use jiff::Timestamp;
 
 use super::file::{Body, Claimed, Committed, Processed, SlotDirectory};
-use super::folder::Folder;
+use super::folder::{Folder, Work};
 use super::journal::Journal;
 use super::kinship;
 use crate::events::Kind;
@@ -215,7 +215,13 @@ impl Stages for Carrier {
     }
 
     fn archive(&mut self, folder: usize, files: Committed) -> Result<(), Halt> {
-        self.archive_all(folder, &files.files)
+        self.archive_all(folder, &files.files)?;
+        // Nobody waits for these files any more, and other Processors take those that come.
+        if let Work::Import(import) = &self.folders[folder].work {
+            import.write_back();
+        }
+        self.ledger.write_back();
+        Ok(())
     }
 }
 

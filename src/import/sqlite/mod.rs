@@ -30,6 +30,7 @@ use super::value::Type;
 use crate::fault::Fault;
 use crate::ledger::read_only;
 use crate::pulse;
+use crate::write_back::Log;
 use fault::{LOCK_WAIT, fault};
 use markers::{Connected, NAME};
 #[cfg(fuzzing)]
@@ -40,10 +41,6 @@ use transaction::Open;
 /// How often who waits for a connection gives a sign of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// The write-ahead log is written back to the database when it has so many pages: what many files change, such as an
-/// index, is written back once.
-const LOG_PAGES: i64 = 4_000;
-
 /// Prepared statements kept per connection: about ten of ours, and one for every layout in use.
 const STATEMENTS_MAX: usize = 64;
 
@@ -53,6 +50,7 @@ pub struct Database {
     writer: parking_lot::Mutex<Held>,
     reader: parking_lot::Mutex<Held>,
     tables: Mutex<HashMap<String, Seen>>,
+    log: Log,
 }
 
 /// That of no file.
@@ -78,10 +76,11 @@ impl Database {
     ///
     /// [`Fault::World`]: it can't be opened or written, or is no SQLite database.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let writer = Held::open(path)?;
-        let reader = Held::open(path)?;
+        let log = Log::default();
+        let writer = Held::open(path, &log)?;
+        let reader = Held::open(path, &log)?;
         let [writer, reader] = [writer, reader].map(parking_lot::Mutex::new);
-        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default() })
+        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default(), log })
     }
 
     /// The writing connection, for one transaction.
@@ -130,7 +129,7 @@ impl Database {
             Ok(_) => {
                 // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that
                 // its own file was moved.
-                *held = Held::open(&self.path)?;
+                *held = Held::open(&self.path, &self.log)?;
                 lock(&self.tables).clear();
             }
             Err(error) => return Err(gone(&self.path, &error)),
@@ -173,6 +172,15 @@ impl Target for Database {
 
     fn begin(&self, _folder: &str, _table: &str) -> Result<Box<dyn Transaction + '_>, Fault> {
         Ok(Box::new(Open::begin(self)?))
+    }
+
+    fn write_back(&self) {
+        self.log.write_back(&self.path, |alone| {
+            // Whoever writes just now finds the log long, and says so again.
+            if let Some(writer) = self.writer.try_lock() {
+                alone(&writer.connection);
+            }
+        });
     }
 }
 
@@ -251,8 +259,8 @@ impl Held {
         }
     }
 
-    fn open(path: &Path) -> Result<Self, Fault> {
-        let connection = connect(path).map_err(|error| fault(path, &error))?;
+    fn open(path: &Path, log: &Log) -> Result<Self, Fault> {
+        let connection = connect(path, log).map_err(|error| fault(path, &error))?;
         let file = file_at(path).map_err(|error| gone(path, &error))?;
         Ok(Self { connection, file })
     }
@@ -266,7 +274,7 @@ impl Seen {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, log: &Log) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
@@ -275,7 +283,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    log.watch(&mut connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     markers::prepare(&mut connection)?;
     Ok(connection)
