@@ -104,9 +104,9 @@ fn nobody_reads_on_when_no_more_records_are_wanted() {
 
 #[test]
 fn a_panic_on_either_side_is_a_panic_here_and_no_end_of_the_file() {
-    let file = file(csv());
+    let content = file(csv());
     let panics = |at_block: usize, here: bool| {
-        let (mut reader, mut blocks, mut told_all) = (open(&file, "a.csv"), 0, false);
+        let (mut reader, mut blocks, mut told_all) = (open(&content, "a.csv"), 0, false);
         let fill = |block: &mut Block| {
             blocks += 1;
             assert!(blocks != at_block, "planted");

@@ -109,7 +109,7 @@ impl Object {
     /// Takes a plain object apart that has no new column, and no key twice. `None`: it isn't one.
     fn take_plain(&mut self, raw: &str) -> Option<()> {
         let mut members = Members::of(raw)?;
-        while let Some((key, span)) = members.next()? {
+        while let Some((key, span)) = members.next().ok()? {
             let column = self.known_column(key)?;
             if std::mem::replace(&mut self.seen[column], self.number) == self.number {
                 return None;

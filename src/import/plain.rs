@@ -5,6 +5,9 @@
 
 use super::record::{Holds, Span};
 
+/// It is for the other parser, which may well take it.
+pub struct NotPlain;
+
 /// The members of one object.
 pub struct Members<'r> {
     raw: &'r str,
@@ -16,26 +19,29 @@ pub struct Members<'r> {
 impl<'r> Members<'r> {
     /// Of the object that this text is. `None`: not a plain one.
     pub fn of(raw: &'r str) -> Option<Self> {
-        // No string has them, and lines are not counted here.
-        let has_controls = raw.bytes().fold(false, |found, byte| found | (byte < b' '));
+        // No string has control characters, and line ends are not looked for.
+        raw.bytes().min().filter(|&least| least >= b' ')?;
         let mut members = Self { raw, at: 0, is_first: true };
-        members.take(b'{').filter(|()| !has_controls)?;
+        members.take(b'{')?;
         Some(members)
     }
 
-    /// The next key, and where its value lies; without, the text has ended with the object. `None`: not a plain one.
-    pub fn next(&mut self) -> Option<Option<(&'r str, Span)>> {
+    /// The next key, and where its value lies. `None`: the object has ended, and the text with it.
+    pub fn next(&mut self) -> Result<Option<(&'r str, Span)>, NotPlain> {
         if self.take(b'}').is_some() {
             self.blanks();
-            return (self.at == self.raw.len()).then_some(None);
+            return if self.at == self.raw.len() { Ok(None) } else { Err(NotPlain) };
         }
+        self.member().map(Some).ok_or(NotPlain)
+    }
+
+    fn member(&mut self) -> Option<(&'r str, Span)> {
         if !std::mem::replace(&mut self.is_first, false) {
             self.take(b',')?;
         }
         let key = self.string()?;
         self.take(b':')?;
-        let value = self.value()?;
-        Some(Some((&self.raw[key.start..key.end], value)))
+        Some((&self.raw[key.start..key.end], self.value()?))
     }
 
     fn value(&mut self) -> Option<Span> {
@@ -100,7 +106,7 @@ mod tests {
     /// Keys and values. `None`: not plain.
     fn members(raw: &str) -> Option<Vec<(&str, Holds, &str)>> {
         let (mut members, mut found) = (Members::of(raw)?, Vec::new());
-        while let Some((key, span)) = members.next()? {
+        while let Some((key, span)) = members.next().ok()? {
             found.push((key, span.holds, &raw[span.start..span.end]));
         }
         Some(found)
