@@ -28,8 +28,8 @@ use crate::settings::{Mode, Tolerance};
 impl Import {
     /// Commits all loads in one transaction: durable on return. The outcomes stand in the order of
     /// the loads; where that counts, or the world is to blame, the first that is refused is the last, and those behind it
-    /// are to be committed when it is set aside. To repeat a load is safe: the second time it is [`Outcome::Loaded`] without a second set of
-    /// rows.
+    /// are to be committed when it is set aside. To repeat a load is safe: the second time it is [`Outcome::Loaded`]
+    /// without a second set of rows.
     ///
     /// # Errors
     ///

@@ -89,8 +89,7 @@ pub enum Unconnected {
 }
 
 /// How long a connection may take until it can be used. The library bounds only how long the kernel takes for it; a server
-/// that hangs is reached all the same, and would be waited for without end. So each host has
-/// as much for every step.
+/// that hangs is reached all the same, and would be waited for without end. So each host has as much for every step.
 fn patience(config: &Config) -> Duration {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
     let each = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT) * STEPS;
