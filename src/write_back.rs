@@ -6,21 +6,28 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 
-/// A log of so many pages is long: what many files change, such as an index, is written back once.
+/// A log of so many pages is long where files come in large batches: what many of them change, such as an index, is written
+/// back once.
 const LOG_PAGES: i32 = 4_000;
+
+/// Where they come one by one, each is waited for, and the disk is busy with a log for as long as that is.
+const LOG_PAGES_BETWEEN: i32 = 1_000;
 
 /// Where nobody comes to write it back, it is done within the commit after all: the log has a bound.
 const LOG_PAGES_MAX: i32 = 4 * LOG_PAGES;
 
+/// Fewer files in a batch are files that come one by one.
+const BATCH_FILES: usize = 32;
+
 /// What is known of the log of one database, by all connections that write to it.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    is_long: Arc<AtomicBool>,
+    pages: Arc<AtomicI32>,
 }
 
 impl Log {
@@ -29,11 +36,9 @@ impl Log {
     /// # Errors
     /// The connection is not to be used.
     pub fn watch(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let is_long = Arc::clone(&self.is_long);
+        let seen = Arc::clone(&self.pages);
         connection.wal_hook(Some(move |log: &mut Wal, pages| {
-            if pages >= LOG_PAGES {
-                is_long.store(true, Ordering::Relaxed);
-            }
+            seen.store(pages, Ordering::Relaxed);
             if pages >= LOG_PAGES_MAX {
                 // The commit itself is done; the next one tries again.
                 let _ = log.checkpoint();
@@ -42,10 +47,11 @@ impl Log {
         }))
     }
 
-    /// Writes the log back if it is long. `alone` gives the writer's connection, for the little that was committed meanwhile:
+    /// Writes the log back if it is long, behind a batch of so many files. `alone` gives the writer's connection, for the little that was committed meanwhile:
     /// only a log that is written back to its end is begun anew. What goes wrong shows at a commit, and is tried again.
-    pub fn write_back(&self, path: &Path, alone: impl FnOnce(&mut dyn FnMut(&Connection))) {
-        if !self.is_long.swap(false, Ordering::Relaxed) {
+    pub fn write_back(&self, path: &Path, files: usize, alone: impl FnOnce(&mut dyn FnMut(&Connection))) {
+        let long = if files < BATCH_FILES { LOG_PAGES_BETWEEN } else { LOG_PAGES };
+        if self.pages.load(Ordering::Relaxed) < long || self.pages.swap(0, Ordering::Relaxed) < long {
             return;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -89,10 +95,10 @@ mod tests {
         let (path, log) = (directory.path().join("a.db"), Log::default());
         let connection = open(&path, &log);
         fill(&connection, LOG_PAGES / 2);
-        log.write_back(&path, |_| panic!("it is short"));
+        log.write_back(&path, BATCH_FILES, |_| panic!("it is short"));
         fill(&connection, LOG_PAGES);
         assert!(pages(&path) < 10, "nothing is written back by a commit");
-        log.write_back(&path, |_| panic!("nothing came between"));
+        log.write_back(&path, BATCH_FILES, |_| panic!("nothing came between"));
         assert!(pages(&path) > 6_000);
         let length = || pages(&directory.path().join("a.db-wal"));
         let before = length();
@@ -109,12 +115,24 @@ mod tests {
         reader.execute_batch("BEGIN; SELECT count(*) FROM filler").unwrap();
         fill(&connection, LOG_PAGES);
         let mut asked = false;
-        log.write_back(&path, |alone| {
+        log.write_back(&path, BATCH_FILES, |alone| {
             reader.execute_batch("COMMIT").unwrap();
             alone(&connection);
             asked = true;
         });
         assert!(asked && pages(&path) > 3_900, "{}", pages(&path));
+    }
+
+    #[test]
+    fn behind_a_few_files_a_shorter_log_is_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, log) = (directory.path().join("a.db"), Log::default());
+        let connection = open(&path, &log);
+        fill(&connection, LOG_PAGES_BETWEEN);
+        log.write_back(&path, BATCH_FILES, |_| panic!("it is short"));
+        assert!(pages(&path) < 10);
+        log.write_back(&path, 1, |_| panic!("nothing came between"));
+        assert!(pages(&path) > 900);
     }
 
     #[test]

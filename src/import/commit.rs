@@ -53,9 +53,9 @@ impl Import {
         Ok(outcomes)
     }
 
-    /// Does what commits have put off: a time when nobody waits for it.
-    pub fn write_back(&self) {
-        self.target.write_back();
+    /// Does what commits have put off, behind a batch of so many files: a time when nobody waits for it.
+    pub fn write_back(&self, files: usize) {
+        self.target.write_back(files);
     }
 
     /// What later files of this folder are measured by, or spared.

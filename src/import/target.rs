@@ -44,8 +44,9 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn begin(&self, folder: &str, table: &str) -> Result<Box<dyn Transaction + '_>, Fault>;
 
-    /// Does what commits have put off: a time when nobody waits for it. To leave it undone loses nothing.
-    fn write_back(&self) {}
+    /// Does what commits have put off, behind a batch of so many files: a time when nobody waits for it. To leave it undone
+    /// loses nothing.
+    fn write_back(&self, _files: usize) {}
 }
 
 /// The load markers of a target. Every error is a fault of the world.

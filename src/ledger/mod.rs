@@ -202,9 +202,9 @@ impl Ledger {
         })
     }
 
-    /// Writes its log back if that is long.
-    pub fn write_back(&self) {
-        self.log.write_back(&self.path, |alone| {
+    /// Writes its log back if that is long, behind a batch of so many files.
+    pub fn write_back(&self, files: usize) {
+        self.log.write_back(&self.path, files, |alone| {
             if let Ok(connection) = self.connection() {
                 alone(&connection);
             }

@@ -218,9 +218,9 @@ impl Stages for Carrier {
         self.archive_all(folder, &files.files)?;
         // Nobody waits for these files any more, and other Processors take those that come.
         if let Work::Import(import) = &self.folders[folder].work {
-            import.write_back();
+            import.write_back(files.files.len());
         }
-        self.ledger.write_back();
+        self.ledger.write_back(files.files.len());
         Ok(())
     }
 }

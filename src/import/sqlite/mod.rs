@@ -174,8 +174,8 @@ impl Target for Database {
         Ok(Box::new(Open::begin(self)?))
     }
 
-    fn write_back(&self) {
-        self.log.write_back(&self.path, |alone| {
+    fn write_back(&self, files: usize) {
+        self.log.write_back(&self.path, files, |alone| {
             // Whoever writes just now finds the log long, and says so again.
             if let Some(writer) = self.writer.try_lock() {
                 alone(&writer.connection);
