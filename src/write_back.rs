@@ -56,7 +56,8 @@ impl Log {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let most = Connection::open_with_flags(path, flags).and_then(|connection| is_all_written_back(&connection));
-        if !most.unwrap_or(false) {
+        // What was committed meanwhile is not in that answer.
+        if !most.unwrap_or(false) || self.pages.load(Ordering::Relaxed) > 0 {
             alone(&mut |writer| drop(is_all_written_back(writer)));
         }
     }

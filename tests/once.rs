@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use harness::{Drop, has};
@@ -88,6 +89,30 @@ fn a_file_that_an_earlier_run_deferred_is_exit_code_75_until_it_is_gone() {
     std::fs::remove_file(drop.path().join("inbox/a.txt")).unwrap();
     let output = once(&drop, &waits);
     assert_eq!((output.status.code(), printed(&output)), (Some(0), "0 done\n"));
+}
+
+/// A command that unpacks an archive may leave its working directory so.
+#[test]
+fn a_command_that_leaves_its_directory_shut_and_fails_is_tried_again_and_nothing_of_it_is_left() {
+    if !rustix::process::geteuid().is_root() {
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: only root can be another user, and root may do everything");
+        }
+        return;
+    }
+    let drop = Drop::with("run = { command = [\"sh\", \"-c\", \"touch x; chmod 555 .; exit 1\"] }");
+    drop.put("a.txt", "text");
+    let program = drop.root().join("importerd");
+    // By another process: a program that is open for writing in a child of another thread can't be started.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_importerd")).arg(&program).status().unwrap().success());
+    assert!(Command::new("chown").args(["-R", "65534:65534"]).arg(drop.root()).status().unwrap().success());
+    let mut command = Command::new(&program);
+    command.arg("--config").arg(drop.settings()).arg("--state-dir").arg(drop.state()).arg("once");
+    let output = command.uid(65534).gid(65534).current_dir("/").output().unwrap();
+    assert_eq!((output.status.code(), printed(&output)), (Some(75), "0 done, 1 deferred\n"), "{output:?}");
+    let left = std::fs::read_dir(drop.path().join("active/0/.staging")).into_iter().flatten();
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

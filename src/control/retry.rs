@@ -97,7 +97,7 @@ impl Retrial<'_> {
             return Ok(());
         }
         let there = in_inbox(folder, rows)?;
-        let (there, missing): (Vec<_>, Vec<_>) = rows.iter().partition(|row| there.contains(&row.identity.inode));
+        let (there, missing): (Vec<_>, Vec<_>) = rows.iter().partition(|row| there.contains(&row.identity.key()));
         if !self.dry_run && !there.is_empty() {
             let events: Vec<_> = there.iter().map(|row| self.operator.retried(folder, row, row.attempts)).collect();
             folder.make_due(self.operator.ledger, &there, &events)?;
@@ -190,20 +190,19 @@ fn gone(row: &Row) -> Outcome {
     )
 }
 
-/// Which of these files lie in the inbox, by inode: they may be called otherwise there, or be gone and their inode another
-/// file's. Read as a stream.
-fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<HashSet<u64>, Refusal> {
-    let wanted: HashMap<u64, _> = rows.iter().map(|row| (row.identity.inode, row.identity.key())).collect();
+/// Which of these files lie in the inbox, by what they are: they may be called otherwise there, or be gone and their inode
+/// another file's. Read as a stream.
+fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<HashSet<(u64, i64)>, Refusal> {
+    let wanted: HashSet<u64> = rows.iter().map(|row| row.identity.inode).collect();
     let unreadable = |error: rustix::io::Errno| Fault::io(folder.places.inbox_path.display(), &error.into());
     let mut found = HashSet::new();
     let open = folder.places.now().map_err(unreadable)?;
     for entry in Dir::read_from(&open.inbox).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if let Some(key) = wanted.get(&entry.ino())
+        if wanted.contains(&entry.ino())
             && let Ok(stat) = statx(&open.inbox, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, identity_flags())
-            && identity(&stat).key() == *key
         {
-            found.insert(entry.ino());
+            found.insert(identity(&stat).key());
         }
     }
     Ok(found)

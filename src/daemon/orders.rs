@@ -27,13 +27,14 @@ impl Orders {
     /// Hears orders from now on. `None`: it can't, which is in the log; files are worked on all the same.
     pub fn hear(self, life: &Life) -> Option<Server> {
         let directories = Directories { state: life.state_directory.clone(), runtime: life.runtime_directory.clone() };
-        let one_at_a_time = Mutex::new(());
+        let (one_at_a_time, one_pause_at_a_time) = (Mutex::new(()), Mutex::new(()));
         let hands: Hands = Arc::new(move |by, request, tell| match request {
             // These may be wanted while something else takes long.
             Request::Drain => self.drain(by, tell),
             request => {
-                let is_brief = matches!(request, Request::Pause(_) | Request::Resume(_));
-                let _turn = (!is_brief).then(|| one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner));
+                let is_pause = matches!(request, Request::Pause(_) | Request::Resume(_));
+                let turn = if is_pause { &one_pause_at_a_time } else { &one_at_a_time };
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let (ledger, folders) = (&self.opened.ledger, &self.opened.folders);
                 Operator { ledger, folders, journal: &self.journal, by }.obey(request, tell);
             }

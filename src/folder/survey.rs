@@ -108,9 +108,12 @@ pub fn survey(folder: &Folder, filter: &Filter, deferred: &[Identity]) -> Result
             return survey.directories.add(entry.name);
         }
         match filter.rule_against(entry.name) {
+            // Put back beside another of its name, it is taken though `match` doesn't fit it.
+            None | Some(Rule::Unmatched | Rule::Ignored) if is_deferred(directory, &entry) => {
+                return survey.deferred += 1;
+            }
             Some(Rule::Unmatched) => return survey.unmatched.add(entry.name),
             Some(_) => return survey.passed_over.add(entry.name),
-            None if is_deferred(directory, &entry) => return survey.deferred += 1,
             None => survey.waiting += 1,
         }
         if asked < AGES_MAX {

@@ -118,10 +118,11 @@ impl Site<'_> {
     /// Moves what a command had produced, if it had, beside its file.
     fn keep_produced(&self, slot: &Path, staged: &Staged, name: &OsStr) -> Result<(), Fault> {
         let root = slot.join(STAGING).join(&staged.name);
+        let fault = |error: std::io::Error| Fault::io(root.display(), &error);
+        run::open_up(&root).map_err(fault)?;
         if !run::has_produced(&root) {
             return Ok(());
         }
-        let fault = |error: std::io::Error| Fault::io(root.display(), &error);
         run::gather(&root).map_err(fault)?;
         let staging = places::open_directory(&slot.join(STAGING)).map_err(fault)?;
         let quarantine = self.places.quarantine().map_err(fault)?;

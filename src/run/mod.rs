@@ -34,7 +34,7 @@ mod verdict;
 pub use command::{Attempt, Command, Job};
 pub use orphans::{Orphan, end_orphans};
 pub use running::{Running, Underway};
-pub use staging::{Named, bring_back, gather, has_produced, undo};
+pub use staging::{Named, bring_back, gather, has_produced, open_up, undo};
 pub use supervise::{STDERR_TAIL_BYTES_MAX, STOP_GRACE};
 pub use verdict::End;
 

@@ -56,7 +56,10 @@ pub fn end_orphans(active: &Path, stagings: &[PathBuf]) -> Result<Vec<Orphan>, F
 
 /// Ends whatever an attempt left, even if it changed its process group, as `timeout(1)` does.
 pub(super) fn end_rest_of(input: &Path, staging: &Path) -> Result<(), Fault> {
-    let staging = canonical(staging);
+    // It may have been removed.
+    let staging = staging
+        .parent()
+        .map_or_else(|| canonical(staging), |parent| canonical(parent).join(staging.file_name().unwrap_or_default()));
     end_all(|process| process.input().is_some_and(|path| path == input) || process.works_below(&staging))?;
     Ok(())
 }
@@ -140,7 +143,13 @@ impl Process {
     /// Whether its working directory is there, and it is not somebody's shell.
     fn works_below(&self, directory: &Path) -> bool {
         let path = fs::read_link(format!("/proc/{}/cwd", self.pid.as_raw_pid()));
-        path.is_ok_and(|path| path.starts_with(directory)) && self.status(TERMINAL) == Some(0)
+        // So the kernel calls one that was removed.
+        let was = |path: &Path| {
+            path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(OsStr::from_bytes).map(PathBuf::from)
+        };
+        let is_below =
+            |path: PathBuf| path.starts_with(directory) || was(&path).is_some_and(|path| path.starts_with(directory));
+        path.is_ok_and(is_below) && self.status(TERMINAL) == Some(0)
     }
 
     /// A number of its status line, by its place after the name, which may itself hold anything.

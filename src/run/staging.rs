@@ -31,8 +31,8 @@ const NOTE: &str = ".for";
 /// Nobody else's business.
 const WORK_MODE: u32 = 0o700;
 
-/// How long a name may be on any filesystem.
-const NAME_BYTES_MAX: usize = 255;
+/// How long a name may be on any filesystem: eCryptfs takes no longer one.
+const NAME_BYTES_MAX: usize = 143;
 
 /// A staging directory made for one attempt.
 pub(super) struct Staging<'a> {
@@ -93,10 +93,8 @@ impl<'a> Staging<'a> {
         let work = self.work();
         let of = |path: &Path, error: &io::Error| Fault::io(path.display(), error);
         let found = if_there(fs::symlink_metadata(work)).map_err(|error| of(work, &error))?;
-        let found = found.filter(Metadata::is_dir).ok_or_else(work_is_gone)?;
-        if found.mode() & 0o7777 != WORK_MODE {
-            fs::set_permissions(work, Permissions::from_mode(WORK_MODE)).map_err(|error| of(work, &error))?;
-        }
+        found.filter(Metadata::is_dir).ok_or_else(work_is_gone)?;
+        open_up(work).map_err(|error| of(work, &error))?;
         let mut entries = Vec::new();
         let mut nodes = 0;
         tree::walk(work, &mut |node| {
@@ -214,6 +212,7 @@ fn noted(root: &Path) -> Result<Option<(u64, OsString)>, Fault> {
 /// # Errors
 /// [`Fault::World`]: it can't be undone now; nothing is lost.
 pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
+    open_up(root).map_err(|error| cannot_remove(root, &error))?;
     match noted(root)? {
         Some((inode, name)) => {
             let path = active.join(name);
@@ -272,6 +271,7 @@ fn find_moved(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
 /// # Errors
 /// [`Fault::World`]: it can't be brought back now; nothing is lost.
 pub fn bring_back(root: &Path, active: &Path) -> Result<Option<OsString>, Fault> {
+    open_up(root).map_err(|error| Fault::io(root.display(), &error))?;
     let Some((inode, name)) = noted(root)? else { return Ok(None) };
     Input { path: &active.join(&name), inode }.bring_back(root)?;
     Ok(Some(name))
@@ -314,6 +314,7 @@ pub(super) fn discard(root: &Path) -> Result<(), Fault> {
     let removed = match fs::remove_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // A command may leave directories that even their owner can't empty.
+            open_up(root).map_err(|error| cannot_remove(root, &error))?;
             tree::walk(root, &mut |node| match node.kind() {
                 FileType::Directory => node.set_mode(Mode::RWXU).map_err(|error| cannot_remove(root, &error)),
                 _ => Ok(()),
@@ -324,6 +325,19 @@ pub(super) fn discard(root: &Path) -> Result<(), Fault> {
     };
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_remove(root, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// The owner may do everything in it again, whatever its command has made of it. It is no error if there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn open_up(root: &Path) -> io::Result<()> {
+    match if_there(fs::symlink_metadata(root))? {
+        Some(found) if found.is_dir() && found.mode() & 0o7777 != WORK_MODE => {
+            fs::set_permissions(root, Permissions::from_mode(WORK_MODE))
+        }
         _ => Ok(()),
     }
 }

@@ -175,6 +175,12 @@ impl Target for Database {
     }
 
     fn write_back(&self, files: usize) {
+        // Another file in its place has a log of its own.
+        let is_same =
+            self.reader.try_lock().is_some_and(|held| file_at(&self.path).is_ok_and(|file| file == held.file));
+        if !is_same {
+            return;
+        }
         self.log.write_back(&self.path, files, |alone| {
             // Whoever writes just now finds the log long, and says so again.
             if let Some(writer) = self.writer.try_lock() {

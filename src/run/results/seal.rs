@@ -26,8 +26,18 @@ pub fn seal(batch: &[&Produced]) -> Result<(), Fault> {
     if batch.iter().map(|produced| produced.nodes).sum::<usize>() <= FSYNC_NODES_MAX {
         batch.iter().try_for_each(|produced| flush_each(produced))
     } else {
-        flush_filesystems(batch).map_err(|error| Fault::io("flush results to disk", &error))
+        flush_filesystems(batch).map_err(|error| Fault::io("flush results to disk", &error))?;
+        batch.iter().try_for_each(|produced| is_there(produced))
     }
+}
+
+/// What a command of the same batch has removed would be taken for published.
+fn is_there(produced: &Produced) -> Result<(), Fault> {
+    let stdout = produced.stdout.then(|| staging::printed(&produced.staging));
+    [Some(produced.staging.clone()), stdout].iter().flatten().try_for_each(|path| {
+        let found = path.symlink_metadata();
+        found.map(drop).map_err(|error| Fault::io(format_args!("find result {}", path.display()), &error))
+    })
 }
 
 /// One `syncfs` for each filesystem. It reports every write that failed since its descriptor was
