@@ -8,6 +8,7 @@ mod contract;
 mod fault;
 mod insert;
 mod markers;
+mod schema;
 mod table;
 mod transaction;
 
@@ -291,7 +292,7 @@ fn connect(path: &Path, log: &Log) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     log.watch(&mut connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    markers::prepare(&mut connection)?;
+    schema::prepare(&mut connection)?;
     Ok(connection)
 }
 

@@ -1,0 +1,64 @@
+//! The tables of load markers and of what didn't fit, in SQLite: how they are made, and made complete where an earlier
+//! version made them.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// A hash falls anywhere in its index: the more of them share a page, the fewer pages are written. Its first 32 bits tell
+/// it from nearly all others.
+pub(super) const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS _importerd_files (
+        id INTEGER PRIMARY KEY,
+        folder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        blake3 TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        rejects INTEGER NOT NULL,
+        table_name TEXT NOT NULL,
+        committed_at TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        born_ns INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        replaces INTEGER,
+        forgotten_at TEXT,
+        header TEXT,
+        mode TEXT
+    );
+    CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
+    CREATE INDEX IF NOT EXISTS _importerd_files_bytes ON _importerd_files (folder, substr(blake3, 1, 8));
+    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
+    CREATE TABLE IF NOT EXISTS _importerd_rejects (
+        file_id INTEGER NOT NULL,
+        line INTEGER,
+        column_name TEXT,
+        code TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);
+    DROP INDEX IF EXISTS _importerd_files_content; -- of earlier versions: of whole hashes";
+
+/// Columns that tables made by earlier versions lack, and their types.
+const ADDED: [(&str, &str); 4] =
+    [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT"), ("mode", "TEXT")];
+
+/// Makes the table of markers when it isn't there, or adds what an older one lacks.
+pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(CREATE)?;
+    if lacking(connection)?.is_empty() {
+        return Ok(());
+    }
+    // Another connection may be about to do the same.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (name, kind) in lacking(&transaction)? {
+        transaction.execute_batch(&format!("ALTER TABLE _importerd_files ADD COLUMN {name} {kind}"))?;
+    }
+    transaction.commit()
+}
+
+pub(super) fn lacking(connection: &Connection) -> rusqlite::Result<Vec<(&'static str, &'static str)>> {
+    let mut query = connection.prepare("SELECT name FROM pragma_table_info('_importerd_files')")?;
+    let there: Vec<String> = query.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ADDED.into_iter().filter(|(name, _)| !there.iter().any(|there| there == name)).collect())
+}
