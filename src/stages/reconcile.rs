@@ -156,7 +156,7 @@ impl Carrier {
     pub(super) fn slot_of(&mut self, folder: usize, row: &Row) -> Result<Option<usize>, Halt> {
         for slot in self.slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
-            if is_there(directory.descriptor.as_fd(), &directory.path, row)? {
+            if is_there(directory.descriptor.as_fd(), &directory.path, &row.name, row)? {
                 return Ok(Some(slot));
             }
         }
@@ -168,7 +168,7 @@ impl Carrier {
         let places = &self.folders[folder].places;
         let open = places.now().map_err(|error| halt(&Fault::io(places.path.display(), &error.into())))?;
         let inbox = open.inbox.as_fd();
-        if !is_there(inbox, &places.inbox_path, row)? {
+        if !is_there(inbox, &places.inbox_path, &row.name, row)? {
             return Ok(None);
         }
         // A power cut may have brought another file of that name back to this slot.
@@ -179,7 +179,7 @@ impl Carrier {
             Err(error) => return Err(halt(&Fault::io(places.inbox_path.display(), &error))),
         };
         // An uploader may have put the next one in its place: that one is found in the slot.
-        if !lies_there(slot.descriptor.as_fd(), &slot.path, &name, row)? {
+        if !is_there(slot.descriptor.as_fd(), &slot.path, &name, row)? {
             return Ok(None);
         }
         let done = Body::Unfit(Reason::new("committed", "it was committed before"));
@@ -254,12 +254,8 @@ fn likely_days(row: &Row) -> Vec<String> {
     [committed, next, Zoned::now()].iter().map(|day| day.strftime(archive::DAY).to_string()).collect()
 }
 
-/// Whether this very file lies there under its name.
-fn is_there(directory: BorrowedFd<'_>, path: &Path, row: &Row) -> Result<bool, Halt> {
-    lies_there(directory, path, &row.name, row)
-}
-
-fn lies_there(directory: BorrowedFd<'_>, path: &Path, name: &OsStr, row: &Row) -> Result<bool, Halt> {
+/// Whether this very file lies there under this name.
+fn is_there(directory: BorrowedFd<'_>, path: &Path, name: &OsStr, row: &Row) -> Result<bool, Halt> {
     let found = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
     let found = if_there(found)
         .map_err(|error| halt(&Fault::io(format_args!("{}: find {}", path.display(), escape(name)), &error)))?;
