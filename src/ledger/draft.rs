@@ -105,17 +105,15 @@ impl Draft {
         id
     }
 
-    /// Enters a file as it stood since then, instead of what was there of that number.
+    /// Enters a file, instead of what was there of that number.
     ///
     /// # Errors
     /// The draft can't be written.
-    pub fn enter(&mut self, entry: &Entry<'_>, since: Timestamp) -> Result<(), Fault> {
+    pub fn enter(&mut self, entry: &Entry<'_>) -> Result<(), Fault> {
         self.met(entry.id);
         self.ask(|connection| {
             connection.prepare_cached("DELETE FROM file WHERE id = ?")?.execute([entry.id.0])?;
-            entry.write(connection)?;
-            let mut since_then = connection.prepare_cached("UPDATE file SET changed_at_us = ? WHERE id = ?")?;
-            since_then.execute([since.as_microsecond(), entry.id.0]).map(drop)
+            entry.write(connection)
         })
     }
 

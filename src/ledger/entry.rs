@@ -36,6 +36,8 @@ pub struct Entry<'a> {
     pub rejects: u64,
     /// When it was claimed.
     pub claimed_at: Timestamp,
+    /// Since when it stands there. Who moves it on later than that, even at once, has changed it since.
+    pub changed_at: Timestamp,
     /// Not to be tried before.
     pub retry_at: Option<Timestamp>,
     /// Where it lies, or will lie, relative to the folder.
@@ -73,9 +75,36 @@ ON CONFLICT (id) DO UPDATE SET name = ?3, device = ?4, inode = ?5, born_ns = ?6,
 
 const FAILURE: &str = "INSERT INTO failure (file_id, attempt, at_us, code, reason, stderr) VALUES (?, ?, ?, ?, ?, ?)";
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    /// A file that stands there since now, and of which nothing else is known.
+    #[must_use]
+    pub fn new(id: FileId, folder: &'a str, name: &'a OsStr, identity: Identity, state: State) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id,
+            folder,
+            name,
+            identity,
+            blake3: None,
+            state,
+            attempts: 0,
+            deferrals: 0,
+            rows: None,
+            rejects: 0,
+            claimed_at: now,
+            changed_at: now,
+            retry_at: None,
+            place: None,
+            reason: None,
+            duplicate_of: None,
+            replaces: None,
+            results: None,
+            failure: None,
+        }
+    }
+
     pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {
-        let now = Timestamp::now().as_microsecond();
+        let changed_at = self.changed_at.as_microsecond();
         let (inode, born, size, mtime) = identity_columns(&self.identity);
         transaction.prepare_cached(UPSERT)?.execute(params![
             self.id.0,
@@ -92,7 +121,7 @@ impl Entry<'_> {
             self.deferrals,
             self.rows.map(u64::cast_signed),
             self.claimed_at.as_microsecond(),
-            now,
+            changed_at,
             self.retry_at.map(Timestamp::as_microsecond),
             self.place,
             self.reason.map(|reason| reason.code),
@@ -104,7 +133,7 @@ impl Entry<'_> {
             self.rejects.cast_signed(),
         ])?;
         if let (State::Committed, Some(replaced)) = (self.state, self.replaces) {
-            transaction.prepare_cached(schema::REPLACED)?.execute(params![replaced.0, now])?;
+            transaction.prepare_cached(schema::REPLACED)?.execute(params![replaced.0, changed_at])?;
         }
         if let Some(failure) = &self.failure {
             let stderr = (!failure.stderr.is_empty()).then_some(failure.stderr);
@@ -112,7 +141,7 @@ impl Entry<'_> {
             transaction.prepare_cached(FAILURE)?.execute(params![
                 self.id.0,
                 failure.attempt,
-                now,
+                changed_at,
                 reason.code,
                 reason.to_string(),
                 stderr

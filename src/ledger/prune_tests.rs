@@ -35,25 +35,12 @@ impl Bench {
     fn file(&self, id: i64, state: State, days: i64, kinds: &[Kind]) {
         let reason = Reason::new("exit", "exit status 1");
         let failure = (state != State::Committed).then_some(Failure { attempt: 1, reason: &reason, stderr: b"words" });
+        let identity = Identity { device: 1, inode: id.cast_unsigned(), born_ns: 8, size: 9, mtime_ns: 10 };
         let entry = Entry {
-            id: FileId(id),
-            folder: "orders",
-            name: OsStr::new("a.csv"),
-            identity: Identity { device: 1, inode: id.cast_unsigned(), born_ns: 8, size: 9, mtime_ns: 10 },
             blake3: Some(Digest([u8::try_from(id).unwrap(); 32])),
-            state,
-            attempts: 0,
-            deferrals: 0,
-            rows: None,
-            rejects: 0,
             claimed_at: days_ago(days),
-            retry_at: None,
-            place: None,
-            reason: None,
-            duplicate_of: None,
-            replaces: None,
-            results: None,
             failure,
+            ..Entry::new(FileId(id), "orders", OsStr::new("a.csv"), identity, state)
         };
         let events: Vec<_> = kinds.iter().map(|kind| about(*kind, id, days)).collect();
         self.ledger.enter(Durability::Lazy, &[entry], &events).unwrap();

@@ -13,26 +13,7 @@ use crate::fault::Reason;
 
 fn entry(id: FileId, name: &OsStr, state: State) -> Entry<'_> {
     let identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: -10 };
-    Entry {
-        id,
-        folder: "orders",
-        name,
-        identity,
-        blake3: Some(Digest([3; 32])),
-        state,
-        attempts: 0,
-        deferrals: 0,
-        rows: Some(12),
-        rejects: 0,
-        claimed_at: Timestamp::now(),
-        retry_at: None,
-        place: None,
-        reason: None,
-        duplicate_of: None,
-        replaces: None,
-        results: None,
-        failure: None,
-    }
+    Entry { blake3: Some(Digest([3; 32])), rows: Some(12), ..Entry::new(id, "orders", name, identity, state) }
 }
 
 #[test]
@@ -249,8 +230,7 @@ fn the_index_of_hashes_has_the_files_of_commands_only_and_each_is_entered_once()
 fn a_draft_knows_what_an_import_did_by_its_bytes_and_becomes_an_ordinary_ledger() {
     let [state, fresh] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let mut draft = draft::Draft::begin(state.path()).unwrap();
-    let since = Timestamp::now();
-    draft.enter(&entry(FileId(1), OsStr::new("a.csv"), State::Committed), since).unwrap();
+    draft.enter(&entry(FileId(1), OsStr::new("a.csv"), State::Committed)).unwrap();
     let bytes = Digest([3; 32]);
     assert_eq!(draft.missing_with("orders", bytes).unwrap().map(|row| row.id), Some(FileId(1)));
     assert_eq!(draft.done_before("orders", &Same::Bytes(bytes)).unwrap().map(|row| row.id), Some(FileId(1)));

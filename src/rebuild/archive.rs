@@ -84,11 +84,12 @@ impl Site<'_> {
             blake3: Some(digest),
             place: Some(place),
             claimed_at: file.since,
+            changed_at: file.since,
             duplicate_of: first.map(|row| row.id),
             ..self.entry(id, &file.name, file.identity, state)
         };
         learnt.from_archive += 1;
-        draft.enter(&entry, file.since)
+        draft.enter(&entry)
     }
 
     /// Relative to the folder, as the ledger spells it.

@@ -57,9 +57,10 @@ impl Site<'_> {
             attempts: attempt,
             place: Some(self.place(&file.path)),
             claimed_at: file.since,
+            changed_at: file.since,
             ..self.entry(id, name.as_ref().unwrap_or(&file.name), file.identity, State::Quarantined)
         };
-        draft.enter(&entry, file.since)?;
+        draft.enter(&entry)?;
         draft.explain(id, &code, &reason, hint.as_deref())
     }
 }

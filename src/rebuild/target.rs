@@ -57,10 +57,11 @@ impl Site<'_> {
             rows: Some(marker.rows),
             rejects: marker.rejects,
             claimed_at: since,
+            changed_at: since,
             replaces: marker.replaces,
             ..self.entry(marker.id, &marker.name, marker.identity, state)
         };
-        draft.enter(&entry, since)?;
+        draft.enter(&entry)?;
         marker.replaces.map_or(Ok(()), |earlier| draft.replaced(earlier))?;
         Ok(true)
     }
@@ -85,25 +86,6 @@ impl Site<'_> {
         identity: crate::file::Identity,
         state: State,
     ) -> Entry<'e> {
-        Entry {
-            id,
-            folder: &self.settings.name,
-            name,
-            identity,
-            blake3: None,
-            state,
-            replaces: None,
-            attempts: 0,
-            deferrals: 0,
-            rows: None,
-            rejects: 0,
-            claimed_at: jiff::Timestamp::now(),
-            retry_at: None,
-            place: None,
-            reason: None,
-            duplicate_of: None,
-            results: None,
-            failure: None,
-        }
+        Entry::new(id, &self.settings.name, name, identity, state)
     }
 }

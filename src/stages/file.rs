@@ -101,24 +101,11 @@ impl Claimed {
     /// What the ledger is to hold of it: state, and nothing else that is not known of every file.
     pub(super) fn entry(&self, state: State) -> Entry<'_> {
         Entry {
-            id: self.id,
-            folder: &self.folder,
-            name: &self.name,
-            identity: self.identity,
-            blake3: None,
-            state,
             attempts: self.attempts,
             deferrals: self.deferrals,
-            rows: None,
-            rejects: 0,
             claimed_at: self.claimed_at,
-            retry_at: None,
-            place: None,
-            reason: None,
-            duplicate_of: None,
             replaces: self.replaces,
-            results: None,
-            failure: None,
+            ..Entry::new(self.id, &self.folder, &self.name, self.identity, state)
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use importerd_actors::Halt;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{Span, Zoned};
 use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
@@ -101,24 +101,11 @@ impl Carrier {
             event = event.with("replaces", replaced.0);
         }
         let entry = Entry {
-            id: marker.id,
-            folder: &folder.name,
-            name: &marker.name,
-            identity: marker.identity,
             blake3: Some(marker.blake3),
-            state: State::Committed,
-            attempts: 0,
-            deferrals: 0,
             rows: Some(marker.rows),
             rejects: marker.rejects,
-            claimed_at: Timestamp::now(),
-            retry_at: None,
-            place: None,
-            reason: None,
-            duplicate_of: None,
             replaces: marker.replaces,
-            results: None,
-            failure: None,
+            ..Entry::new(marker.id, &folder.name, &marker.name, marker.identity, State::Committed)
         };
         if self.ledger.learn(&entry, &event)? {
             self.journal.tell_entered(&event);

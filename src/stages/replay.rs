@@ -197,24 +197,9 @@ impl Again<'_> {
 /// An entry of a number for the file of a row, with nothing that its story has to add.
 fn entry(id: FileId, row: &Row, state: State) -> Entry<'_> {
     Entry {
-        id,
-        folder: &row.folder,
-        name: &row.name,
-        identity: row.identity,
-        blake3: None,
-        state,
-        attempts: 0,
-        deferrals: 0,
-        rows: None,
-        rejects: 0,
         claimed_at: row.claimed_at,
-        retry_at: None,
-        place: None,
-        reason: None,
-        duplicate_of: None,
         replaces: row.replaces,
-        results: None,
-        failure: None,
+        ..Entry::new(id, &row.folder, &row.name, row.identity, state)
     }
 }
 

@@ -114,26 +114,7 @@ impl Desk {
 
 /// A row of the ledger.
 pub fn entry(id: i64, name: &OsStr, identity: Identity, state: State) -> Entry<'_> {
-    Entry {
-        id: FileId(id),
-        folder: "orders",
-        name,
-        identity,
-        blake3: None,
-        state,
-        attempts: 0,
-        deferrals: 0,
-        rows: None,
-        rejects: 0,
-        claimed_at: Timestamp::now(),
-        retry_at: None,
-        place: None,
-        reason: None,
-        duplicate_of: None,
-        replaces: None,
-        results: None,
-        failure: None,
-    }
+    Entry::new(FileId(id), "orders", name, identity, state)
 }
 
 pub fn event(kind: Kind, id: i64, name: &str, stage: &'static str) -> Event {
