@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 const LOG_PAGES: i32 = 4_000;
 
 /// Where they come one by one, each is waited for, and the disk is busy with a log for as long as that is.
-const LOG_PAGES_BETWEEN: i32 = 1_000;
+const LOG_PAGES_BETWEEN: i32 = 500;
 
 /// Where nobody comes to write it back, it is done within the commit after all: the log has a bound.
 const LOG_PAGES_MAX: i32 = 4 * LOG_PAGES;
@@ -133,7 +133,7 @@ mod tests {
         log.write_back(&path, BATCH_FILES, |_| panic!("it is short"));
         assert!(pages(&path) < 10);
         log.write_back(&path, 1, |_| panic!("nothing came between"));
-        assert!(pages(&path) > 900);
+        assert!(pages(&path) > 450);
     }
 
     #[test]

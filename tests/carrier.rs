@@ -10,18 +10,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use importerd::folder::inbox::Settled;
-use importerd::ledger::FILE_NAME;
+use importerd::ledger::{FILE_NAME, Ledger};
 use importerd::settings::{Duplicates, Run, Work};
-use importerd::stages::{Carrier, Committed, Folder, Journal};
+use importerd::stages::{Carrier, Claimed, Committed, Folder, Journal};
 use importerd_actors::{Halt, Stages};
 use parts::{Parts, import, outlive_lease_breaks};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use slog::KV;
 
 /// A folder and a ledger in a directory of their own, and one Processor's stages.
 struct Site {
     root: tempfile::TempDir,
     folders: Arc<[Folder]>,
+    ledger: Arc<Ledger>,
     carrier: Carrier,
 }
 
@@ -32,8 +33,8 @@ impl Site {
 
     /// After a kill: everything is opened anew.
     fn again(self, work: Work) -> Self {
-        let Self { root, folders, carrier } = self;
-        drop((folders, carrier));
+        let Self { root, folders, ledger, carrier } = self;
+        drop((folders, ledger, carrier));
         Self::opened(root, work)
     }
 
@@ -44,8 +45,8 @@ impl Site {
     fn heard(root: tempfile::TempDir, work: Work, journal: Journal) -> Self {
         let settings = parts::settings_of(root.path(), work, Duplicates::Allow);
         let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, journal);
-        let carrier = Carrier::new(0, 1, Arc::clone(&folders), ledger, journal);
-        Self { root, folders, carrier }
+        let carrier = Carrier::new(0, 1, Arc::clone(&folders), Arc::clone(&ledger), journal);
+        Self { root, folders, ledger, carrier }
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -57,10 +58,24 @@ impl Site {
         Connection::open(self.root.path().join(FILE_NAME)).expect("open the ledger")
     }
 
+    /// What the ledger says of the one file: its state and its place.
+    fn told(&self) -> Option<(String, Option<String>)> {
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.ledger().query_row("SELECT state, place FROM file", [], row).optional().expect("at most one row")
+    }
+
+    fn claim(&mut self, name: &str, content: &str) -> Result<Claimed, Halt> {
+        fs::write(self.path("inbox").join(name), content).expect("drop a file");
+        Ok(self.carrier.claim(0, Settled { name: name.into() })?.expect("it is there"))
+    }
+
     /// Drops a file and carries it through claim, process and commit.
     fn commit(&mut self, name: &str, content: &str) -> Result<Committed, Halt> {
-        fs::write(self.path("inbox").join(name), content).expect("drop a file");
-        let claimed = self.carrier.claim(0, Settled { name: name.into() })?.expect("it is there");
+        let claimed = self.claim(name, content)?;
+        self.commit_claimed(claimed)
+    }
+
+    fn commit_claimed(&mut self, claimed: Claimed) -> Result<Committed, Halt> {
         let processed = self.carrier.process(0, claimed)?.expect("nothing is wrong with it");
         self.carrier.commit(0, vec![processed])
     }
@@ -142,8 +157,8 @@ fn what_recovery_finds_in_the_archive_is_flushed_there_before_it_is_entered() {
     let day = site.path("archive").join(jiff::Zoned::now().strftime("%Y-%m-%d").to_string());
     fs::create_dir_all(&day).expect("make the day");
     fs::rename(site.path("active/0/a.csv"), day.join("a.csv")).expect("move");
-    let Site { root, folders, carrier } = site;
-    drop((folders, carrier));
+    let Site { root, folders, ledger, carrier } = site;
+    drop((folders, ledger, carrier));
     let (trace, settings) = (root.path().join("trace"), root.path().join("importerd.toml"));
     let path = root.path().join("drop");
     fs::write(&settings, format!("[folder.drop]\npath = {path:?}\nimport = {{ table = \"rows\" }}\n"))
@@ -208,6 +223,63 @@ fn a_file_that_was_deferred_and_then_imported_is_known_to_be_archived_after_a_po
         .expect("its row");
     assert_eq!((told.0.as_str(), told.2), ("archived", 1));
     assert!(site.path(&told.1).is_file(), "{}", told.1);
+}
+
+/// The ledger hears of an import with its place in the archive. Recovery looks at the load markers of the last few thousand
+/// numbers only: a file that took so long that its number is about to be older is entered at its commit.
+#[test]
+fn a_file_whose_number_recovery_would_soon_not_look_at_is_entered_before_it_is_moved() {
+    for (others, entered) in [(2_000, None), (2_100, Some(("committed".to_owned(), None)))] {
+        let mut site = Site::new(import());
+        let claimed = site.claim("a.csv", "id\n1\n").expect("claim");
+        for _ in 0..others {
+            site.ledger.next_id().expect("a number");
+        }
+        let committed = site.commit_claimed(claimed).expect("commit");
+        assert_eq!(site.told(), entered, "{others} numbers later");
+        site.carrier.archive(0, committed).expect("archive");
+        let (state, place) = site.told().expect("it is entered");
+        assert_eq!(state, "archived");
+        assert!(site.path(&place.expect("it is known")).is_file());
+    }
+}
+
+/// fault 75, across midnight: killed between the move and its entry. It is looked for on the day of its commit.
+#[test]
+fn a_file_that_was_archived_on_another_day_is_found_there_though_the_ledger_has_never_heard_of_it() {
+    let day =
+        |ago: i64| jiff::Zoned::now().saturating_sub(jiff::Span::new().days(ago)).strftime("%Y-%m-%d").to_string();
+    for (committed, moved, is_found) in [(3, 3, true), (4, 3, true), (3, 5, false)] {
+        let mut site = Site::new(import());
+        drop(site.commit("a.csv", "id\n1\n").expect("commit"));
+        assert_eq!(site.told(), None);
+        let place = format!("archive/{}", day(moved));
+        fs::create_dir_all(site.path(&place)).expect("make the day");
+        fs::rename(site.path("active/0/a.csv"), site.path(&place).join("a.csv")).expect("move");
+        let at = jiff::Timestamp::now() - jiff::Span::new().hours(committed * 24);
+        let target = Connection::open(site.root.path().join("importerd.db")).expect("open the target");
+        let back = "UPDATE _importerd_files SET committed_at = ?";
+        assert_eq!(target.execute(back, [at.strftime("%Y-%m-%dT%H:%M:%S.678Z").to_string()]).expect("set back"), 1);
+        drop(target);
+        let mut site = site.again(import());
+        assert_eq!(site.carrier.recover(0, None).expect("recover").again.len(), 0);
+        let (state, found) = site.told().expect("it is learnt");
+        assert_eq!(state, "archived");
+        assert_eq!(found == Some(format!("{place}/a.csv")), is_found, "{found:?}");
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_archived_is_known_to_be_committed() {
+    let mut site = Site::new(import());
+    let committed = site.commit("a.csv", "id\n1\n").expect("commit");
+    fs::remove_dir_all(site.path("archive")).expect("remove");
+    fs::write(site.path("archive"), "").expect("something in its place");
+    assert!(matches!(site.carrier.archive(0, committed), Err(Halt::Hold(_))));
+    assert_eq!(site.told(), Some(("committed".to_owned(), None)));
+    fs::remove_file(site.path("archive")).expect("mend it");
+    assert_eq!(site.carrier.recover(0, None).expect("recover").archived, 1);
+    assert_eq!(site.told().expect("its row").0, "archived");
 }
 
 /// Looks where the file `a` lies whenever an event is told.

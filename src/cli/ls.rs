@@ -63,7 +63,7 @@ fn show(global: &Global, ls: &Ls) -> Result<u8, Complaint> {
     for folder in &folders {
         files.extend(listed(&surroundings, folder, &Chosen::by(ls))?);
     }
-    files.sort_by_key(|file| (std::cmp::Reverse(file.since), file.id));
+    files.sort_by_key(|file| std::cmp::Reverse((file.since, file.id)));
     let limit = usize::try_from(ls.limit).unwrap_or(usize::MAX);
     let more = files.len() > limit;
     files.truncate(limit);

@@ -28,6 +28,11 @@ impl Ids {
         Ok(FileId(id))
     }
 
+    /// The number that is given out next, if it is one of those that are reserved.
+    pub(super) fn next_up(&self) -> i64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).start
+    }
+
     /// Drops reserved numbers up to this one.
     pub(super) fn forget_up_to(&self, id: FileId) {
         let mut block = self.0.lock().unwrap_or_else(PoisonError::into_inner);

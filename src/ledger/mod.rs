@@ -108,6 +108,11 @@ impl Ledger {
             .map_err(|error| self.write_fault(&error))
     }
 
+    /// How many numbers were given out after this one.
+    pub fn given_since(&self, id: FileId) -> i64 {
+        self.ids.next_up() - id.0 - 1
+    }
+
     /// Enters what became of some files, and the events that tell of it, all or none.
     ///
     /// # Errors
@@ -122,17 +127,24 @@ impl Ledger {
         })
     }
 
-    /// Enters that these files lie where they stay; or nowhere: then their command took them away.
+    /// Enters that these files lie where they stay; or nowhere: then their command took them away. With entries of
+    /// files that it has none of.
     ///
     /// # Errors
     /// The ledger can't be written; nothing is entered.
-    pub fn archived(&self, files: &[(FileId, Option<&str>)], events: &[Event]) -> Result<(), Fault> {
+    pub fn archived<'e>(
+        &self,
+        files: &[(FileId, Option<&str>)],
+        entries: &[Entry<'_>],
+        mut events: impl Iterator<Item = &'e Event>,
+    ) -> Result<(), Fault> {
         self.write(Durability::Lazy, |transaction| {
+            entries.iter().try_for_each(|entry| entry.write(transaction))?;
             let mut update = transaction.prepare_cached(schema::ARCHIVED)?;
             for (id, place) in files {
                 update.execute(params![id.0, place])?;
             }
-            events.iter().try_for_each(|event| write_event(transaction, event))
+            events.try_for_each(|event| write_event(transaction, event))
         })
     }
 

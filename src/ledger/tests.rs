@@ -56,7 +56,7 @@ fn an_archived_file_is_no_longer_open_and_a_duplicate_stays_one() {
         entry(FileId(2), OsStr::new("b.csv"), State::Duplicate),
     ];
     ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
-    ledger.archived(&[(FileId(1), Some("archive/a.csv")), (FileId(2), Some("archive/b.csv"))], &[]).unwrap();
+    ledger.archived(&[(FileId(1), Some("archive/a.csv")), (FileId(2), Some("archive/b.csv"))], &[], [].iter()).unwrap();
     assert_eq!(ledger.unplaced("orders", State::Committed).unwrap(), []);
     assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Archived);
     assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().state, State::Duplicate);
@@ -211,7 +211,7 @@ fn the_index_of_hashes_has_the_files_of_commands_only_and_each_is_entered_once()
     for state in ["committed", "archived"] {
         let known = ledger.done_before("orders", &Same::Bytes(Digest([3; 32]))).unwrap().unwrap();
         assert_eq!((known.id, known.state.name()), (FileId(2), state));
-        ledger.archived(&[(FileId(2), Some("archive/2026-11-22/b.csv"))], &[]).unwrap();
+        ledger.archived(&[(FileId(2), Some("archive/2026-11-22/b.csv"))], &[], [].iter()).unwrap();
     }
     let connection = ledger.connection().unwrap();
     for sql in [schema::ARCHIVED, schema::FOUND_ARCHIVED] {
@@ -332,7 +332,7 @@ fn each_write_waits_for_the_disk_or_not_as_it_was_told() {
     assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
     ledger.enter(Durability::Flushed, &archived, &[]).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), full);
-    ledger.archived(&[(FileId(1), Some("archive/a.csv"))], &[]).unwrap();
+    ledger.archived(&[(FileId(1), Some("archive/a.csv"))], &[], [].iter()).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
     ledger.never_again(FileId(3)).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), full);

@@ -74,12 +74,14 @@ impl Carrier {
     ) -> Result<Claimed, Halt> {
         let folder = &self.folders[folder];
         let known = folder.deferrals.take(&identity);
+        let is_entered = known.is_some();
         let (id, replaces, attempts, deferrals) = match known {
             Some(known) => (known.id, known.replaces, known.attempts, known.deferrals),
             None => (self.next_id(folder)?, None, 0, 0),
         };
         Ok(Claimed {
             id,
+            is_entered,
             folder: Arc::clone(&folder.name),
             name: name.to_owned(),
             identity,
@@ -122,48 +124,6 @@ impl Carrier {
         folder.remember_number(id, &self.ledger).map_err(|fault| halt(&fault))?;
         Ok(id)
     }
-
-    /// Moves done files to the archive, durably, then enters where they are. A crash between leaves them entered as
-    /// committed: recovery finds them in their slot and comes back here, or in no slot and enters that.
-    pub(super) fn archive_all(&self, folder: usize, files: &[Claimed]) -> Result<(), Halt> {
-        let places = &self.folders[folder].places;
-        let failed = |error| halt(&Fault::io(places.path.join("archive").display(), &error));
-        let day = Day::open(places).map_err(failed)?;
-        let mut put = Vec::with_capacity(files.len());
-        let mut events = Vec::with_capacity(files.len());
-        let moved = files.iter().try_for_each(|file| {
-            let place = day.put(&file.slot.descriptor, &file.name).map_err(|error| {
-                halt(&Fault::io(format_args!("{}: archive {}", places.path.display(), escape(&file.name)), &error))
-            })?;
-            let place = place.map(|place| escape(&place));
-            let event = file.event(Kind::FileArchived, "archive");
-            events.push(match &place {
-                Some(place) => event.with("moved_to", place.as_str()),
-                None => event.with("reason", "its command has moved or removed it"),
-            });
-            put.push((file.id, place));
-            Ok(())
-        });
-        // Only a move that no power cut can undo is entered as done, and told. The old names first: btrfs would else
-        // bring up files with both.
-        flush_slots(files).and_then(|()| day.flush()).map_err(failed)?;
-        let entered: Vec<_> = put.iter().map(|(id, place)| (*id, place.as_deref())).collect();
-        self.ledger.archived(&entered, &events).map_err(|fault| halt(&fault))?;
-        self.journal.tell_all_entered(&events);
-        moved
-    }
-}
-
-/// The directories that the files were moved out of.
-fn flush_slots(files: &[Claimed]) -> io::Result<()> {
-    let mut last: Option<&Arc<SlotDirectory>> = None;
-    for file in files {
-        if last.is_none_or(|last| !Arc::ptr_eq(last, &file.slot)) {
-            rustix::fs::fsync(&file.slot.descriptor)?;
-            last = Some(&file.slot);
-        }
-    }
-    Ok(())
 }
 
 impl Stages for Carrier {

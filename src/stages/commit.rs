@@ -1,24 +1,26 @@
-//! Commit: rows or results durable and visible, and the ledger says so.
+//! Commit: rows or results durable and visible.
 //!
 //! *import*: the load marker is in the target, in the transaction of the rows. It is the proof, so the ledger's
-//! entry need not wait for the disk; that of a duplicate, which has no marker, must. *run*: results are durable in
+//! entry can come with that of the file's place in the archive; that of a duplicate, which has no marker, is made now,
+//! and flushed. *run*: results are durable in
 //! staging, then the ledger says `committed`, durably and with the plan under which names they go; from there on
 //! publishing is repeated until it is done.
 
-use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use importerd_actors::Halt;
 
+use super::account::{Account, End};
 use super::carrier::{Carrier, halt};
-use super::file::{Body, Claimed, Committed, Outcome, Processed};
+use super::file::{Body, Claimed, Committed, Done, Outcome, Processed};
 use super::folder::{Folder, Work};
-use crate::events::{Event, Kind};
+use super::reconcile::MARKERS_BACK;
+use crate::events::Event;
 use crate::fault::Fault;
 use crate::file::{Digest, FileId};
-use crate::import::{self, Effect, Import, Load, Written};
-use crate::ledger::{Durability, Entry, State};
+use crate::import::{self, Import, Load};
+use crate::ledger::{Durability, Entry};
 use crate::log::escape;
 use crate::run::results::{self, Planned, Produced, Publication};
 use crate::settings::Duplicates;
@@ -30,36 +32,7 @@ struct Made {
     produced: Produced,
 }
 
-/// A file on its way through the commit, and what the ledger is to hold of it.
-struct Accounted {
-    claimed: Claimed,
-    digest: Digest,
-    account: Account,
-}
-
-enum Account {
-    Rows {
-        rows: u64,
-        rejects: u64,
-        effect: Effect,
-    },
-    /// In place of earlier ones.
-    Instead {
-        rows: u64,
-        rejects: u64,
-        effect: Effect,
-        rows_before: u64,
-        changed: bool,
-    },
-    Results {
-        json: String,
-        count: usize,
-    },
-    DuplicateOf {
-        id: FileId,
-        name: String,
-    },
-}
+type Accounted = (Claimed, Account);
 
 impl Carrier {
     /// Commits a batch; a file that turns out bad is set aside alone.
@@ -110,7 +83,7 @@ impl Carrier {
             // The outcomes lead: where they end, no owner is taken.
             let files = outcomes.into_iter().zip(owners.by_ref().zip(waiting));
             let done = self.account_for(folder, files.map(|(outcome, (claimed, load))| (claimed, load, outcome)))?;
-            committed.files.extend(self.enter_rows(done)?.files);
+            committed.files.extend(self.enter_rows(done)?);
         }
         Ok(committed)
     }
@@ -123,27 +96,36 @@ impl Carrier {
     ) -> Result<Vec<Accounted>, Halt> {
         let mut done = Vec::new();
         for (claimed, load, outcome) in files {
-            let account = match outcome {
-                import::Outcome::Loaded { rows, rejects, effect } => Account::Rows { rows, rejects, effect },
+            let end = match outcome {
+                import::Outcome::Loaded { rows, rejects, effect } => End::Rows { rows, rejects, effect },
                 import::Outcome::Replaced { rows, rejects, effect, rows_before, changed } => {
-                    Account::Instead { rows, rejects, effect, rows_before, changed }
+                    End::Instead { rows, rejects, effect, rows_before, changed }
                 }
-                import::Outcome::Duplicate { of } => Account::DuplicateOf { id: of.id, name: escape(&of.name) },
+                import::Outcome::Duplicate { of } => End::DuplicateOf { id: of.id, name: escape(&of.name) },
                 import::Outcome::Refused(fault) => {
                     self.set_aside(folder, claimed, fault, b"")?;
                     continue;
                 }
             };
-            done.push(Accounted { claimed, digest: load.checked.digest(), account });
+            done.push((claimed, Account::new(load.checked.digest(), end)));
         }
         Ok(done)
     }
 
-    fn enter_rows(&self, done: Vec<Accounted>) -> Result<Committed, Halt> {
+    /// Enters the few of which recovery could not learn all there is from the load markers it looks at. Of the others
+    /// the ledger hears once they are archived: one entry is half the work of two.
+    fn enter_rows(&self, done: Vec<Accounted>) -> Result<Vec<Done>, Halt> {
+        let (now, later): (Vec<_>, Vec<_>) = done.into_iter().partition(|(claimed, account)| {
+            // Its last word would be that the file waits, or it is among numbers that are settled.
+            let has_marker = !matches!(account.end, End::DuplicateOf { .. });
+            !has_marker || claimed.is_entered || self.ledger.given_since(claimed.id) > MARKERS_BACK / 2
+        });
         // A duplicate has no load marker: only the ledger knows of it.
-        let has_duplicates = done.iter().any(|file| matches!(file.account, Account::DuplicateOf { .. }));
+        let has_duplicates = now.iter().any(|(_, account)| matches!(account.end, End::DuplicateOf { .. }));
         let durability = if has_duplicates { Durability::Flushed } else { Durability::Lazy };
-        self.enter(durability, done)
+        let mut done = self.enter(durability, now)?;
+        done.extend(later.into_iter().map(|(claimed, account)| Done { claimed, unentered: Some(account) }));
+        Ok(done)
     }
 
     fn import(&self, folder: usize) -> &Import {
@@ -171,7 +153,7 @@ impl Carrier {
                         results::discard(produced).map_err(|fault| halt(&fault))?;
                     }
                     let (id, name) = first.unwrap_or_else(|| (claimed.id, escape(&claimed.name)));
-                    done.push(Accounted { claimed, digest, account: Account::DuplicateOf { id, name } });
+                    done.push((claimed, Account::new(digest, End::DuplicateOf { id, name })));
                 }
             }
         }
@@ -182,15 +164,15 @@ impl Carrier {
         for Made { claimed, digest, produced } in made {
             let plan = results::plan(results, &produced, &promised).map_err(|fault| halt(&fault))?;
             promised.extend(plan.iter().map(|planned| planned.published.clone()));
-            let account = Account::Results { json: to_json(&plan), count: plan.len() };
+            let end = End::Results { json: to_json(&plan), count: plan.len() };
             publications.push((claimed.id, Publication { staging: produced.staging().to_owned(), plan }));
-            done.push(Accounted { claimed, digest, account });
+            done.push((claimed, Account::new(digest, end)));
         }
-        let committed = self.enter(Durability::Flushed, done)?;
+        let files = self.enter(Durability::Flushed, done)?;
         *planned = promised;
         drop(planned);
         self.publish(folder, publications)?;
-        Ok(committed)
+        Ok(Committed { files })
     }
 
     /// The hash of a file's bytes, and the file that was done before and makes this one a duplicate: it may
@@ -246,80 +228,17 @@ impl Carrier {
     }
 
     /// Enters what was committed, with all that was told of it.
-    fn enter(&self, durability: Durability, done: Vec<Accounted>) -> Result<Committed, Halt> {
-        let outcomes: Vec<Event> = done.iter().map(Accounted::event).collect();
-        let events = done.iter().zip(&outcomes).flat_map(|(file, outcome)| file.claimed.told.iter().chain([outcome]));
+    fn enter(&self, durability: Durability, files: Vec<Accounted>) -> Result<Vec<Done>, Halt> {
+        let outcomes: Vec<Event> = files.iter().map(|(claimed, account)| account.event(claimed)).collect();
+        let events =
+            files.iter().zip(&outcomes).flat_map(|((claimed, _), outcome)| claimed.told.iter().chain([outcome]));
         let events: Vec<Event> = events.cloned().collect();
-        let entries: Vec<Entry<'_>> = done.iter().map(Accounted::entry).collect();
+        let entries: Vec<Entry<'_>> = files.iter().map(|(claimed, account)| account.entry(claimed)).collect();
         self.ledger.enter(durability, &entries, &events).map_err(|fault| halt(&fault))?;
         drop(entries);
         // Only now: what could not be entered is told of when recovery learns it, or commits it another time.
         self.journal.tell_all_entered(&outcomes);
-        Ok(Committed { files: done.into_iter().map(|file| file.claimed).collect() })
-    }
-}
-
-impl Accounted {
-    fn event(&self) -> Event {
-        match &self.account {
-            Account::Rows { rows, rejects, effect } => self.committed(*rows, *rejects, effect),
-            Account::Instead { rows, rejects, effect, rows_before, changed } => self
-                .committed(*rows, *rejects, effect)
-                .with("rows_before", *rows_before)
-                .with("bytes_changed", *changed),
-            Account::Results { count, .. } => self.claimed.event(Kind::FileCommitted, "commit").with("results", *count),
-            Account::DuplicateOf { id, name } => self
-                .claimed
-                .event(Kind::FileDuplicate, "commit")
-                .with("original_id", id.0)
-                .with("original", name.as_str()),
-        }
-    }
-
-    fn committed(&self, rows: u64, rejects: u64, effect: &Effect) -> Event {
-        let mut event = self.claimed.event(Kind::FileCommitted, "commit").with("rows", rows);
-        if rejects > 0 {
-            event = event.with("rejects", rejects);
-        }
-        if let Some(Written { inserted, updated, skipped }) = effect.keyed {
-            event = event.with("rows_inserted", inserted).with("rows_updated", updated).with("rows_skipped", skipped);
-        }
-        if let Some(before) = effect.rows_before {
-            event = event.with("rows_before", before);
-        }
-        for (field, columns) in [("columns_added", &effect.added), ("columns_ignored", &effect.ignored)] {
-            if !columns.is_empty() {
-                event = event.with(field, listed(columns));
-            }
-        }
-        if let Some(later) = effect.superseded_by {
-            event = event.with("superseded_by", later.0);
-        }
-        match self.claimed.replaces {
-            Some(earlier) => event.with("replaces", earlier.0),
-            None => event,
-        }
-    }
-
-    fn entry(&self) -> Entry<'_> {
-        let known = Entry { blake3: Some(self.digest), ..self.claimed.entry(State::Committed) };
-        match &self.account {
-            Account::Rows { rows, rejects, .. } | Account::Instead { rows, rejects, .. } => {
-                Entry { rows: Some(*rows), rejects: *rejects, ..known }
-            }
-            Account::Results { json, .. } => Entry { results: Some(json.clone()), ..known },
-            Account::DuplicateOf { id, .. } => Entry { duplicate_of: Some(*id), state: State::Duplicate, ..known },
-        }
-    }
-}
-
-/// The first few names of columns, in one field.
-fn listed(columns: &[String]) -> String {
-    const SHOWN_MAX: usize = 10;
-    let shown: Vec<_> = columns.iter().take(SHOWN_MAX).map(|column| escape(OsStr::new(column))).collect();
-    match columns.len() - shown.len() {
-        0 => shown.join(", "),
-        more => format!("{}, and {more} more", shown.join(", ")),
+        Ok(files.into_iter().map(|(claimed, _)| Done { claimed, unentered: None }).collect())
     }
 }
 

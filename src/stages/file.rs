@@ -9,6 +9,7 @@ use std::sync::Arc;
 use importerd_actors::InHand;
 use jiff::Timestamp;
 
+use super::account::Account;
 use crate::events::{Event, Kind, Subject};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
@@ -42,6 +43,8 @@ impl SlotDirectory {
 #[expect(clippy::struct_field_names, reason = "claimed_at is a time")]
 pub struct Claimed {
     pub(super) id: FileId,
+    /// The ledger has an entry of that number.
+    pub(super) is_entered: bool,
     pub(super) folder: Arc<str>,
     pub(super) name: OsString,
     pub(super) identity: Identity,
@@ -88,7 +91,15 @@ pub(super) enum Outcome {
 /// Files whose rows or results are durable and visible.
 #[derive(Debug)]
 pub struct Committed {
-    pub(super) files: Vec<Claimed>,
+    pub(super) files: Vec<Done>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) claimed: Claimed,
+    /// What the ledger doesn't hold of it yet: it has a load marker, and is entered with its place in the archive.
+    pub(super) unentered: Option<Account>,
 }
 
 impl Claimed {

@@ -6,7 +6,7 @@
 //! | claim | `carrier` | [`folder::claim`](crate::folder::claim) |
 //! | process | `process` | [`import`](crate::import) or [`run`](crate::run) |
 //! | commit | `commit` | the same, and the [`ledger`](crate::ledger) |
-//! | archive | `carrier` | [`folder::archive`](crate::folder::archive) |
+//! | archive | `archive` | [`folder::archive`](crate::folder::archive) |
 //!
 //! What goes wrong with one file sets that file aside (`aside`); what goes wrong with the world halts the
 //! batch with everything still claimed, and `recover` finds it.
@@ -25,7 +25,8 @@
 //! | commit in the target (import) | rows and load marker | learns from the marker, archives |
 //! | `committed` in the ledger (run) | results sealed in staging, their names in the ledger | publishes what is not published, archives |
 //! | publish | some or all results in `results/` | publishes the rest: what is gone from staging is published |
-//! | archive | the file in `archive/`, the ledger says `committed` | enters the place, found by the file's identity |
+//! | archive (import) | the file in `archive/`, and the ledger silent | learns from the marker, enters the place, found by the file's identity |
+//! | archive (run) | the file in `archive/`, the ledger says `committed` | enters the place, found by the file's identity |
 //! | `deferred` in the ledger | the file in its slot, the time not come | puts it back into the inbox until then |
 //! | claim of a deferred file | the file in its slot, its time has come | carries it again; no attempt is charged |
 //! | `deferred` in the ledger, from `quarantine/` (an operator's retry) | the file in `quarantine/` | moves it into the inbox, removes the reason file |
@@ -63,6 +64,8 @@
 //! then: the move is finished. A file that its command had moved may be there without the note of it: it is known by
 //! the name of the staging directory.
 
+mod account;
+mod archive;
 mod aside;
 mod belonging;
 mod carrier;

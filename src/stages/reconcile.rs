@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use importerd_actors::Halt;
-use jiff::{Span, Zoned};
+use jiff::{Span, Timestamp, Zoned};
 use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
-use super::file::{Body, Claimed};
+use super::file::{Body, Claimed, Done};
 use super::folder::{Folder, Work};
 use super::recover::from_row;
 use crate::events::{Event, Kind, Subject};
@@ -105,6 +105,7 @@ impl Carrier {
             rows: Some(marker.rows),
             rejects: marker.rejects,
             replaces: marker.replaces,
+            changed_at: committed_at(marker),
             ..Entry::new(marker.id, &folder.name, &marker.name, marker.identity, State::Committed)
         };
         if self.ledger.learn(&entry, &event)? {
@@ -136,7 +137,9 @@ impl Carrier {
             }
         }
         self.enter_moved(folder, &moved)?;
-        if back_in_inbox.is_empty() { Ok(()) } else { self.archive_all(folder, &back_in_inbox) }
+        let done = |claimed| Done { claimed, unentered: None };
+        let files: Vec<_> = back_in_inbox.into_iter().map(done).collect();
+        if files.is_empty() { Ok(()) } else { self.archive_all(folder, &files) }
     }
 
     /// The slot that a file lies in; it is recovered with that one.
@@ -231,6 +234,13 @@ impl Carrier {
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
         self.publish(folder, vec![(row.id, Publication { staging, plan })])
     }
+}
+
+/// The marker says it in milliseconds, and its file was claimed before that and is archived after.
+fn committed_at(marker: &Marker) -> Timestamp {
+    let committed = marker.committed_at.parse::<Timestamp>().ok();
+    let rounded_up = committed.and_then(|at| at.checked_add(Span::new().milliseconds(1)).ok());
+    rounded_up.map_or_else(Timestamp::now, |at| at.min(Timestamp::now()))
 }
 
 /// The days of the archive on which a committed file may have been moved: at once, behind midnight, or by a recovery

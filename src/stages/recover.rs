@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use super::aside::put_back;
 use super::carrier::{Carrier, halt};
-use super::file::{Body, Claimed, SlotDirectory};
+use super::file::{Body, Claimed, Done, SlotDirectory};
 use super::folder::Work;
 use super::replay;
 use crate::fault::{Fault, Reason};
@@ -49,7 +49,7 @@ impl Carrier {
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
-                    Found::Done(file) => done.push(file),
+                    Found::Done(claimed) => done.push(Done { claimed, unentered: None }),
                     Found::Again(file) => again.push(file),
                     Found::Settled => {}
                 }
@@ -215,6 +215,7 @@ fn is_changed_since(row: &Row, stat: &Statx) -> bool {
 pub(super) fn from_row(row: &Row, name: &OsStr, body: Body, slot: &Arc<SlotDirectory>) -> Claimed {
     Claimed {
         id: row.id,
+        is_entered: true,
         folder: row.folder.as_str().into(),
         name: name.to_owned(),
         identity: row.identity,

@@ -27,7 +27,7 @@ pub fn step(at: &mut At<'_>, step: Step) {
         Step::CommitRows(files) => commit_rows(at, files),
         Step::CommitMarkers(files) => commit_markers(at, &files),
         Step::Judge(files) => judge(at, files),
-        Step::EnterCommitted(durability, files) => enter_committed(at, durability, files),
+        Step::EnterCommitted(durability, files, unentered) => enter_committed(at, durability, files, &unentered),
         Step::Publish(number, result) => publish(at, number, result),
         Step::FlushResults => at.world.disk.flush_results(),
         Step::Discard(number) => at.world.disk.discard(number),
@@ -35,7 +35,7 @@ pub fn step(at: &mut At<'_>, step: Step) {
         Step::MoveToArchive(file) => at.world.disk.rename_numbered(file.file, Directory::Archive),
         // `archive::Day::flush` and `carrier::flush_slots`
         Step::FlushArchive => flush_with_slot(at, Directory::Archive),
-        Step::EnterArchived(files) => enter_archived(at, &files),
+        Step::EnterArchived(known, unentered) => enter_archived(at, &known, &unentered),
         other => unreachable!("a step of recovery: {other:?}"),
     }
 }
@@ -236,9 +236,23 @@ fn commit_rows(at: &mut At<'_>, mut files: Files) {
             at.world.target.markers.push(marker);
         }
     }
-    let enter = Step::EnterCommitted(Durability::Lazy, files.clone());
-    let apart = (at.scenario.wrong == Wrong::MarkerApart).then_some(Step::CommitMarkers(files));
-    at.first(apart.into_iter().chain([enter]));
+    let apart = (at.scenario.wrong == Wrong::MarkerApart).then_some(Step::CommitMarkers(files.clone()));
+    let rest = enter_rows(at, files);
+    at.first(apart.into_iter().chain(rest));
+}
+
+/// `Carrier::enter_rows`: what recovery would learn from its marker alone is entered when it is archived.
+fn enter_rows(at: &At<'_>, files: Files) -> Vec<Step> {
+    let is_entered = |file: &Claimed| at.world.ledger.now().by_number(file.number).is_some();
+    let (now, later): (Files, Files) =
+        files.into_iter().partition(|(file, outcome)| *outcome == Outcome::Duplicate || is_entered(file));
+    let later: Vec<Claimed> = later.into_iter().map(|(file, _)| file).collect();
+    if now.is_empty() {
+        return archive_all(at, &[], &later);
+    }
+    let has_duplicates = now.iter().any(|(_, outcome)| *outcome == Outcome::Duplicate);
+    let durability = if has_duplicates { Durability::Flushed } else { Durability::Lazy };
+    vec![Step::EnterCommitted(durability, now, later)]
 }
 
 fn commit_markers(at: &mut At<'_>, files: &Files) {
@@ -290,7 +304,7 @@ fn judge(at: &mut At<'_>, mut files: Files) {
     let lazily = at.scenario.wrong == Wrong::ResultsEnteredLazily;
     let durability = if lazily { Durability::Lazy } else { Durability::Flushed };
     let before = if at.scenario.wrong == Wrong::PublishedBeforeEntered { publications(&files) } else { Vec::new() };
-    at.first(before.into_iter().chain([Step::EnterCommitted(durability, files)]));
+    at.first(before.into_iter().chain([Step::EnterCommitted(durability, files, Vec::new())]));
 }
 
 /// `results::publish`: each result, one flush, then staging is removed.
@@ -319,7 +333,7 @@ fn publish(at: &mut At<'_>, number: u8, result: usize) {
 }
 
 /// `Carrier::enter`: the ledger, then whoever hears of it.
-fn enter_committed(at: &mut At<'_>, durability: Durability, files: Files) {
+fn enter_committed(at: &mut At<'_>, durability: Durability, files: Files, unentered: &[Claimed]) {
     let entered = |(file, outcome): &(Claimed, Outcome)| match outcome {
         Outcome::Duplicate => row(*file, State::Duplicate, false),
         Outcome::Checked | Outcome::Produced => row(*file, State::Committed, false),
@@ -335,24 +349,35 @@ fn enter_committed(at: &mut At<'_>, durability: Durability, files: Files) {
     let published = at.scenario.wrong == Wrong::PublishedBeforeEntered;
     let publish = if published { Vec::new() } else { publications(&files) };
     let files: Vec<Claimed> = files.into_iter().map(|(file, _)| file).collect();
-    let archive = archive_all(at, &files);
+    let archive = archive_all(at, &files, unentered);
     at.first(publish.into_iter().chain(archive));
 }
 
 /// `Carrier::archive_all`
-pub fn archive_all(at: &At<'_>, files: &[Claimed]) -> Vec<Step> {
-    if files.is_empty() {
+pub fn archive_all(at: &At<'_>, known: &[Claimed], unentered: &[Claimed]) -> Vec<Step> {
+    if known.is_empty() && unentered.is_empty() {
         return Vec::new();
     }
-    let moves = files.iter().map(|file| Step::MoveToArchive(*file));
+    let moves = known.iter().chain(unentered).map(|file| Step::MoveToArchive(*file));
+    let enter = Step::EnterArchived(known.to_vec(), unentered.to_vec());
     let rest = if at.scenario.wrong == Wrong::ArchivedBeforeFlushed {
-        [Step::EnterArchived(files.to_vec()), Step::FlushArchive]
+        [enter, Step::FlushArchive]
     } else {
-        [Step::FlushArchive, Step::EnterArchived(files.to_vec())]
+        [Step::FlushArchive, enter]
     };
     moves.chain(rest).collect()
 }
 
-fn enter_archived(at: &mut At<'_>, files: &[Claimed]) {
-    at.world.ledger.write(Durability::Lazy, |page| files.iter().for_each(|file| page.archived(file.number, false)));
+fn enter_archived(at: &mut At<'_>, known: &[Claimed], unentered: &[Claimed]) {
+    at.world.ledger.write(Durability::Lazy, |page| {
+        for file in unentered {
+            page.enter(row(*file, State::Archived, true));
+        }
+        for file in known {
+            page.archived(file.number, false);
+        }
+    });
+    for file in unentered {
+        at.world.tell(file.file, file.version);
+    }
 }

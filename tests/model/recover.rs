@@ -47,7 +47,7 @@ pub fn step(at: &mut At<'_>, step: Step) {
         Step::FindKnown(file, row) => find_known(at, file, row),
         Step::ArchiveDone => {
             let done = std::mem::take(&mut at.me().done);
-            let archive = archive_all(at, &done);
+            let archive = archive_all(at, &done, &[]);
             at.first(archive);
         }
         Step::EndRecovery => end(at),

@@ -6,6 +6,9 @@ use crate::recover;
 use crate::scenario::Scenario;
 use crate::world::{Claimed, Daemon, Outcome, Processor, World};
 
+/// Committed files that the ledger hears of once they are archived.
+pub type Unentered = Vec<Claimed>;
+
 /// One step, with what its Processor has in memory for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -25,14 +28,14 @@ pub enum Step {
     CommitRows(Vec<(Claimed, Outcome)>),
     CommitMarkers(Vec<(Claimed, Outcome)>),
     Judge(Vec<(Claimed, Outcome)>),
-    EnterCommitted(Durability, Vec<(Claimed, Outcome)>),
+    EnterCommitted(Durability, Vec<(Claimed, Outcome)>, Unentered),
     Publish(u8, usize),
     FlushResults,
     Discard(u8),
     // Archive
     MoveToArchive(Claimed),
     FlushArchive,
-    EnterArchived(Vec<Claimed>),
+    EnterArchived(Vec<Claimed>, Unentered),
     // Recover
     LearnMarkers,
     NeverAgain(u8),
@@ -62,11 +65,13 @@ impl Step {
             | Self::EnterQuarantined(file)
             | Self::MoveToQuarantine(file)
             | Self::MoveToArchive(file) => vec![*file],
-            Self::EnterArchived(files) => files.clone(),
-            Self::CommitRows(files)
-            | Self::CommitMarkers(files)
-            | Self::Judge(files)
-            | Self::EnterCommitted(_, files) => files.iter().map(|(file, _)| *file).collect(),
+            Self::EnterArchived(known, unentered) => known.iter().chain(unentered).copied().collect(),
+            Self::CommitRows(files) | Self::CommitMarkers(files) | Self::Judge(files) => {
+                files.iter().map(|(file, _)| *file).collect()
+            }
+            Self::EnterCommitted(_, files, unentered) => {
+                files.iter().map(|(file, _)| *file).chain(unentered.iter().copied()).collect()
+            }
             _ => Vec::new(),
         }
     }
