@@ -269,6 +269,23 @@ fn a_file_that_was_archived_on_another_day_is_found_there_though_the_ledger_has_
     }
 }
 
+/// fault 75: killed between the move and its entry, and an operator took away what had the names before it.
+#[test]
+fn an_archived_file_that_nobody_entered_is_found_behind_a_gap_in_the_names() {
+    for (name, is_found) in [("a.csv", true), ("a~3.csv", true), ("gone/a.csv", false)] {
+        let mut site = Site::new(import());
+        drop(site.commit("a.csv", "id\n1\n").expect("commit"));
+        let place = format!("archive/{}/{name}", jiff::Zoned::now().strftime("%Y-%m-%d"));
+        fs::create_dir_all(site.path(&place).parent().expect("its day")).expect("make the day");
+        fs::rename(site.path("active/0/a.csv"), site.path(&place)).expect("move");
+        let mut site = site.again(import());
+        assert_eq!(site.carrier.recover(0, None).expect("recover").again.len(), 0);
+        let (state, found) = site.told().expect("it is learnt");
+        assert_eq!(state, "archived");
+        assert_eq!(found == Some(place), is_found, "{found:?}");
+    }
+}
+
 #[test]
 fn a_file_that_can_not_be_archived_is_known_to_be_committed() {
     let mut site = Site::new(import());

@@ -1,18 +1,18 @@
 //! Archive: where done files lie, by day, under their own names, never one over another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use jiff::Zoned;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statx};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, statx};
 use rustix::io::Errno;
 
 use super::claim::{Claim, Sealed, seal};
 use super::moves::{move_as, move_numbered};
-use super::name::numbered;
 use super::places::{Places, identity, identity_flags, subdirectory};
 use crate::fault::{Reason, if_there};
 use crate::file::Identity;
@@ -129,35 +129,40 @@ fn day_of<'a>(places: &Places, place: &'a OsStr) -> io::Result<Option<(OwnedFd, 
     let mut parts = Path::new(place).components();
     let names = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some(_), Some(Component::Normal(day)), Some(Component::Normal(name)), None) = names else { return Ok(None) };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match openat(places.archive()?, day, flags, Mode::empty()) {
-        Ok(directory) => Ok(Some((directory, name))),
+    Ok(open_day(places.archive()?, day)?.map(|directory| (directory, name)))
+}
+
+/// `None`: nothing was moved there, or an operator took it away.
+fn open_day(archive: impl AsFd, day: &OsStr) -> io::Result<Option<OwnedFd>> {
+    match openat(archive, day, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(directory) => Ok(Some(directory)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Where a file lies that was moved into the directory of one of these days, relative to the folder.
+/// Where files lie that were moved into the directory of one of these days, relative to the folder, whatever they are called
+/// there. Each directory is read once, however many are looked for.
 ///
 /// # Errors
 /// What the system says.
-pub fn find(places: &Places, days: &[String], name: &OsStr, file: &Identity) -> io::Result<Option<OsString>> {
+pub fn find(places: &Places, days: &BTreeSet<String>, files: &[Identity]) -> io::Result<HashMap<Identity, OsString>> {
+    let mut found = HashMap::new();
+    let wanted: HashMap<u64, &Identity> = files.iter().map(|file| (file.inode, file)).collect();
     let archive = places.archive()?;
     for day in days {
-        // Names were given in order: behind the first that is free there is none.
-        for copy in 1.. {
-            let place = Path::new(day).join(numbered(name, copy));
-            match statx(&archive, &place, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
-                Ok(stat) if identity(&stat).is_same_file(file) => {
-                    return Ok(Some(Path::new("archive").join(place).into_os_string()));
-                }
-                Ok(_) => {}
-                Err(Errno::NOENT | Errno::NOTDIR) => break,
-                Err(error) => return Err(error.into()),
+        let Some(directory) = open_day(&archive, OsStr::new(day))? else { continue };
+        for entry in Dir::read_from(&directory)? {
+            let entry = entry?;
+            let Some(file) = wanted.get(&entry.ino()) else { continue };
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            let stat = statx(&directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
+            if if_there(stat)?.is_some_and(|stat| identity(&stat).is_same_file(file)) {
+                found.insert(**file, Path::new("archive").join(day).join(name).into_os_string());
             }
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Makes all moves into the directories of these days durable.
@@ -167,11 +172,8 @@ pub fn find(places: &Places, days: &[String], name: &OsStr, file: &Identity) -> 
 pub fn flush(places: &Places, days: &BTreeSet<String>) -> io::Result<()> {
     let archive = places.archive()?;
     for day in days {
-        match openat(&archive, day.as_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(directory) => rustix::fs::fsync(&directory)?,
-            // Nothing was moved there, or an operator took it away.
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(directory) = open_day(&archive, OsStr::new(day))? {
+            rustix::fs::fsync(&directory)?;
         }
     }
     Ok(())

@@ -184,20 +184,18 @@ impl Carrier {
         }
         let places = Arc::clone(&self.folders[folder].places);
         let failed = |error| halt(&Fault::io(places.path.join("archive").display(), &error));
-        let mut found = Vec::with_capacity(rows.len());
-        let mut days = BTreeSet::new();
-        for row in rows {
-            let likely = likely_days(row);
-            let place = archive::find(&places, &likely, &row.name, &row.identity).map_err(failed)?;
-            let place = place.map_or_else(|| self.never_left(folder, row), |place| Ok(Some(escape(&place))))?;
-            found.push((row, place));
-            days.extend(likely);
-        }
+        let days: BTreeSet<_> = rows.iter().flat_map(likely_days).collect();
+        let files: Vec<_> = rows.iter().map(|row| row.identity).collect();
+        let mut found = archive::find(&places, &days, &files).map_err(failed)?;
         archive::flush(&places, &days).map_err(failed)?;
         for slot in self.slots(folder)? {
             rustix::fs::fsync(&self.slot_directory(folder, slot)?.descriptor).map_err(|error| failed(error.into()))?;
         }
-        found.into_iter().try_for_each(|(row, place)| self.enter_archived(row, place.as_deref()))
+        rows.iter().try_for_each(|row| {
+            let place = found.remove(&row.identity).map(|place| escape(&place));
+            let place = place.map_or_else(|| self.never_left(folder, row), |place| Ok(Some(place)))?;
+            self.enter_archived(row, place.as_deref())
+        })
     }
 
     /// With the event that was not told. `place`: where it was found.
