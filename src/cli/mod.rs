@@ -5,6 +5,7 @@ mod complaint;
 mod found;
 mod page;
 mod shell;
+mod stranger;
 mod surroundings;
 mod table;
 mod when;

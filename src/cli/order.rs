@@ -14,6 +14,7 @@ use super::args::{Folders, Forget, Global, Replay, Retry};
 use super::complaint::{Complaint, told};
 use super::page::{Page, print, print_json};
 use super::serve::settings_and_directories;
+use super::stranger;
 use super::surroundings::{Daemon, daemon, directories, typed};
 use crate::control::client::Given;
 use crate::control::{self, By, Ended, Line, Operator, Outcome, Refusal, Request, Selection, socket};
@@ -157,6 +158,7 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 /// Without a daemon: with its locks, so that none starts meanwhile.
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
+    stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {
         let next = format!("or name the right state directory: {} --state-dir DIR …", typed(global));

@@ -8,6 +8,7 @@ use slog::Level;
 
 use super::args::{Global, Watch};
 use super::complaint::Complaint;
+use super::stranger;
 use super::surroundings::{self, Surroundings, WATCH_FILE, WATCH_STATE, directories, filter, sources, typed};
 use crate::daemon::{self, Ended, Life};
 use crate::events::Counts;
@@ -21,12 +22,14 @@ use crate::stages;
 /// `importerd run`
 pub fn run(global: &Global) -> Result<u8, Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
+    stranger::refuse_root(global, &directories.state)?;
     Ok(daemon::live(life(global, settings, directories, Level::Info)).code)
 }
 
 /// `importerd once`
 pub fn once(global: &Global) -> Result<u8, Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
+    stranger::refuse_root(global, &directories.state)?;
     // A progress bar and a line for each file don't go together.
     let usual = if io::stderr().is_terminal() { Level::Error } else { Level::Info };
     let ended = daemon::live(Life { once: true, ..life(global, settings, directories, usual) });
@@ -44,6 +47,7 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     // Without a slash at its end: one folder has one name.
     let directory: PathBuf = absolute.components().collect();
     let state = global.state_dir.clone().unwrap_or_else(|| directory.join(WATCH_STATE));
+    stranger::refuse_root(global, &state)?;
     let command = (!watch.command.is_empty()).then(|| program_from_here(watch.command));
     let base = Base::Watch { dir: directory, into: watch.into.map(from_here), command };
     let loaded = settings::load(&Sources::of_process(base, global.set.clone()))

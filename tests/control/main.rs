@@ -10,6 +10,7 @@ mod pause;
 mod retry;
 mod retry_kills;
 mod socket;
+mod stranger;
 
 use std::process::Command;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, StatxFlags, inotify, statx};
 use rustix::io::Errno;
 
+use super::super::shell::quoted;
 use super::super::status::left_alone;
 use super::super::surroundings::{Daemon, filter};
 use super::checklist::Section;
@@ -17,6 +18,7 @@ use super::work;
 use crate::exit;
 use crate::folder::lease::{self, Lease};
 use crate::folder::places::{BRING_BACK, LOCK, open_directory, with_pid};
+use crate::folder::remembered::{self, Remembered};
 use crate::folder::survey::survey;
 use crate::folder::{lock, watch};
 use crate::ledger::history::History;
@@ -40,6 +42,7 @@ pub fn section(folder: &Folder, directories: &Directories, daemon: Daemon) -> Se
     filesystem(folder, &mut section);
     if active_usable == Usable::Now {
         leases(&active, folder, &mut section);
+        remembered(&active, &mut section);
         holder(&active, daemon, &mut section);
     }
     if inbox_usable == Usable::Now {
@@ -146,6 +149,16 @@ fn has_cap_lease() -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
     bits.is_some_and(|bits| bits >> CAP_LEASE & 1 == 1)
+}
+
+/// What the daemon reads before it takes anything; another user's order may have left it unreadable.
+fn remembered(active: &Path, section: &mut Section) {
+    let Err(error) = open_directory(active).and_then(Remembered::read) else { return };
+    let place = active.join(remembered::FILE_NAME);
+    let user = rustix::process::geteuid().as_raw();
+    let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
+    let fix = is_refused.then(|| format!("sudo chown {user} {}", quoted(&place)));
+    section.fail(rights::code(&error), format!("{} can't be read: {error}", place.display()), fix);
 }
 
 fn holder(active: &Path, daemon: Daemon, section: &mut Section) {

@@ -1,12 +1,12 @@
 //! `importerd ledger rebuild`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::super::args::Global;
 use super::super::complaint::Complaint;
 use super::super::page::{Look, Page, print_json};
+use super::super::stranger;
 use super::super::surroundings::{Surroundings, typed};
 use super::whereabouts;
 use crate::daemon::lock_state;
@@ -15,13 +15,12 @@ use crate::fault::Fault;
 use crate::ledger::{FILE_NAME, REFUSALS};
 use crate::log::visible;
 use crate::rebuild::{Condition, Learnt, Report, condition, rebuild};
-use crate::settings::Settings;
 
 /// Asks on a terminal, unless told not to.
 pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
-    refuse_strangers(&settings, state, &typed(global))?;
+    stranger::refuse(global, &settings, state)?;
     let _lock = lock_state(state).map_err(|fault| refused(fault.reason().clone()))?;
     let condition = condition(&settings, state).map_err(refused)?;
     if condition == Condition::Sound && !force {
@@ -51,21 +50,6 @@ fn refused(reason: crate::fault::Reason) -> Complaint {
         complaint.code = exit::CONFIG;
     }
     complaint
-}
-
-/// The daemon must be able to write what is made here.
-fn refuse_strangers(settings: &Settings, state: &Path, importerd: &str) -> Result<(), Complaint> {
-    let user = rustix::process::geteuid().as_raw();
-    let places = settings.folders.values().map(|folder| folder.path.join("active"));
-    for place in std::iter::once(state.to_owned()).chain(places) {
-        let Ok(owner) = place.metadata().map(|metadata| metadata.uid()) else { continue };
-        if owner != user {
-            let text = format!("{} belongs to user {owner}, and this is user {user}", place.display());
-            let next = format!("type it as that user: sudo -u '#{owner}' {importerd} ledger rebuild");
-            return Err(Complaint::new(exit::NOPERM, text, next));
-        }
-    }
-    Ok(())
 }
 
 fn is_wanted(state: &Path, condition: &Condition) -> Result<bool, Complaint> {
