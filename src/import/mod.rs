@@ -98,6 +98,7 @@ pub use recheck::Recheck;
 pub use reject::Rejected;
 pub use rows::KEPT_BYTES_MAX;
 pub use source::RECORD_BYTES_MAX;
+pub use sqlite::BRING_BACK;
 pub use target::{Markers, Target};
 pub use targets::{Place, Targets};
 pub use text::is_utf8;

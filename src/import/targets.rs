@@ -25,6 +25,12 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether it is a file, and there is none.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Sqlite(path) if path.try_exists().is_ok_and(|is_there| !is_there))
+    }
+
     /// Its load markers, for somebody who only looks: nothing is made or changed. `None`: no file was ever imported into
     /// it.
     ///
@@ -132,6 +138,26 @@ impl Targets {
         match place {
             Place::Sqlite(path) => Ok(self.file(path)?),
             Place::Postgres(address) => Ok(self.server(address)?),
+        }
+    }
+
+    /// As [`Self::open`]; but a file that is missing is waited for: files were imported into it.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn open_again(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
+        match place {
+            Place::Sqlite(path) if place.is_missing() => {
+                let mut files = lock(&self.files);
+                if let Some(database) = files.get(path) {
+                    return Ok(Arc::clone(database) as Arc<dyn Target>);
+                }
+                let database = Arc::new(sqlite::Database::awaited(path)?);
+                files.insert(path.clone(), Arc::clone(&database));
+                Ok(database)
+            }
+            _ => self.open(place),
         }
     }
 

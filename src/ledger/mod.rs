@@ -398,6 +398,14 @@ impl Ledger {
         self.read(|connection| schema::has_watched(connection, folder, inbox))
     }
 
+    /// Whether a file of this folder was ever imported.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_imported(&self, folder: &str) -> Result<bool, Fault> {
+        self.read(|connection| schema::has_imported(connection, folder))
+    }
+
     /// Makes sure that this number is never given out: a target has it already.
     ///
     /// # Errors

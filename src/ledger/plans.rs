@@ -58,6 +58,8 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::LAST_START, "SEARCH event USING COVERING INDEX event_rare (kind=?)"),
         (schema::LAST_OF_KIND, "SEARCH event USING INDEX event_rare (kind=?)"),
         (schema::HAS_WATCHED, "SEARCH event USING INDEX event_rare (kind=?)"),
+        // Up to the first that has rows.
+        (schema::HAS_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::PRUNE_OUTDATED, "SEARCH later USING INDEX event_rare (kind=? AND rowid>?)"),
         (schema::COUNTER, "SEARCH counter USING PRIMARY KEY (name=?)"),
         (schema::PAUSED, "SEARCH pause USING PRIMARY KEY (folder=?)"),

@@ -215,6 +215,9 @@ pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE fo
 pub(super) const IDS_ENDED_FROM: &str = "
 SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
 
+/// Asked only where a database is missing: nearly always the first row answers it.
+pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL LIMIT 1";
+
 pub(super) const HAS_WATCHED: &str = "
 SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?
   AND json ->> 'path' = ? AND kind NOT IN ('file.claimed', 'file.committed', 'file.archived')";
@@ -311,6 +314,11 @@ DELETE FROM event WHERE id = ? AND EXISTS (
 /// Whether this folder has ever been watched, or read, with its inbox at this path.
 pub(super) fn has_watched(connection: &Connection, folder: &str, inbox: &Path) -> rusqlite::Result<bool> {
     connection.prepare(HAS_WATCHED)?.exists(params![folder, inbox.display().to_string()])
+}
+
+/// Whether a file of this folder was ever imported.
+pub(super) fn has_imported(connection: &Connection, folder: &str) -> rusqlite::Result<bool> {
+    connection.prepare(HAS_IMPORTED)?.exists([folder])
 }
 
 /// Makes the tables in a fresh file, adds to an older one what it lacks, and refuses a file that is not ours or newer

@@ -76,7 +76,11 @@ impl Folder {
         let filter = Filter::new(&folder.matching, &folder.ignore, marker.as_deref()).map_err(Fault::World)?;
         let work = match &folder.work {
             settings::Work::Import(import) => {
-                let target = targets.open(&target(import, state_directory))?;
+                let place = target(import, state_directory);
+                // fault 13: it may be that its disk is not mounted yet.
+                let is_known = place.is_missing()
+                    && has_imports(settings, &place, state_directory, |name| ledger.has_imported(name))?;
+                let target = if is_known { targets.open_again(&place) } else { targets.open(&place) }?;
                 Work::Import(Import::new(&folder.name, import, target)?)
             }
             settings::Work::Run(run) => Work::Run(Command::new(run, Arc::clone(running))),
@@ -175,6 +179,26 @@ impl Folder {
 fn is_on_a_server(folder: &settings::Folder) -> bool {
     let settings::Work::Import(import) = &folder.work else { return false };
     matches!(import.into, Some(settings::Target::Postgres(_)))
+}
+
+/// Whether a file was ever imported into this database by a folder that imports into it now. `has_imported`: what the ledger
+/// says of a folder.
+///
+/// # Errors
+/// Those of `has_imported`.
+pub fn has_imports<E>(
+    settings: &settings::Settings,
+    place: &Place,
+    state_directory: &Path,
+    has_imported: impl Fn(&str) -> Result<bool, E>,
+) -> Result<bool, E> {
+    for folder in settings.folders.values() {
+        let settings::Work::Import(import) = &folder.work else { continue };
+        if target(import, state_directory) == *place && has_imported(&folder.name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The database that a folder imports into.

@@ -284,6 +284,7 @@ fn a_replayed_file_and_its_earlier_number_lead_to_each_other() {
     (again.place, again.replaces, again.reason) = (place(), Some(FileId(1)), Some(&asked_for));
     let asked = event(Kind::FileReplayed, 2, "a.csv", "settle").with("replaces", 1);
     ledger.enter(Durability::Flushed, &[first, again.clone()], &[asked]).unwrap();
+    fs::write(desk.path("state/importerd.db"), "").unwrap();
     let first = || plain(&desk.ask(&["explain", "1"]).out);
     let second = || plain(&desk.ask(&["explain", "2"]).out);
     let under_way = "nothing: it is being loaded again, as #2; for that story, type: ";

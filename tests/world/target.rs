@@ -90,3 +90,54 @@ fn a_target_whose_filesystem_is_taken_away_holds_the_folder_until_it_is_back() {
     let target = Connection::open(drop.root().join("disk/rows.db")).expect("open rows.db");
     assert_eq!(problems(&drop, &target, 0..2), [""; 0]);
 }
+
+/// fault 13: at the start, `check` and `once` say the same.
+#[test]
+fn a_target_that_files_went_into_and_that_is_not_there_at_the_start_is_waited_for_and_not_made_anew() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    let away = drop.root().join("away.db");
+    fs::rename(drop.state().join("rows.db"), &away).expect("move the target away");
+    put_row(&drop, 1);
+    for (words, code, line) in [
+        ("check", 69, "rows.db is gone, and files were imported into it: the folder is held until it is back"),
+        ("check", 69, "mount its disk, or put it back; to begin with an empty one, put an empty file in its place"),
+        ("once", 75, "rows.db: No such file or directory"),
+        ("explain 0.csv", 0, "can't be reached: it is gone"),
+    ] {
+        let words: Vec<_> = words.split(' ').collect();
+        let said = drop.command(&words).output().expect("run it");
+        let text = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(said.status.code(), Some(code), "{words:?}: {text}");
+        assert!(text.contains(line), "{words:?}: {text}");
+    }
+    let mut daemon = drop.launch();
+    daemon.wait_for("daemon.started");
+    held_for(&mut daemon, "to begin with an empty one, put an empty file in its place", || {
+        assert!(!drop.state().join("rows.db").exists(), "nothing is made");
+        fs::rename(away, drop.state().join("rows.db")).expect("put it back");
+    });
+    daemon.wait_for_file("file.archived", "1.csv");
+    all_done(daemon, &drop, 0..2);
+}
+
+/// fault 13, the controls: what an operator puts there on purpose is taken, and where nothing went in, one is made.
+#[test]
+fn a_target_is_begun_anew_by_an_empty_file_in_its_place_and_made_where_nothing_was_imported() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    let target = drop.state().join("rows.db");
+    assert_eq!(drop.once().code(), Some(0));
+    fs::remove_file(&target).expect("delete it");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    fs::write(&target, "").expect("empty it");
+    put_row(&drop, 1);
+    assert_eq!(drop.once().code(), Some(0));
+    let ids: Vec<i64> = {
+        let rows = drop.rows();
+        let mut query = rows.prepare("SELECT id FROM \"drop\"").expect("a query");
+        query.query_map([], |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect()
+    };
+    assert_eq!(ids, [1], "the rows of 0.csv were in the old one");
+}

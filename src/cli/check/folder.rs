@@ -22,19 +22,19 @@ use crate::folder::remembered::{self, Remembered};
 use crate::folder::survey::survey;
 use crate::folder::{lock, watch};
 use crate::ledger::history::History;
-use crate::settings::{Directories, Folder};
+use crate::settings::{Directories, Folder, Settings};
 
 /// The bit of `CAP_LEASE` in the capabilities of a process: capability(7).
 const CAP_LEASE: u32 = 28;
 
 /// All that is checked of a folder.
-pub fn section(folder: &Folder, directories: &Directories, daemon: Daemon) -> Section {
+pub fn section(settings: &Settings, folder: &Folder, directories: &Directories, daemon: Daemon) -> Section {
     let mut section = Section::new(format!("folder {}  {}", folder.name, folder.path.display()));
     if is_missed(folder, directories) {
         let text =
             format!("{} is gone: the folder is held until it is back, and nothing is made", folder.inbox.display());
         section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
-        work::check(folder, directories, &mut section);
+        work::check(settings, folder, directories, &mut section);
         return section;
     }
     let active = folder.path.join("active");
@@ -49,7 +49,7 @@ pub fn section(folder: &Folder, directories: &Directories, daemon: Daemon) -> Se
         events(&folder.inbox, &mut section);
     }
     inbox(folder, &mut section);
-    work::check(folder, directories, &mut section);
+    work::check(settings, folder, directories, &mut section);
     section
 }
 

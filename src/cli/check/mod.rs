@@ -46,8 +46,9 @@ fn checklist(global: &Global, directories: &Directories) -> Checklist {
     let (section, daemon) = of_state(global, directories, settings);
     checklist.sections.push(section);
     if let Ok(loaded) = &loaded {
-        let folders = loaded.settings.folders.values();
-        checklist.sections.extend(folders.map(|settings| folder::section(settings, directories, daemon)));
+        let settings = &loaded.settings;
+        let folders = settings.folders.values();
+        checklist.sections.extend(folders.map(|folder| folder::section(settings, folder, directories, daemon)));
     }
     checklist
 }

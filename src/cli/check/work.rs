@@ -8,24 +8,38 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use super::rights;
 use crate::exit;
-use crate::import::Place;
-use crate::settings::{Directories, Folder, Import, Work};
+use crate::import::{BRING_BACK, Place};
+use crate::ledger::history::History;
+use crate::settings::{Directories, Folder, Import, Settings, Work};
 use crate::stages;
 
 /// Enters it.
-pub fn check(folder: &Folder, directories: &Directories, section: &mut Section) {
+pub fn check(settings: &Settings, folder: &Folder, directories: &Directories, section: &mut Section) {
     match &folder.work {
-        Work::Import(import) => database(import, &directories.state, section),
+        Work::Import(import) => database(settings, import, &directories.state, section),
         Work::Run(run) => command(&run.command, section),
     }
 }
 
-fn database(import: &Import, state: &Path, section: &mut Section) {
+fn database(settings: &Settings, import: &Import, state: &Path, section: &mut Section) {
     let place = stages::target(import, state);
+    if place.is_missing() && has_imports(settings, &place, state) {
+        let text =
+            format!("the database {place} is gone, and files were imported into it: the folder is held until it is back");
+        return section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
+    }
     match &place {
         Place::Sqlite(path) => file(path, import, &place, state, section),
         Place::Postgres(_) => server(import, &place, section),
     }
+}
+
+/// fault 13: a daemon doesn't make it anew. That the ledger can't be read is said of the state directory.
+fn has_imports(settings: &Settings, place: &Place, state: &Path) -> bool {
+    let known = |history: History| {
+        stages::has_imports(settings, place, state, |folder| history.has_imported(folder)).unwrap_or_default()
+    };
+    History::open(state).ok().flatten().is_some_and(known)
 }
 
 /// A server is asked.

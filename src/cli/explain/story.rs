@@ -16,6 +16,7 @@ use crate::fault::Reason;
 use crate::folder::name::suffixed;
 use crate::folder::quarantine::REASON_SUFFIX;
 use crate::folder::survey::Lying;
+use crate::import::BRING_BACK;
 use crate::ledger::history::{Failed, History};
 use crate::ledger::{Row, State};
 use crate::log::escape;
@@ -161,10 +162,12 @@ impl Story {
         };
         let replay = history.replay_of(row.id)?;
         let raw = |json: String| RawValue::from_string(json).ok();
-        let next = obstacle.as_ref().map_or_else(
-            || next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
-            |it| it.next.clone(),
-        );
+        let state = &surroundings.directories.state;
+        let next = match &obstacle {
+            Some(obstacle) => obstacle.next.clone(),
+            None if folder.is_some_and(|folder| Target::is_missed(folder, state, row)) => BRING_BACK.to_owned(),
+            None => next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
+        };
         Ok(Self {
             id: Some(row.id.0),
             folder: row.folder.clone(),
@@ -190,7 +193,7 @@ impl Story {
             // The rows are in under the number of another one.
             target: folder
                 .filter(|_| !matches!(row.state, State::Duplicate | State::Replaced))
-                .and_then(|folder| Target::look_up(folder, &surroundings.directories.state, row.id)),
+                .and_then(|folder| Target::look_up(folder, state, row)),
             results: row.results.as_deref().map(published).unwrap_or_default(),
             obstacles: obstacle.into_iter().map(|obstacle| obstacle.text).collect(),
             next,

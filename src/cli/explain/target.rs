@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::file::FileId;
+use crate::ledger::Row;
 use crate::log::escape;
 use crate::settings::{Folder, Work};
 use crate::stages;
@@ -29,7 +29,7 @@ pub struct Target {
 
 impl Target {
     /// Looks the marker up. `None`: the folder runs a command.
-    pub fn look_up(folder: &Folder, state: &Path, id: FileId) -> Option<Self> {
+    pub fn look_up(folder: &Folder, state: &Path, row: &Row) -> Option<Self> {
         let Work::Import(import) = &folder.work else { return None };
         let place = stages::target(import, state);
         let target = Self {
@@ -41,7 +41,10 @@ impl Target {
             committed_at: None,
             error: None,
         };
-        let marker = place.look().and_then(|markers| markers.map_or(Ok(None), |markers| markers.by_id(id)));
+        if Self::is_missed(folder, state, row) {
+            return Some(Self { error: Some("it is gone".to_owned()), ..target });
+        }
+        let marker = place.look().and_then(|markers| markers.map_or(Ok(None), |markers| markers.by_id(row.id)));
         Some(match marker {
             Ok(None) => Self { imported: Some(false), ..target },
             Ok(Some(marker)) => Self {
@@ -58,6 +61,12 @@ impl Target {
                 Self { error: Some(error), ..target }
             }
         })
+    }
+
+    /// Whether the file went into a database that isn't there.
+    pub fn is_missed(folder: &Folder, state: &Path, row: &Row) -> bool {
+        let Work::Import(import) = &folder.work else { return false };
+        row.rows.is_some() && stages::target(import, state).is_missing()
     }
 
     /// In a few words.

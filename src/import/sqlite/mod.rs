@@ -45,6 +45,10 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// Prepared statements kept per connection: about ten of ours, and one for every layout in use.
 const STATEMENTS_MAX: usize = 64;
 
+/// What to do where a database is missing that files were imported into.
+pub const BRING_BACK: &str =
+    "mount its disk, or put it back; to begin with an empty one, put an empty file in its place";
+
 /// One database file.
 pub struct Database {
     path: PathBuf,
@@ -82,6 +86,17 @@ impl Database {
         let reader = Held::open(path, &log)?;
         let [writer, reader] = [writer, reader].map(parking_lot::Mutex::new);
         Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default(), log })
+    }
+
+    /// One that is missing and must not be made anew: it is opened when it is there, and asked for in vain until then.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: there is no room for it.
+    pub fn awaited(path: &Path) -> Result<Self, Fault> {
+        let closed = || Held::closed().map(parking_lot::Mutex::new).map_err(|error| fault(path, &error));
+        let (writer, reader) = (closed()?, closed()?);
+        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default(), log: Log::default() })
     }
 
     /// The writing connection, for one transaction.
@@ -261,9 +276,13 @@ fn place(path: &Path) -> String {
 impl Held {
     /// Closed, until it is wanted again.
     fn close(&mut self) {
-        if let Ok(none) = Connection::open_in_memory() {
-            *self = Self { connection: none, file: NO_FILE };
+        if let Ok(closed) = Self::closed() {
+            *self = closed;
         }
+    }
+
+    fn closed() -> rusqlite::Result<Self> {
+        Ok(Self { connection: Connection::open_in_memory()?, file: NO_FILE })
     }
 
     fn open(path: &Path, log: &Log) -> Result<Self, Fault> {
@@ -306,6 +325,5 @@ fn file_at(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 fn gone(path: &Path, error: &io::Error) -> Fault {
-    Fault::io(format_args!("the database {}", path.display()), error)
-        .with_hint("put it back, or restart importerd to make a new one")
+    Fault::io(format_args!("the database {}", path.display()), error).with_hint(BRING_BACK)
 }

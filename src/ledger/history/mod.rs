@@ -149,6 +149,14 @@ impl History {
         self.ask(|connection| schema::has_watched(connection, folder, inbox))
     }
 
+    /// Whether a file of this folder was ever imported.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_imported(&self, folder: &str) -> Answer<bool> {
+        self.ask(|connection| schema::has_imported(connection, folder))
+    }
+
     /// Shows every file of a folder, in the order of their numbers.
     ///
     /// # Errors
