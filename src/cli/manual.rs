@@ -34,7 +34,10 @@ const EXIT_CODES: &[(u8, &str)] = &[
         "Work was left behind; the next start recovers it. once: a folder is held or paused, or a file deferred.",
     ),
     (exit::NOPERM, "Permission is missing."),
-    (exit::CONFIG, "The settings are wrong, or the ledger is missing, damaged, newer or not that of the folders."),
+    (
+        exit::CONFIG,
+        "The settings are wrong, or the ledger is missing, damaged, newer or not that of the folders, or a folder was given another name.",
+    ),
 ];
 
 /// `importerd man [PAGE]`

@@ -14,6 +14,8 @@ use crate::daemon::{self, Ended, Life};
 use crate::events::Counts;
 use crate::exit;
 use crate::fault::Fault;
+use crate::folder::places::open_directory;
+use crate::folder::remembered::Remembered;
 use crate::folder::survey::survey;
 use crate::log;
 use crate::settings::{self, Base, Directories, Settings, Sources, Work};
@@ -49,7 +51,8 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let state = global.state_dir.clone().unwrap_or_else(|| directory.join(WATCH_STATE));
     stranger::refuse_root(global, &state)?;
     let command = (!watch.command.is_empty()).then(|| program_from_here(watch.command));
-    let base = Base::Watch { dir: directory, into: watch.into.map(from_here), command };
+    let name = remembered_name(&directory);
+    let base = Base::Watch { dir: directory, name, into: watch.into.map(from_here), command };
     let loaded = settings::load(&Sources::of_process(base, global.set.clone()))
         .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
     let greeting = Some(greeting(&loaded.settings, &state));
@@ -60,6 +63,12 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let ended = daemon::live(Life { greeting, record, ..life(&global, loaded.settings, directories, Level::Info) });
     report(&global, &ended, (ended.code, ended.counts.deferred.len() as u64), &typed(&global));
     Ok(ended.code)
+}
+
+/// A folder that was moved goes on under the name that its files are known by. What can't be read is told by who opens it.
+fn remembered_name(directory: &Path) -> Option<String> {
+    let active = open_directory(&directory.join("active")).ok()?;
+    Remembered::read(active).ok().flatten()?.folder
 }
 
 fn life(global: &Global, settings: Settings, directories: Directories, usual: Level) -> Life {

@@ -19,6 +19,10 @@ const NEW: &str = ".ledger.new";
 /// What a folder remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
+    /// What it is called in the settings, under which ledger and load markers know its files. `None`: written by a version that
+    /// didn't say.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// The ledger that it was worked on with.
     pub ledger: LedgerId,
     /// Every number that a file of it ever had is below this.
@@ -69,11 +73,15 @@ mod tests {
         assert_eq!(Remembered::read(&active).unwrap(), None);
         let ledger = "00ff00ff00ff00ff".parse().unwrap();
         for numbers_below in [1, 1_025] {
-            let remembered = Remembered { ledger, numbers_below, state_directory: "/var/lib\\n".to_owned() };
+            let folder = Some("orders".to_owned());
+            let remembered = Remembered { folder, ledger, numbers_below, state_directory: "/var/lib\\n".to_owned() };
             remembered.write(&active).unwrap();
             assert_eq!(Remembered::read(&active).unwrap(), Some(remembered));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let earlier = "{\"ledger\":\"00ff00ff00ff00ff\",\"numbers_below\":1,\"state_directory\":\"\"}";
+        std::fs::write(folder.path().join(FILE_NAME), earlier).unwrap();
+        assert_eq!(Remembered::read(&active).unwrap().unwrap().folder, None);
         for garbage in ["", "{", "{\"ledger\":\"x\",\"numbers_below\":1,\"state_directory\":\"\"}"] {
             std::fs::write(folder.path().join(FILE_NAME), garbage).unwrap();
             assert_eq!(Remembered::read(&active).unwrap_err().kind(), io::ErrorKind::InvalidData, "{garbage:?}");

@@ -13,7 +13,8 @@ use crate::room;
 pub const REBUILD: &str = "importerd ledger rebuild";
 
 /// Why a ledger is refused for good, whoever opens it: no restart heals that.
-pub const REFUSALS: [&str; 5] = ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older"];
+pub const REFUSALS: [&str; 6] =
+    ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older", "folder_renamed"];
 
 /// A hint with the command in it as it is to be typed: `importerd` with its options.
 #[must_use]

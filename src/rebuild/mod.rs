@@ -216,7 +216,11 @@ impl<'a> Site<'a> {
             trusted: false,
             numbers_below: 1,
         };
-        let numbers_below = site.remembered().map_or(1, |remembered| remembered.numbers_below);
+        let remembered = site.remembered();
+        if let Some(remembered) = &remembered {
+            kinship::refuse_another_name(settings, remembered).map_err(Fault::Fatal)?;
+        }
+        let numbers_below = remembered.map_or(1, |remembered| remembered.numbers_below);
         Ok(Self { numbers_below, ..site })
     }
 
@@ -263,7 +267,8 @@ impl<'a> Site<'a> {
 
     fn remember(&self, ledger: LedgerId, numbers_below: i64) -> Result<(), Fault> {
         let state_directory = escape(self.state_directory.as_os_str());
-        let remembered = Remembered { ledger, numbers_below, state_directory };
+        let folder = Some(self.settings.name.clone());
+        let remembered = Remembered { folder, ledger, numbers_below, state_directory };
         let written = self.places.now().map_err(Into::into).and_then(|open| remembered.write(&open.active));
         written.map_err(|error| self.fault("active", &error))
     }

@@ -40,6 +40,8 @@ pub enum Base {
     Watch {
         /// The directory of the folder; a relative one is below the working directory.
         dir: PathBuf,
+        /// What the folder is called; by default after its directory.
+        name: Option<String>,
         /// The target; by default `DIR/importerd.db`.
         into: Option<String>,
         /// The command, when files are not to be imported.
@@ -68,7 +70,9 @@ impl Sources {
         let mut layers = match &self.base {
             Base::Trees(trees) => of_trees(trees),
             Base::File(file) => of_file(file),
-            Base::Watch { dir, into, command } => vec![of_watch(dir, into.as_deref(), command.as_deref())],
+            Base::Watch { dir, name, into, command } => {
+                vec![of_watch(dir, name.as_deref(), into.as_deref(), command.as_deref())]
+            }
         };
         layers.push(overrides::environment(&self.environment));
         layers.push(overrides::set(&self.set));
@@ -135,14 +139,15 @@ fn toml_names(directory: &Path) -> io::Result<Vec<OsString>> {
     Ok(names.into_iter().filter(is_toml).collect())
 }
 
-fn of_watch(dir: &Path, into: Option<&str>, command: Option<&[String]>) -> Layer {
+fn of_watch(dir: &Path, name: Option<&str>, into: Option<&str>, command: Option<&[String]>) -> Layer {
     const ORIGIN: &str = "importerd watch";
     let mut layer = Layer::default();
     let Some(path) = std::path::absolute(dir).ok().and_then(|path| path.to_str().map(str::to_owned)) else {
         layer.problems.push(Problem::of_layer(ORIGIN, format!("{} is not a path in UTF-8", printable(dir))));
         return layer;
     };
-    let name = folder_name_from(&Path::new(&path).file_name().unwrap_or_default().to_string_lossy());
+    let last = Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
+    let name = folder_name_from(name.unwrap_or(&last));
     if into.is_some_and(|into| Address::parse(into).is_ok_and(|address| address.has_password())) {
         let how = format!("write --set folder.{name}.import.password.file=FILE");
         let text = format!("a password on a command line can be seen by everybody on this machine; {how}");

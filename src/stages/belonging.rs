@@ -87,7 +87,8 @@ impl Belonging {
             ledger.never_again(FileId(numbers_below - 1))?;
         }
         let state_directory = escape(state_directory.as_os_str());
-        let now = Remembered { ledger: ledger.identified()?, numbers_below, state_directory };
+        let name = Some(folder.name.clone());
+        let now = Remembered { folder: name, ledger: ledger.identified()?, numbers_below, state_directory };
         if before.as_ref() != Some(&now) {
             self.write(&now, open)?;
         }

@@ -7,6 +7,7 @@
 //! | nothing, but its target has such markers | | refused |
 //! | a ledger | missing, or never used | refused |
 //! | a ledger | another one | refused |
+//! | a ledger, and another name than the folder has now | the same: it knows the files by that name | refused |
 //! | a ledger | the same, but it has given out fewer numbers, or the log of a killed daemon is gone: restored from a backup | *import*: the load markers tell what it lacks; its numbers go on behind those of the folder. *run*: refused, since it doesn't know which results are published |
 
 use std::io;
@@ -61,7 +62,7 @@ impl Known {
 /// What can't be looked at now, or is in use by another daemon, is passed over: who opens it says why.
 ///
 /// # Errors
-/// Codes `ledger_missing`, `ledger_other`, `ledger_older`; or the ledger can't be read.
+/// Codes `ledger_missing`, `ledger_other`, `ledger_older`, `folder_renamed`; or the ledger can't be read.
 pub fn check(settings: &settings::Settings, state_directory: &Path, ledger: Option<&Ledger>) -> Result<(), Fault> {
     settings.folders.values().try_for_each(|folder| {
         let known = ledger.map(|ledger| Known::to(ledger, &folder.name)).transpose()?;
@@ -102,7 +103,7 @@ fn newest_marker(folder: &settings::Folder, state_directory: &Path) -> Option<Ne
 
 /// Whether a folder was refused because it isn't this ledger's.
 pub(super) fn is_of_another(reason: &Reason) -> bool {
-    ["ledger_missing", "ledger_other", "ledger_older"].contains(&reason.code)
+    ["ledger_missing", "ledger_other", "ledger_older", "folder_renamed"].contains(&reason.code)
 }
 
 /// See the module's table. Returns below which number none may be given out again.
@@ -136,6 +137,7 @@ pub(super) fn judge(
             refused("ledger_older", &text, what_to_do("ledger.db-wal", ""))
         }
         (Some(remembered), Some(known)) => {
+            refuse_another_name(folder, remembered)?;
             let (known, had) = (known.numbers_below, remembered.numbers_below);
             if known < had && matches!(folder.work, Work::Run(_)) {
                 let text =
@@ -158,6 +160,23 @@ pub(super) fn judge(
             _ => Ok(1),
         },
     }
+}
+
+/// A folder's files are known by its name, to ledger and target: under another one, a file that is in would go in again.
+///
+/// # Errors
+/// Code `folder_renamed`.
+pub(crate) fn refuse_another_name(folder: &settings::Folder, remembered: &Remembered) -> Result<(), Reason> {
+    let Some(before) = remembered.folder.as_ref().filter(|before| **before != folder.name) else { return Ok(()) };
+    let (path, active) = (folder.path.display(), folder.path.join("active"));
+    let text = format!("{path}: its files are known under the name {before}, and it is called {} now", folder.name);
+    let hint = format!(
+        "name it [folder.{before}] again; or, to begin anew with it, so that files done before count as new: when {0} is \
+         empty, remove {0}/{1}",
+        active.display(),
+        remembered::FILE_NAME
+    );
+    Err(Reason::new("folder_renamed", text).hint(hint))
 }
 
 const OWN_DATABASE: &str = ", or give this daemon a database of its own";

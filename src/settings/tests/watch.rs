@@ -7,7 +7,7 @@ use crate::settings::{Base, Error, Loaded, Sources, Target, Work, load};
 
 fn watch(dir: &str, into: Option<&str>, command: &[&str], set: &[&str]) -> Result<Loaded, Error> {
     let command = (!command.is_empty()).then(|| command.iter().map(ToString::to_string).collect());
-    let base = Base::Watch { dir: dir.into(), into: into.map(str::to_owned), command };
+    let base = Base::Watch { dir: dir.into(), name: None, into: into.map(str::to_owned), command };
     load(&Sources { base, environment: Vec::new(), set: set.iter().map(ToString::to_string).collect() })
 }
 

@@ -36,7 +36,14 @@ pub fn section(folder: &Folder, state: &Path, history: &History, importerd: &str
     let known = Known::to_history(history, &folder.name)?;
     match kinship::check_folder(folder, state, Some(known)) {
         Ok(()) => section.ok("it is the ledger of this folder"),
-        Err(reason) => section.fail_for(&reason, importerd),
+        Err(reason) => {
+            let is_renamed = reason.code == "folder_renamed";
+            section.fail_for(&reason, importerd);
+            if is_renamed {
+                // Nothing that lies there would be found under this name.
+                return Ok(section);
+            }
+        }
     }
     entries(folder, history, &mut section)?;
     strangers(folder, history, importerd, &mut section)?;
