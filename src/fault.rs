@@ -164,6 +164,24 @@ impl Fault {
         Self::Deferred { reason: Reason::new("unreadable", text), charged: true }
     }
 
+    /// Whether it passes by itself, or is mended without a word to the daemon: its folder waits for that, also at the
+    /// start. A wrong place, a right that lacks, another daemon are refused there.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        const MAY_PASS: [&str; 9] = [
+            "disk_full",
+            "io",
+            "missing",
+            "orphan_alive",
+            "quota_exceeded",
+            "read_only",
+            "target_corrupt",
+            "target_locked",
+            "target_missing",
+        ];
+        matches!(self, Self::World(reason) if MAY_PASS.contains(&reason.code))
+    }
+
     /// The reason, whatever the class.
     #[must_use]
     pub fn reason(&self) -> &Reason {

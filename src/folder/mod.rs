@@ -24,5 +24,6 @@ pub mod replays;
 mod scratch;
 mod settling;
 pub mod survey;
+mod unopened;
 mod walk;
 pub mod watch;

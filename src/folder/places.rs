@@ -11,15 +11,16 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::lock::{self, Lock};
 use super::moves::move_numbered;
+pub use super::unopened::with_pid;
+pub(crate) use super::unopened::{BRING_BACK, moved};
+use super::unopened::{errno, locked, unusable};
 use super::watch::silent_filesystem;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::Identity;
 use crate::settings;
 
 /// Where the lock of a folder lies: in `active/`.
 pub const LOCK: &str = ".lock";
-/// What to do when an inbox isn't there.
-pub(crate) const BRING_BACK: &str = "mount its filesystem, or make the directory if it is to be a new one";
 /// Below `active/SLOT/`: private directories for the results of commands.
 pub const STAGING: &str = ".staging";
 /// Claimed files are nobody else's.
@@ -33,8 +34,10 @@ const SHARED_MODE: u32 = 0o775;
 /// filesystem was mounted, a folder moved, removed, made again.
 #[derive(Debug)]
 pub struct Places {
-    /// `None`: the folder was not there when the daemon started.
-    open: RwLock<Option<Arc<Open>>>,
+    /// Or why the folder couldn't be opened since the daemon started.
+    open: RwLock<Result<Arc<Open>, Errno>>,
+    /// The ledger doesn't know it from before: its inbox is made.
+    is_new: bool,
     /// Taken for as long as they are opened anew.
     opening: Mutex<()>,
     /// Whether leases are asked for where they can be had; only tests say no.
@@ -74,21 +77,36 @@ impl Places {
     /// # Errors
     /// A directory that can't be made or opened, one on another filesystem, or a second daemon.
     pub fn open(folder: &settings::Folder, known: bool) -> Result<Self, Fault> {
-        let places = Self {
-            open: RwLock::default(),
+        let places = Self::closed(folder, known);
+        places.begin().map(|()| places)
+    }
+
+    /// As [`Self::open`]; one that can't be opened now, and perhaps soon, is opened by who refreshes it then.
+    ///
+    /// # Errors
+    /// What doesn't pass by itself.
+    pub fn open_or_wait(folder: &settings::Folder, known: bool) -> Result<Self, Fault> {
+        let places = Self::closed(folder, known);
+        match places.begin() {
+            Err(fault) if !fault.may_pass() => Err(fault),
+            _ => Ok(places),
+        }
+    }
+
+    fn closed(folder: &settings::Folder, known: bool) -> Self {
+        Self {
+            open: RwLock::new(Err(Errno::NOENT)),
+            is_new: !known,
             opening: Mutex::default(),
             wants_leases: true,
             choosing: Mutex::default(),
             inbox_path: folder.inbox.clone(),
             path: folder.path.clone(),
-        };
-        if !known {
-            make_directory(&places.inbox_path, SHARED_MODE).map_err(|error| unusable(&places.inbox_path, &error))?;
         }
-        if !known || places.inbox_path.exists() {
-            places.refresh()?;
-        }
-        Ok(places)
+    }
+
+    fn begin(&self) -> Result<(), Fault> {
+        if self.is_new || self.inbox_path.exists() { self.refresh() } else { Ok(()) }
     }
 
     /// Opens all anew if other directories lie there than before. faults 12, 13
@@ -101,9 +119,19 @@ impl Places {
         if before.as_ref().is_some_and(|open| self.are_there(open)) {
             return Ok(());
         }
-        let open = Open::at(&self.path, &self.inbox_path, before.as_deref())?;
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(open));
-        Ok(())
+        let opened = self.open_anew(before.as_deref());
+        if opened.is_ok() || before.is_none() {
+            let now = opened.as_ref().map(Arc::clone).map_err(errno);
+            *self.open.write().unwrap_or_else(PoisonError::into_inner) = now;
+        }
+        opened.map(drop)
+    }
+
+    fn open_anew(&self, before: Option<&Open>) -> Result<Arc<Open>, Fault> {
+        if self.is_new && before.is_none() {
+            make_directory(&self.inbox_path, SHARED_MODE).map_err(|error| unusable(&self.inbox_path, &error))?;
+        }
+        Open::at(&self.path, &self.inbox_path, before).map(Arc::new)
     }
 
     /// Whether what was opened is what lies there.
@@ -126,9 +154,9 @@ impl Places {
     /// The directories as they were opened last.
     ///
     /// # Errors
-    /// The folder was never there.
+    /// The folder could never be opened.
     pub fn now(&self) -> Result<Arc<Open>, Errno> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Errno::NOENT)
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the kernel may be asked for leases.
@@ -347,36 +375,6 @@ pub(crate) fn identity(stat: &Statx) -> Identity {
         size: stat.stx_size,
         mtime_ns: nanoseconds(stat.stx_mtime),
     }
-}
-
-/// Not what was opened lies at this path.
-pub(crate) fn moved(path: &Path) -> Fault {
-    let text = format!("{}: the folder was moved or taken away", path.display());
-    Fault::world("missing", text).with_hint("put it back, or mount its filesystem")
-}
-
-fn unusable(path: &Path, error: &io::Error) -> Fault {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => BRING_BACK,
-        _ => "make the directory, or give the daemon's user the right to",
-    };
-    Fault::io(path.display(), error).with_hint(hint)
-}
-
-fn locked(path: &Path, refused: lock::Refused) -> Fault {
-    match refused {
-        lock::Refused::Io(error) => unusable(path, &error),
-        lock::Refused::Held { pid } => Fault::World(
-            Reason::new("in_use", format!("{}: in use by another importerd{}", path.display(), with_pid(pid)))
-                .hint("a folder belongs to one daemon: stop the other one, or choose another folder"),
-        ),
-    }
-}
-
-/// ` (pid 4711)`, or nothing.
-#[must_use]
-pub fn with_pid(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 #[cfg(test)]

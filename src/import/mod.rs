@@ -66,6 +66,7 @@ mod table;
 
 mod commit;
 mod contract;
+mod lately;
 mod marker;
 mod mode;
 mod postgres;

@@ -129,14 +129,15 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// The database at this place; on first use a file is opened, and made when missing. A server is not asked yet.
+    /// The database at this place; on first use a file is opened, and made when missing. A server is not asked yet, and
+    /// a file that can't be opened now, and perhaps soon, is opened when it is wanted.
     ///
     /// # Errors
     ///
-    /// [`Fault::World`]: it can't be opened or written, or is no SQLite database.
+    /// [`Fault::World`]: it may not be written, or is no SQLite database.
     pub fn open(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
         match place {
-            Place::Sqlite(path) => Ok(self.file(path)?),
+            Place::Sqlite(path) => Ok(self.opened(path, Fault::may_pass)?),
             Place::Postgres(address) => Ok(self.server(address)?),
         }
     }
@@ -171,13 +172,20 @@ impl Targets {
         Ok(database)
     }
 
-    /// As [`Self::open`], a SQLite file.
+    /// A SQLite file, opened.
+    #[cfg(test)]
     pub(super) fn file(&self, path: &Path) -> Result<Arc<sqlite::Database>, Fault> {
+        self.opened(path, |_| false)
+    }
+
+    /// A SQLite file, opened, or kept from it by something that is borne.
+    fn opened(&self, path: &Path, is_borne: impl Fn(&Fault) -> bool) -> Result<Arc<sqlite::Database>, Fault> {
         let mut files = lock(&self.files);
         if let Some(database) = files.get(path) {
             return Ok(Arc::clone(database));
         }
-        let database = Arc::new(sqlite::Database::open(path)?);
+        let database = Arc::new(sqlite::Database::closed(path)?);
+        database.open().or_else(|fault| if is_borne(&fault) { Ok(()) } else { Err(fault) })?;
         // Another path may lead to the same file.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let database = Arc::clone(files.entry(real).or_insert(database));

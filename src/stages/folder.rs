@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -60,10 +59,11 @@ pub enum Work {
 }
 
 impl Folder {
-    /// Opens a folder: directories, lock, target, and what the ledger knows to be deferred. The ledger is its own.
+    /// Opens a folder: directories, lock, target, and what the ledger knows to be deferred. The ledger is its own. Of
+    /// what can't be had now, and perhaps soon, nothing is touched: recovery asks for it again, and holds the folder.
     ///
     /// # Errors
-    /// What can't be opened, and what to do.
+    /// What can't be opened and doesn't pass by itself, and what to do.
     pub fn open(
         settings: &settings::Settings,
         folder: &settings::Folder,
@@ -87,7 +87,7 @@ impl Folder {
         };
         let opened = Self {
             name: folder.name.as_str().into(),
-            places: Arc::new(Places::open(folder, ledger.has_watched(&folder.name, &folder.inbox)?)?),
+            places: Arc::new(Places::open_or_wait(folder, ledger.has_watched(&folder.name, &folder.inbox)?)?),
             rules: Arc::new(Rules {
                 filter,
                 settle: folder.settle,
@@ -106,21 +106,14 @@ impl Folder {
         };
         if opened.places.now().is_ok() {
             match opened.check_belonging(ledger) {
-                // Recovery asks it again, and holds the folder meanwhile.
                 Err(Fault::World(_)) if is_on_a_server(folder) => {}
+                Err(fault) if fault.may_pass() => {}
                 checked => checked?,
             }
         }
-        if let Work::Run(_) = opened.work {
-            let active = folder.path.join("active");
-            // Of a daemon that was killed. Nothing of this one runs yet.
-            let slots = match opened.places.slots() {
-                // Not mounted yet.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-                slots => slots.map_err(|error| Fault::io(active.display(), &error))?,
-            };
-            let stagings: Vec<_> = slots.iter().map(|slot| active.join(slot.to_string()).join(STAGING)).collect();
-            run::end_orphans(&active, &stagings)?;
+        match opened.end_orphans() {
+            Err(fault) if fault.may_pass() => {}
+            ended => ended?,
         }
         for row in ledger.deferred(&folder.name)? {
             match replay::asked(&row) {
@@ -131,6 +124,18 @@ impl Folder {
             }
         }
         Ok(opened)
+    }
+
+    /// Of a daemon that was killed. Nothing of this one runs yet.
+    fn end_orphans(&self) -> Result<(), Fault> {
+        let Work::Run(_) = self.work else { return Ok(()) };
+        let active = self.places.path.join("active");
+        let slots = match self.places.now() {
+            Ok(_) => self.places.slots().map_err(|error| Fault::io(active.display(), &error))?,
+            Err(_) => Vec::new(),
+        };
+        let stagings: Vec<_> = slots.iter().map(|slot| active.join(slot.to_string()).join(STAGING)).collect();
+        run::end_orphans(&active, &stagings).map(drop)
     }
 
     /// The folder that lies at the path now is this ledger's.

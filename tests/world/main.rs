@@ -17,6 +17,7 @@ mod hung;
 mod inbox;
 mod limits;
 mod read_only;
+mod start;
 mod stopped;
 mod target;
 mod watch;

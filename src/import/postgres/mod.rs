@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::contract::Contract;
+use super::lately::Lately;
 use super::lock;
 use super::table::Table;
 use super::target::{Markers, Target, Transaction};
@@ -52,6 +53,8 @@ pub struct Database {
     place: String,
     driver: Driver,
     idle: Mutex<Vec<Session>>,
+    /// Connecting came to nothing.
+    unreached: Lately,
     turns: Turns,
     doubt: Doubt,
     /// The table of markers was seen.
@@ -72,6 +75,7 @@ impl Database {
             place: place(address),
             driver: Driver::start().map_err(|error| Fault::io("start a thread for PostgreSQL", &error))?,
             idle: Mutex::default(),
+            unreached: Lately::default(),
             turns: Turns::default(),
             doubt: Doubt::default(),
             has_markers: AtomicBool::new(false),
@@ -82,7 +86,12 @@ impl Database {
     /// A connection that nobody uses, or a new one.
     fn session(&self) -> Result<Session, Fault> {
         let idle = lock(&self.idle).pop().filter(|session| !session.is_lost());
-        idle.map_or_else(|| Session::open(&self.driver, &self.address, true), Ok)
+        idle.map_or_else(|| self.connect(), Ok)
+    }
+
+    /// A new connection, unless there was none just now.
+    fn connect(&self) -> Result<Session, Fault> {
+        self.unreached.attempt(|| Session::open(&self.driver, &self.address, true))
     }
 
     fn put_back(&self, session: Session) {
@@ -99,7 +108,7 @@ impl Database {
             Ok(()) => session,
             Err(_) if session.is_lost() => {
                 lock(&self.idle).clear();
-                let fresh = Session::open(&self.driver, &self.address, true)?;
+                let fresh = self.connect()?;
                 first(&fresh)?;
                 fresh
             }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 use crate::fault::Fault;
 use crate::room;
@@ -16,6 +18,9 @@ pub(super) const READ_ONLY: &str = "read_only";
 
 /// The code of a fault of which SQLite says no more than its message.
 pub(super) const OTHER: &str = "target";
+
+const WRITABLE: &str = "make the file, its directory and its filesystem writable";
+const PERMISSION: &str = "give the daemon's user the right to write it";
 
 /// The one place that says what an error of SQLite means.
 pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
@@ -32,11 +37,16 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             Fault::world("target_locked", text).with_hint("end that program's transaction")
         }
         ErrorCode::DiskFull => world("disk_full", "free some space"),
-        ErrorCode::ReadOnly => world(READ_ONLY, "make the file, its directory and its filesystem writable"),
-        ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => {
-            world("no_permission", "give the daemon's user the right to write it")
-        }
-        ErrorCode::CannotOpen => world("target_missing", "make the directory, and let the daemon's user write in it"),
+        ErrorCode::ReadOnly => world(READ_ONLY, WRITABLE),
+        ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => world("no_permission", PERMISSION),
+        ErrorCode::CannotOpen => match why_not_opened(path) {
+            Some(Errno::ROFS) => world(READ_ONLY, WRITABLE),
+            Some(Errno::ACCESS | Errno::PERM) => world("no_permission", PERMISSION),
+            _ => world(
+                "target_missing",
+                "mount its filesystem, or make the directory, and let the daemon's user write in it",
+            ),
+        },
         ErrorCode::NotADatabase => world("not_a_database", "move that file away, or import into another one"),
         ErrorCode::DatabaseCorrupt => world("target_corrupt", "restore it from a backup, or try sqlite3 FILE .recover"),
         ErrorCode::SystemIoFailure => match room::obstacle_beside(path) {
@@ -48,6 +58,16 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             Fault::fatal("target", format!("the database {at}: {}", message(error)))
         }
         _ => world(OTHER, "see the message; a trigger or a view of the table may be broken"),
+    }
+}
+
+/// SQLite has one word for all that keeps it from opening. Asked by name: whoever opens the file and closes it again takes
+/// away the locks of this process.
+fn why_not_opened(path: &Path) -> Option<Errno> {
+    let refused = |path: &Path, rights| accessat(CWD, path, rights, AtFlags::EACCESS).err();
+    match refused(path, Access::READ_OK | Access::WRITE_OK) {
+        None | Some(Errno::NOENT) => refused(path.parent()?, Access::WRITE_OK | Access::EXEC_OK),
+        refused => refused,
     }
 }
 

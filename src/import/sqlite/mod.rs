@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::contract::Contract;
+use super::lately::Lately;
 use super::lock;
 use super::table::Table;
 use super::target::{Markers, Target, Transaction};
@@ -56,6 +58,10 @@ pub struct Database {
     reader: parking_lot::Mutex<Held>,
     tables: Mutex<HashMap<String, Seen>>,
     log: Log,
+    /// It was had once: from then on it isn't made anew.
+    is_known: AtomicBool,
+    /// Opening came to nothing.
+    unopened: Lately,
 }
 
 /// That of no file.
@@ -75,17 +81,32 @@ struct Seen {
 }
 
 impl Database {
-    /// Opens the file at this absolute path, or makes it.
+    /// The file at this absolute path, opened, or made, by who wants it first.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: there is no memory.
+    pub fn closed(path: &Path) -> Result<Self, Fault> {
+        let held = || Held::closed().map(parking_lot::Mutex::new).map_err(|error| fault(path, &error));
+        Ok(Self {
+            path: path.to_owned(),
+            writer: held()?,
+            reader: held()?,
+            tables: Mutex::default(),
+            log: Log::default(),
+            is_known: AtomicBool::new(false),
+            unopened: Lately::default(),
+        })
+    }
+
+    /// Opens it, or makes it.
     ///
     /// # Errors
     ///
     /// [`Fault::World`]: it can't be opened or written, or is no SQLite database.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
-        let log = Log::default();
-        let writer = Held::open(path, &log)?;
-        let reader = Held::open(path, &log)?;
-        let [writer, reader] = [writer, reader].map(parking_lot::Mutex::new);
-        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default(), log })
+    pub fn open(&self) -> Result<(), Fault> {
+        drop(self.checked(&self.writer)?);
+        self.checked(&self.reader).map(drop)
     }
 
     /// One that is missing and must not be made anew: it is opened when it is there, and asked for in vain until then.
@@ -141,15 +162,14 @@ impl Database {
             }
         };
         match file_at(&self.path) {
-            Ok(file) if file == held.file => {}
-            Ok(_) => {
-                // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that
-                // its own file was moved.
-                *held = Held::open(&self.path, &self.log)?;
-                lock(&self.tables).clear();
-            }
-            Err(error) => return Err(gone(&self.path, &error)),
+            Ok(file) if file == held.file => return Ok(held),
+            Err(error) if self.is_known.load(Ordering::Relaxed) => return Err(gone(&self.path, &error)),
+            _ => {}
         }
+        // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that its own file was moved.
+        *held = self.unopened.attempt(|| Held::open(&self.path, &self.log))?;
+        self.is_known.store(true, Ordering::Relaxed);
+        lock(&self.tables).clear();
         Ok(held)
     }
 

@@ -1,0 +1,70 @@
+//! What just came to nothing, and took long to: whoever wants the same is told so at once, instead of waiting as long
+//! again. Else a server that hangs would be waited for by every Processor in turn, for each of its folders.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::lock;
+use crate::fault::Fault;
+
+/// What takes less is asked anew at once.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// How long it is remembered at most; the same as a held folder waits at most.
+const REMEMBERED_MAX: Duration = Duration::from_secs(30);
+
+/// The last failure, for as long again as it took.
+#[derive(Debug, Default)]
+pub(super) struct Lately(Mutex<Option<Failure>>);
+
+#[derive(Debug)]
+struct Failure {
+    fault: Fault,
+    until: Instant,
+}
+
+impl Lately {
+    /// Tries, unless somebody has just failed.
+    pub(super) fn attempt<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        if let Some(failure) = lock(&self.0).as_ref().filter(|failure| Instant::now() < failure.until) {
+            return Err(failure.fault.clone());
+        }
+        let began = Instant::now();
+        let tried = work();
+        let took = began.elapsed();
+        let failed = tried.as_ref().err().filter(|_| took >= QUICK);
+        let until = Instant::now() + took.min(REMEMBERED_MAX);
+        *lock(&self.0) = failed.map(|fault| Failure { fault: fault.clone(), until });
+        tried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_millis(600);
+
+    fn in_vain<T>(takes: Duration) -> Result<T, Fault> {
+        std::thread::sleep(takes);
+        Err(Fault::world("target", "no answer"))
+    }
+
+    /// fault 90
+    #[test]
+    fn what_took_long_and_failed_is_not_tried_again_for_as_long() {
+        let lately = Lately::default();
+        lately.attempt(|| in_vain::<()>(LONG)).unwrap_err();
+        let refused = lately.attempt::<()>(|| panic!("it is not tried")).unwrap_err();
+        assert_eq!(refused.reason().text, "no answer");
+        std::thread::sleep(2 * LONG);
+        lately.attempt(|| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn what_is_refused_at_once_is_asked_anew_at_once() {
+        let lately = Lately::default();
+        lately.attempt(|| in_vain::<()>(Duration::ZERO)).unwrap_err();
+        lately.attempt(|| Ok(())).unwrap();
+    }
+}
