@@ -58,7 +58,7 @@ pub struct Database {
     reader: parking_lot::Mutex<Held>,
     tables: Mutex<HashMap<String, Seen>>,
     log: Log,
-    /// It was had once: from then on it isn't made anew.
+    /// It was had once, or files were imported into it: it isn't made anew.
     is_known: AtomicBool,
     /// Opening came to nothing.
     unopened: Lately,
@@ -115,9 +115,7 @@ impl Database {
     ///
     /// [`Fault::World`]: there is no room for it.
     pub fn awaited(path: &Path) -> Result<Self, Fault> {
-        let closed = || Held::closed().map(parking_lot::Mutex::new).map_err(|error| fault(path, &error));
-        let (writer, reader) = (closed()?, closed()?);
-        Ok(Self { path: path.to_owned(), writer, reader, tables: Mutex::default(), log: Log::default() })
+        Ok(Self { is_known: AtomicBool::new(true), ..Self::closed(path)? })
     }
 
     /// The writing connection, for one transaction.
