@@ -5,7 +5,14 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use super::super::check::{Texts, Typing};
+use super::super::layout::Layout;
+use super::super::reader::Reader;
+use super::super::rows::FULL_BYTES;
+use super::super::table::Table;
+use super::super::value::Type;
 use super::*;
 use crate::settings;
 
@@ -16,36 +23,48 @@ fn file(content: impl AsRef<[u8]>) -> File {
 }
 
 fn open<'f>(file: &'f File, name: &str) -> Reader<'f> {
-    Reader::open(file, OsStr::new(name), &settings::Import::into_table("t"), None, None).unwrap()
+    Reader::open(file, OsStr::new(name), &settings(), None, None).unwrap()
 }
 
-/// Everything that is met, a text each.
-fn told(records: &mut dyn Records) -> Vec<String> {
-    let mut told = Vec::new();
-    loop {
-        match records.next() {
-            Ok(Some(record)) => {
-                let cells = (0..record.names.len()).map(|column| record.cell(column)).collect::<Vec<_>>();
-                let (line, number, key) = (record.line, record.number, record.key);
-                told.push(format!("{line} {number:?} {key:?} {:?} {cells:?} {}", record.names, record.text()));
-            }
-            Ok(None) => return told,
-            Err(Refused::Record(reason, text)) => told.push(format!("{reason}: {text}")),
-            Err(Refused::File(fault)) => {
-                told.push(fault.to_string());
-                return told;
-            }
-        }
-    }
+fn settings() -> settings::Import {
+    settings::Import { new_columns: settings::NewColumns::Ignore, ..settings::Import::into_table("t") }
 }
 
-/// Several blocks, with a bit of everything.
+fn layout(reader: &Reader<'_>) -> Arc<Layout> {
+    let columns = [("id", Type::Integer), ("name", Type::Text), ("note", Type::Text), ("s", Type::Text)];
+    let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
+    let table = Table::made_for("t", columns.into_iter(), &|kind| kind);
+    Arc::new(Layout::new(&Arc::new(table), &Arc::new(settings()), reader.names()).unwrap())
+}
+
+/// All that is met, a text each, and how it ends.
+fn told(reader: &mut Reader<'_>, is_large: bool) -> Vec<String> {
+    let (mut typing, mut told) = (Typing::new(layout(reader), Texts::Kept), Vec::new());
+    let read = each(
+        is_large,
+        Rows::default(),
+        |rows| typing.fill(reader, rows),
+        |rows| {
+            told.extend((0..rows.len()).map(|row| {
+                let values = rows.values(row).collect::<Vec<_>>();
+                format!("{} {values:?} {}", rows.line(row), rows.record(row))
+            }));
+            told.extend(rows.rejects().iter().map(|reject| format!("{}: {}", reject.reason, reject.record)));
+            Ok(())
+        },
+    );
+    told.push(format!("{read:?} {:?}", reader.names()));
+    told
+}
+
+/// Several of what is handed over at once, with a bit of everything.
 fn csv() -> String {
     let mut content = String::from("id,name,note\n");
     for id in 0..20_000 {
         let note = ["plain", "\"a \"\"quoted\"\" one\"", "\"on two\nlines\"", ""][id % 4];
         let more = if id % 1_000 == 999 { ",one too many" } else { "" };
-        writeln!(content, "{id},\u{fc}{id},{note}{more}").unwrap();
+        let sign = if id % 1_000 == 500 { "+" } else { "" };
+        writeln!(content, "{sign}{id},\u{fc}{id},{note}{more}").unwrap();
     }
     content
 }
@@ -73,13 +92,17 @@ fn json() -> String {
 fn the_same_is_met_in_the_same_order_as_without_it() {
     let unclosed = csv() + "1,\"never closed\n2,x,y\n";
     let broken = ndjson() + "{\"id\": ";
-    for (name, content) in
-        [("a.csv", csv()), ("b.csv", unclosed), ("c.ndjson", ndjson()), ("d.ndjson", broken), ("e.json", json())]
-    {
+    for (name, content, end) in [
+        ("a.csv", csv(), "Ok"),
+        ("b.csv", unclosed, "unclosed_quote"),
+        ("c.ndjson", ndjson(), "Ok"),
+        ("d.ndjson", broken, "bad_json"),
+        ("e.json", json(), "Ok"),
+    ] {
         let file = file(&content);
         let (mut alone, mut ahead) = (open(&file, name), open(&file, name));
-        let (expected, told) = (told(&mut alone), read(&mut ahead, |records| Ok(told(records))).unwrap());
-        assert!(expected.len() > 15_000 && content.len() > BLOCK_BYTES, "{name}: {} records", expected.len());
+        let (expected, told) = (told(&mut alone, false), told(&mut ahead, true));
+        assert!(expected.len() > 15_000 && expected[expected.len() - 1].contains(end), "{name}: {}", expected.len());
         assert!(expected == told, "{name}");
         assert_eq!((alone.digest(), alone.names()), (ahead.digest(), ahead.names()), "{name}");
     }
@@ -87,44 +110,56 @@ fn the_same_is_met_in_the_same_order_as_without_it() {
 
 /// The control: read to its end, all of the file was read.
 #[test]
-fn nobody_reads_on_when_no_more_records_are_wanted() {
+fn nobody_reads_on_when_no_more_rows_are_wanted() {
     let file = file(csv().repeat(20));
     let size = file.metadata().unwrap().len();
     let mut reader = open(&file, "a.csv");
-    let wanted = read(&mut reader, |records| {
-        records.next().unwrap();
-        Err::<(), _>(Fault::world("full", "the database is full"))
-    });
+    let mut typing = Typing::new(layout(&reader), Texts::Dropped);
+    let full = |_: &mut Rows| Err(Fault::world("full", "the database is full"));
+    let wanted = each(true, Rows::default(), |rows| typing.fill(&mut reader, rows), full);
     assert_eq!(wanted.unwrap_err().to_string(), "the database is full");
-    let blocks = (BLOCKS_MAX + 3) * BLOCK_BYTES;
-    assert!(reader.bytes() < size && reader.bytes() <= 2 * blocks as u64, "{} of {size}", reader.bytes());
-    read(&mut reader, |records| Ok(told(records).len())).unwrap();
+    // One in hand, those that wait, the one that nobody takes any more; no more of the text than what is made of it.
+    let read = (WAITING_MAX + 2) * FULL_BYTES + 2 * FULL_BYTES;
+    assert!(reader.bytes() < size && reader.bytes() <= read as u64, "{} of {size}", reader.bytes());
+    told(&mut reader, true);
     assert_eq!(reader.bytes(), size);
+}
+
+/// What was read before comes first: whoever looks for records that don't fit finds them all.
+#[test]
+fn a_fault_of_the_file_comes_behind_the_rows_before_it() {
+    let unclosed = csv() + "x,,\n1,\"never closed\n";
+    let told = told(&mut open(&file(unclosed), "a.csv"), true);
+    assert!(told[told.len() - 2].contains("\"x\" is not an integer"), "{}", told[told.len() - 2]);
+    assert!(told[told.len() - 1].contains("unclosed_quote"), "{}", told[told.len() - 1]);
 }
 
 #[test]
 fn a_panic_on_either_side_is_a_panic_here_and_no_end_of_the_file() {
     let content = file(csv());
-    let panics = |at_block: usize, here: bool| {
-        let (mut reader, mut blocks, mut told_all) = (open(&content, "a.csv"), 0, false);
-        let fill = |block: &mut Block| {
-            blocks += 1;
-            assert!(blocks != at_block, "planted");
-            block.fill(&mut reader)
+    let panics = |at_fill: usize, at_work: usize| {
+        let (mut reader, mut fills, mut works, mut told_all) = (open(&content, "a.csv"), 0, 0, false);
+        let mut typing = Typing::new(layout(&reader), Texts::Dropped);
+        let fill = |rows: &mut Rows| {
+            fills += 1;
+            assert!(fills != at_fill, "planted");
+            typing.fill(&mut reader, rows)
         };
-        let work = |records: &mut dyn Records| {
-            records.next().unwrap();
-            assert!(!here, "planted");
-            told(records);
-            told_all = true;
+        let work = |_: &mut Rows| {
+            works += 1;
+            assert!(works != at_work, "planted");
             Ok(())
         };
-        let panicked = catch_unwind(AssertUnwindSafe(|| beside(fill, work))).is_err();
-        (panicked, told_all)
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            each(true, Rows::default(), fill, work).unwrap();
+            told_all = true;
+        }));
+        (panicked.is_err(), told_all)
     };
-    assert_eq!(panics(2, false), (true, false));
-    assert_eq!(panics(usize::MAX, true), (true, false));
-    assert_eq!(panics(usize::MAX, false), (false, true), "the control");
+    assert_eq!(panics(2, usize::MAX), (true, false));
+    assert_eq!(panics(usize::MAX, 1), (true, false));
+    assert_eq!(panics(usize::MAX, 3), (true, false));
+    assert_eq!(panics(usize::MAX, usize::MAX), (false, true), "the control");
 }
 
 /// The Processor's thread is watched: while it waits for a disk that hangs, nobody must beat; while the other gets on, it must.
@@ -132,22 +167,26 @@ fn a_panic_on_either_side_is_a_panic_here_and_no_end_of_the_file() {
 fn who_reads_beats_the_pulse_of_whoever_waits_for_it() {
     let pulse = importerd_actors::Pulse::default();
     pulse::belongs_to_this_thread(pulse.clone());
-    let beats_of_another = |_: &mut Block| {
+    let beats_of_another = |_: &mut Rows| {
         let before = pulse.beats();
         pulse::beat();
         assert_eq!(pulse.beats(), before + 1);
-        false
+        Ok(false)
     };
-    beside(beats_of_another, |_| Ok(())).unwrap();
+    each(true, Rows::default(), beats_of_another, |_| Ok(())).unwrap();
 }
 
 #[test]
-fn a_long_record_takes_no_room_when_it_is_done() {
-    let long = "x".repeat(3 << 20);
-    let file = file(format!("id,note\n1,{long}\n2,\"{long}\"\"\"\n"));
-    let (mut reader, mut block) = (open(&file, "a.csv"), Block::default());
-    while block.fill(&mut reader) {}
-    assert!(block.bytes() > 2 * long.len());
-    let cleared = block.cleared();
-    assert!(cleared.raw.capacity() + cleared.rewritten.capacity() <= 4 * BLOCK_BYTES);
+fn rows_that_are_taken_away_are_missed_by_nobody() {
+    let content = file(csv());
+    let (mut reader, mut taken) = (open(&content, "a.csv"), Vec::new());
+    let mut typing = Typing::new(layout(&reader), Texts::Dropped);
+    let take = |rows: &mut Rows| {
+        taken.push(std::mem::take(rows));
+        Ok(())
+    };
+    each(true, Rows::default(), |rows| typing.fill(&mut reader, rows), take).unwrap();
+    assert!(taken.len() > 3);
+    // 20 have a field too many, 20 a sign.
+    assert_eq!(taken.iter().map(Rows::len).sum::<usize>(), 19_960);
 }

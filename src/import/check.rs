@@ -1,6 +1,5 @@
 //! process: every row of a file is parsed, typed and checked against the table; nothing outside memory changes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::ahead;
@@ -11,13 +10,13 @@ use super::reader::Reader;
 use super::reading::{self, Reading};
 use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
-use super::rows::{KEPT_BYTES_MAX, Rows, Sink};
+use super::rows::{KEPT_BYTES_MAX, Kept, Reject, Rows, Sink};
 use super::shown;
 use super::table::{AsMade, Table};
 use super::value::{Type, Value};
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
-use crate::settings::{self, Column};
+use crate::settings::{self, Column, Tolerance};
 
 /// A file whose rows fit, but for so few that it goes in without them.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub(super) enum Content {
     /// No row: the table is left alone.
     Nothing,
     /// `kept`: its rows, and what doesn't fit; without, the file is read again.
-    Rows { layout: Arc<Layout>, kept: Option<Rows> },
+    Rows { layout: Arc<Layout>, kept: Option<Kept> },
 }
 
 impl Checked {
@@ -88,7 +87,7 @@ impl Checked {
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         match &self.content {
-            Content::Rows { kept: Some(rows), .. } => rows.bytes(),
+            Content::Rows { kept: Some(kept), .. } => kept.bytes(),
             _ => 0,
         }
     }
@@ -106,18 +105,23 @@ pub fn against(
         Some(known) => known,
         None => Arc::new(Layout::new(table, settings, reader.names()).map_err(Fault::Permanent)?),
     };
-    let (mut kept, mut rejects) = (Rows::with_room(reader.bytes()), Rejects::new(settings.rejects));
-    let (mut layout, rows) = each_row(reader, layout, &mut rejects, &mut kept)?;
-    rejects.check(rows)?;
-    let content = if rows == 0 {
+    let (mut kept, mut rejects, mut count) = (Kept::default(), Rejects::new(settings.rejects), 0);
+    let mut layout = each(reader, layout, Texts::of(settings), |rows| {
+        count += rows.len() as u64;
+        rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+        kept.keep(rows);
+        Ok(())
+    })?;
+    rejects.check(count)?;
+    let content = if count == 0 {
         Content::Nothing
     } else {
         if !layout.is_complete() {
             Arc::make_mut(&mut layout).complete().map_err(Fault::Permanent)?;
         }
-        Content::Rows { layout, kept: kept.kept() }
+        Content::Rows { layout, kept: kept.all() }
     };
-    Ok(Checked { new_table: false, ..checked(reader, rows, rejects, content) })
+    Ok(Checked { new_table: false, ..checked(reader, count, rejects, content) })
 }
 
 fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
@@ -126,86 +130,118 @@ fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -
     Checked { rows, rejects, digest, header, delimiter, narrower: None, new_table: true, content }
 }
 
-/// Hands every row to the sink, typed, and every record that doesn't fit, by itself or by the sink's word, as a
-/// reject. Answers the layout with all columns that were found, and the number of rows that the sink took.
-pub fn each_row(
-    reader: &mut Reader<'_>,
-    layout: Arc<Layout>,
-    rejects: &mut Rejects,
-    sink: &mut (impl Sink + ?Sized),
-) -> Result<(Arc<Layout>, u64), Fault> {
-    ahead::read(reader, |records| each_row_of(records, layout, rejects, sink))
+/// Whether the texts of records that fit are kept with them: the database may refuse some, and they are then told with theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// They may be asked for.
+    Kept,
+    /// Nobody will ask.
+    Dropped,
 }
 
-fn each_row_of(
-    records: &mut dyn Records,
-    mut layout: Arc<Layout>,
-    rejects: &mut Rejects,
-    sink: &mut (impl Sink + ?Sized),
-) -> Result<(Arc<Layout>, u64), Fault> {
-    let mut rows = 0;
-    let mut scratch = String::new();
-    loop {
-        let record = match records.next() {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok((layout, rows)),
-            Err(Refused::Record(reason, text)) => {
-                set_aside(*reason, || text, rejects, sink)?;
-                continue;
-            }
-            Err(Refused::File(fault)) => return Err(fault),
-        };
-        let known = layout.names().len();
-        if record.names.len() > known {
-            for name in &record.names[known..] {
-                Arc::make_mut(&mut layout).add(name).map_err(|reason| Fault::Permanent(record.place(reason)))?;
-            }
-        }
-        match one_row(&record, &layout, &mut scratch, sink)? {
-            None => rows += 1,
-            Some(reason) => {
-                set_aside(record.place(*reason), || record.text(), rejects, sink)?;
-            }
-        }
+impl Texts {
+    /// Where no record may be left out, the first that is refused has its whole file refused.
+    pub fn of(settings: &settings::Import) -> Self {
+        if settings.rejects == Tolerance::NONE { Self::Dropped } else { Self::Kept }
     }
 }
 
+/// Hands all records on to `work`, typed, and those that don't fit, as rejects. Answers the layout with all columns that were found.
+pub fn each(
+    reader: &mut Reader<'_>,
+    layout: Arc<Layout>,
+    texts: Texts,
+    work: impl FnMut(&mut Rows) -> Result<(), Fault>,
+) -> Result<Arc<Layout>, Fault> {
+    let (is_large, rows) = (!reader.source().ended(), Rows::with_room(reader.bytes()));
+    let mut typing = Typing::new(layout, texts);
+    ahead::each(is_large, rows, |rows| typing.fill(reader, rows), work)?;
+    Ok(typing.layout)
+}
+
+/// Makes rows of records.
+pub struct Typing {
+    layout: Arc<Layout>,
+    texts: Texts,
+    scratch: String,
+}
+
+impl Typing {
+    /// Laid out like this.
+    pub fn new(layout: Arc<Layout>, texts: Texts) -> Self {
+        Self { layout, texts, scratch: String::new() }
+    }
+
+    /// Until they are many. `false`: there are no more.
+    pub fn fill(&mut self, records: &mut impl Records, rows: &mut Rows) -> Result<bool, Fault> {
+        while !rows.are_many() {
+            let record = match records.next() {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(false),
+                Err(Refused::Record(reason, text)) => {
+                    rows.reject(*reason, text.into_owned());
+                    continue;
+                }
+                Err(Refused::File(fault)) => return Err(fault),
+            };
+            let known = self.layout.names().len();
+            if record.names.len() > known {
+                for name in &record.names[known..] {
+                    let added = Arc::make_mut(&mut self.layout).add(name);
+                    added.map_err(|reason| Fault::Permanent(record.place(reason)))?;
+                }
+            }
+            match self.cells(&record, rows) {
+                None if self.texts == Texts::Kept => rows.row(record.line, &record.text()),
+                None => rows.row(record.line, ""),
+                Some(reason) => rows.reject(record.place(reason), record.text().into_owned()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Why it is no row, if it isn't.
+    fn cells(&mut self, record: &Record<'_>, rows: &mut Rows) -> Option<Reason> {
+        let layout = &*self.layout;
+        for taken in layout.taken() {
+            match taken.reading.read(record.cell(taken.column), &mut self.scratch) {
+                None => return Some(misfit(record, taken.column, &taken.reading)),
+                Some(Value::Null) if taken.is_key => return Some(null_key(&layout.names()[taken.column])),
+                Some(value) => rows.cell(value),
+            }
+        }
+        layout.lacking_key().map(null_key)
+    }
+}
+
+/// Hands rows and rejects to the sink. Answers how many rows it took; the others are rejects as well.
+pub fn put(rows: &Rows, rejects: &mut Rejects, sink: &mut (impl Sink + ?Sized)) -> Result<u64, Fault> {
+    for Reject { reason, record } in rows.rejects() {
+        set_aside(reason.clone(), record, rejects, sink)?;
+    }
+    let mut refused = Vec::new();
+    sink.rows(rows, &mut |row, reason| refused.push((row, reason)))?;
+    let taken = (rows.len() - refused.len()) as u64;
+    for (row, reason) in refused {
+        set_aside(reason, rows.record(row), rejects, sink)?;
+    }
+    Ok(taken)
+}
+
 /// One that doesn't fit. It is kept only while the file may go in without it: all rows of a large one may not fit.
-fn set_aside<'r>(
+fn set_aside(
     reason: Reason,
-    text: impl FnOnce() -> Cow<'r, str>,
+    record: &str,
     rejects: &mut Rejects,
     sink: &mut (impl Sink + ?Sized),
 ) -> Result<(), Fault> {
     if rejects.have_room() {
-        sink.reject(&reason, &text())?;
+        sink.reject(&reason, record)?;
     } else {
         sink.skip();
     }
     rejects.add(reason);
     Ok(())
-}
-
-/// Why it is no row, if it isn't.
-fn one_row(
-    record: &Record<'_>,
-    layout: &Layout,
-    scratch: &mut String,
-    sink: &mut (impl Sink + ?Sized),
-) -> Result<Option<Box<Reason>>, Fault> {
-    for taken in layout.taken() {
-        let Some(value) = taken.reading.read(record.cell(taken.column), scratch) else {
-            return Ok(Some(Box::new(misfit(record, taken.column, &taken.reading))));
-        };
-        if taken.is_key && value == Value::Null {
-            return Ok(Some(Box::new(null_key(&layout.names()[taken.column]))));
-        }
-        sink.cell(value)?;
-    }
-    match layout.lacking_key() {
-        Some(name) => Ok(Some(Box::new(null_key(name)))),
-        None => sink.row(record.line),
-    }
 }
 
 fn null_key(column: &str) -> Reason {
@@ -252,7 +288,7 @@ pub fn widen(
     settings: &settings::Import,
     as_made: AsMade<'_>,
 ) -> Result<Table, Fault> {
-    let (guesses, ..) = ahead::read(reader, |records| find(records, settings, Some(table)))?;
+    let (guesses, ..) = find(reader, settings, Some(table))?;
     let names = reader.names().iter().cloned();
     let (known, new): (Vec<_>, Vec<_>) = names.zip(guesses).partition(|(name, _)| table.number(name).is_some());
     if known.is_empty() {
@@ -271,7 +307,7 @@ pub fn widen(
 
 /// What every record of the file that can be read says of its columns, how many these are, and the others.
 fn find(
-    records: &mut dyn Records,
+    records: &mut impl Records,
     settings: &settings::Import,
     table: Option<&Table>,
 ) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
@@ -310,7 +346,7 @@ pub fn infer(
     settings: &Arc<settings::Import>,
     as_made: AsMade<'_>,
 ) -> Result<Inferred, Fault> {
-    let (guesses, rows, rejects) = ahead::read(reader, |records| find(records, settings, None))?;
+    let (guesses, rows, rejects) = find(reader, settings, None)?;
     if rows == 0 {
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }

@@ -4,25 +4,21 @@
 //! of its own, so the bad one is set aside alone. Some faults of one load only show at the COMMIT (deferred foreign keys)
 //! or end the transaction under the others (a trigger that rolls back): then each load gets a transaction of its own.
 
-use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
-use super::check::{self, Checked, Content};
-use super::layout::Layout;
+use super::check::{self, Checked, Content, Texts};
 use super::marker::{Marker, SUPERSEDED};
 use super::mode::{self, Effect};
-use super::reader::Reader;
-use super::recall::Recall;
 use super::reject::Rejects;
 use super::rows::Rows;
-use super::target::{Insert, Transaction};
+use super::target::Transaction;
 use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
-use crate::file::{Digest, FileId};
+use crate::file::FileId;
 use crate::settings::{Mode, Tolerance};
 
 impl Import {
@@ -267,14 +263,16 @@ impl Import {
         let Content::Rows { layout, kept } = &checked.content else { return Err(changed()) };
         let mut effect = self.make_ready(transaction, table.as_ref(), checked.narrower.as_ref(), layout)?;
         let mut insert = transaction.insert(layout, load.id)?;
-        let read_again = || self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()));
-        let (rows, rejects, digest) = if let Some(kept) = kept {
-            insert_kept(kept, checked, layout, read_again, &mut *insert)?
+        let mut rejects = Rejects::new(self.settings.rejects).among(checked.rows + checked.rejects());
+        let mut rows = 0;
+        let mut put = |some: &Rows| check::put(some, &mut rejects, &mut *insert).map(|taken| rows += taken);
+        let digest = if let Some(kept) = kept {
+            kept.rows().iter().try_for_each(put)?;
+            checked.digest
         } else {
-            let all = checked.rows + checked.rejects();
-            let (mut reader, mut rejects) = (read_again()?, Rejects::new(self.settings.rejects).among(all));
-            let (_, rows) = check::each_row(&mut reader, Arc::clone(layout), &mut rejects, &mut *insert)?;
-            (rows, rejects, reader.digest())
+            let mut reader = self.reader(&load.file, &load.name, checked.delimiter, Some(layout.table()))?;
+            check::each(&mut reader, Arc::clone(layout), Texts::of(&self.settings), |some| put(some))?;
+            reader.digest()
         };
         rejects.check(rows)?;
         let written = insert.finish()?;
@@ -282,32 +280,6 @@ impl Import {
         let rows = effect.keyed.map_or(rows, |written| written.rows());
         if digest == load.checked.digest { Ok(((rows, rejects.count()), effect)) } else { Err(changed()) }
     }
-}
-
-/// Answers how many rows went in, what didn't, and the hash of the file's bytes.
-fn insert_kept<'f>(
-    kept: &Rows,
-    checked: &Checked,
-    layout: &Arc<Layout>,
-    read_again: impl FnOnce() -> Result<Reader<'f>, Fault>,
-    insert: &mut dyn Insert,
-) -> Result<(u64, Rejects, Digest), Fault> {
-    let all = checked.rows + checked.rejects();
-    let (mut rejects, mut refused) = (checked.rejects.clone(), VecDeque::new());
-    kept.replay(insert, |place, reason| {
-        rejects.add(reason.clone());
-        if rejects.are_allowed(all) {
-            refused.push_back((place, reason));
-        }
-    })?;
-    let rows = all - rejects.count();
-    rejects.check(rows)?;
-    if refused.is_empty() {
-        return Ok((rows, rejects, checked.digest));
-    }
-    let mut reader = read_again()?;
-    check::each_row(&mut reader, Arc::clone(layout), &mut rejects.clone(), &mut Recall::new(refused, insert))?;
-    Ok((rows, rejects, reader.digest()))
 }
 
 /// Whether its rows are in.

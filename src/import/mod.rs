@@ -30,8 +30,8 @@
 //! **Memory is flat**: a record is bounded, the rows kept until commit are bounded, and a file with more is
 //! read a second time inside the transaction.
 //!
-//! **A large file takes two threads**, both times: one reads it and takes it apart a few blocks ahead of the other, which
-//! types, checks and inserts (`ahead`). Nothing but that thread knows of it.
+//! **A large file takes two threads**: one reads it, takes it apart and types it ahead of the other, which inserts its rows
+//! (`ahead`). Nothing but that thread knows of it.
 
 mod bytes;
 mod content;
@@ -70,7 +70,6 @@ mod lately;
 mod marker;
 mod mode;
 mod postgres;
-mod recall;
 mod replace;
 mod sqlite;
 mod target;

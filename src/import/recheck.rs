@@ -4,18 +4,17 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 
-use super::check;
+use super::check::{self, Texts};
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::Reading;
 use super::record::Records;
-use super::reject::{Refused, Rejected, Rejects};
-use super::rows::Sink;
+use super::reject::{Refused, Rejected};
+use super::rows::Rows;
 use super::table::Table;
 use super::targets::Place;
-use super::value::Value;
-use crate::fault::{Fault, Reason};
-use crate::settings::{self, NewColumns, Tolerance};
+use crate::fault::Fault;
+use crate::settings::{self, NewColumns};
 
 /// See the module.
 pub struct Recheck<'f> {
@@ -49,10 +48,13 @@ impl<'f> Recheck<'f> {
     ///
     /// The file is refused as a whole, or can't be read to its end.
     pub fn each(mut self, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault> {
-        let mut rejects = Rejects::new(Tolerance::NONE);
         if let Some(table) = &self.table {
             let layout = Layout::new(table, &self.settings, self.reader.names()).map_err(Fault::Permanent)?;
-            return check::each_row(&mut self.reader, Arc::new(layout), &mut rejects, &mut Shown(visit)).map(drop);
+            let show = |rows: &mut Rows| {
+                rows.rejects().iter().for_each(|reject| visit(reject.rejected()));
+                Ok(())
+            };
+            return check::each(&mut self.reader, Arc::new(layout), Texts::Dropped, show).map(drop);
         }
         let (mut declared, mut scratch) = (Vec::new(), String::new());
         loop {
@@ -76,22 +78,4 @@ impl<'f> Recheck<'f> {
 pub fn known_columns(settings: &settings::Import) -> settings::Import {
     let new_columns = if settings.new_columns == NewColumns::Add { NewColumns::Ignore } else { settings.new_columns };
     settings::Import { new_columns, ..settings.clone() }
-}
-
-/// Rows go nowhere, rejects are shown.
-pub struct Shown<'v>(pub &'v mut dyn FnMut(Rejected));
-
-impl Sink for Shown<'_> {
-    fn cell(&mut self, _: Value<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn row(&mut self, _: u64) -> Result<Option<Box<Reason>>, Fault> {
-        Ok(None)
-    }
-
-    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
-        (self.0)(Rejected::of(reason, record));
-        Ok(())
-    }
 }

@@ -1,5 +1,6 @@
-//! A small file's checked rows, kept in flat buffers between process and commit.
+//! Checked rows in flat buffers: how they go from one thread to another, and wait between process and commit.
 
+use super::reject::Rejected;
 use super::value::Value;
 use crate::fault::{Fault, Reason};
 
@@ -7,14 +8,15 @@ use crate::fault::{Fault, Reason};
 /// read again at commit.
 pub const KEPT_BYTES_MAX: usize = 16 << 20;
 
-/// Takes checked rows, cell by cell, in the order of the file.
+/// So much is filled before it goes on, and the record that reaches beyond it.
+pub const FULL_BYTES: usize = 256 << 10;
+
+/// Takes checked rows, in the order of the file.
 pub trait Sink {
-    /// The next cell of the row.
-    fn cell(&mut self, value: Value<'_>) -> Result<(), Fault>;
-    /// The row is whole; it started on this line. Cells that it lacks at its end are NULL. Answers why this row alone
-    /// can't be taken, if it can't: then nothing of it was.
-    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault>;
-    /// A record that doesn't fit, with its text. The cells since the last row were its own: nothing of them is taken.
+    /// Takes all of these, but for those that can't be taken by their own fault: `refuse` is told of each by its place
+    /// among them, in order, and nothing of it was taken. Cells that a row lacks at its end are NULL.
+    fn rows(&mut self, rows: &Rows, refuse: &mut dyn FnMut(usize, Reason)) -> Result<(), Fault>;
+    /// A record that doesn't fit, with its text.
     fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault>;
     /// A record that doesn't fit and is not kept, since the file is refused for it; nothing will be finished any more.
     fn skip(&mut self) {}
@@ -30,37 +32,45 @@ enum Packed {
     Text(usize),
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Where what belongs to a row ends.
+#[derive(Debug, Clone, Copy, Default)]
 struct Row {
     line: u64,
-    /// Ends here in `cells`.
-    end: usize,
+    cells: usize,
+    text: usize,
+    record: usize,
 }
 
 /// A record that doesn't fit.
 #[derive(Debug)]
-struct Reject {
-    reason: Reason,
-    record: String,
+pub struct Reject {
+    /// Why.
+    pub reason: Reason,
+    /// Its text.
+    pub record: String,
 }
 
 impl Reject {
+    /// As it is kept.
+    pub fn rejected(&self) -> Rejected {
+        Rejected::of(&self.reason, &self.record)
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.record.len() + self.reason.text.len()
     }
 }
 
-/// Rows and rejects, or nothing once they were too many.
+/// Rows, and the records between them that don't fit.
 #[derive(Debug, Default)]
 pub struct Rows {
     cells: Vec<Packed>,
     text: String,
     ends: Vec<Row>,
-    /// Where the text of the row in hand begins.
-    text_start: usize,
+    /// The texts of the rows' records, where somebody may ask for them.
+    records: String,
     rejects: Vec<Reject>,
     rejects_bytes: usize,
-    overflowed: bool,
 }
 
 impl Rows {
@@ -78,82 +88,126 @@ impl Rows {
         }
     }
 
-    /// All rows. `None`: they were too many to keep.
-    pub fn kept(self) -> Option<Self> {
-        if self.overflowed { None } else { Some(self) }
+    /// The next cell of the row in hand.
+    #[inline]
+    pub fn cell(&mut self, value: Value<'_>) {
+        self.cells.push(match value {
+            Value::Null => Packed::Null,
+            Value::Integer(integer) => Packed::Integer(integer),
+            Value::Real(real) => Packed::Real(real),
+            Value::Text(text) => {
+                self.text.push_str(text);
+                Packed::Text(self.text.len())
+            }
+        });
+    }
+
+    /// The row in hand is whole; it started on this line, as this text.
+    pub fn row(&mut self, line: u64, record: &str) {
+        self.records.push_str(record);
+        self.ends.push(Row { line, cells: self.cells.len(), text: self.text.len(), record: self.records.len() });
+    }
+
+    /// A record that doesn't fit. The cells since the last row were its own.
+    pub fn reject(&mut self, reason: Reason, record: String) {
+        let Row { cells, text, .. } = self.ends.last().copied().unwrap_or_default();
+        self.cells.truncate(cells);
+        self.text.truncate(text);
+        self.rejects.push(Reject { reason, record });
+        self.rejects_bytes += self.rejects[self.rejects.len() - 1].bytes();
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The records that don't fit.
+    pub fn rejects(&self) -> &[Reject] {
+        &self.rejects
+    }
+
+    /// The line on which a row started.
+    pub fn line(&self, row: usize) -> u64 {
+        self.ends[row].line
+    }
+
+    /// What a row holds.
+    #[inline]
+    pub fn values(&self, row: usize) -> impl Iterator<Item = Value<'_>> {
+        let begin = row.checked_sub(1).map_or_else(Row::default, |before| self.ends[before]);
+        let mut start = begin.text;
+        self.cells[begin.cells..self.ends[row].cells].iter().map(move |packed| match *packed {
+            Packed::Null => Value::Null,
+            Packed::Integer(integer) => Value::Integer(integer),
+            Packed::Real(real) => Value::Real(real),
+            Packed::Text(end) => Value::Text(&self.text[std::mem::replace(&mut start, end)..end]),
+        })
+    }
+
+    /// The text of a row's record; nothing, where nobody was to ask.
+    pub fn record(&self, row: usize) -> &str {
+        let begin = row.checked_sub(1).map_or(0, |before| self.ends[before].record);
+        &self.records[begin..self.ends[row].record]
     }
 
     /// How much memory they take.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.cells[..]) + self.text.len() + size_of_val(&self.ends[..]) + self.rejects_bytes
+        let texts = self.text.len() + self.records.len();
+        size_of_val(&self.cells[..]) + size_of_val(&self.ends[..]) + texts + self.rejects_bytes
     }
 
-    /// Hands the rejects on, then the rows as they came. `refused` is told of those that the sink doesn't take, by their
-    /// place among the rows.
-    pub fn replay(&self, sink: &mut (impl Sink + ?Sized), mut refused: impl FnMut(u64, Reason)) -> Result<(), Fault> {
-        self.rejects.iter().try_for_each(|reject| sink.reject(&reject.reason, &reject.record))?;
-        let (mut cell, mut start) = (0, 0);
-        for (place, row) in (0..).zip(&self.ends) {
-            for packed in &self.cells[cell..row.end] {
-                sink.cell(match *packed {
-                    Packed::Null => Value::Null,
-                    Packed::Integer(integer) => Value::Integer(integer),
-                    Packed::Real(real) => Value::Real(real),
-                    Packed::Text(end) => Value::Text(&self.text[std::mem::replace(&mut start, end)..end]),
-                })?;
-            }
-            cell = row.end;
-            if let Some(reason) = sink.row(row.line)? {
-                refused(place, reason.at_line(row.line));
-            }
+    /// Whether it is time to hand them on.
+    pub fn are_many(&self) -> bool {
+        self.bytes() > FULL_BYTES
+    }
+
+    /// Forgets them, and the room that a long one took.
+    pub fn clear(&mut self) {
+        self.cells.clear();
+        self.ends.clear();
+        self.rejects.clear();
+        self.rejects_bytes = 0;
+        for text in [&mut self.text, &mut self.records] {
+            text.clear();
+            text.shrink_to(2 * FULL_BYTES);
         }
-        Ok(())
     }
 }
 
-impl Sink for Rows {
-    #[inline]
-    fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        if !self.overflowed {
-            self.cells.push(match value {
-                Value::Null => Packed::Null,
-                Value::Integer(integer) => Packed::Integer(integer),
-                Value::Real(real) => Packed::Real(real),
-                Value::Text(text) => {
-                    self.text.push_str(text);
-                    Packed::Text(self.text.len())
-                }
-            });
-        }
-        Ok(())
-    }
-
-    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
-        if !self.overflowed {
-            self.ends.push(Row { line, end: self.cells.len() });
-            self.text_start = self.text.len();
-            self.forget_too_many();
-        }
-        Ok(None)
-    }
-
-    fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
-        if !self.overflowed {
-            self.cells.truncate(self.ends.last().map_or(0, |row| row.end));
-            self.text.truncate(self.text_start);
-            self.rejects.push(Reject { reason: reason.clone(), record: record.to_owned() });
-            self.rejects_bytes += self.rejects[self.rejects.len() - 1].bytes();
-            self.forget_too_many();
-        }
-        Ok(())
-    }
+/// Rows that wait for the commit, or none once they were too many.
+#[derive(Debug, Default)]
+pub struct Kept {
+    parts: Vec<Rows>,
+    bytes: usize,
+    overflowed: bool,
 }
 
-impl Rows {
-    fn forget_too_many(&mut self) {
-        if self.bytes() > KEPT_BYTES_MAX {
-            *self = Self { overflowed: true, ..Self::default() };
+impl Kept {
+    /// Takes these, if there is room for them.
+    pub fn keep(&mut self, rows: &mut Rows) {
+        self.bytes += rows.bytes();
+        self.overflowed |= self.bytes > KEPT_BYTES_MAX;
+        if self.overflowed {
+            self.parts = Vec::new();
+        } else {
+            self.parts.push(std::mem::take(rows));
         }
+    }
+
+    /// All rows. `None`: they were too many to keep.
+    pub fn all(self) -> Option<Self> {
+        if self.overflowed { None } else { Some(self) }
+    }
+
+    /// In the order of the file.
+    pub fn rows(&self) -> &[Rows] {
+        &self.parts
+    }
+
+    /// How much memory they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -163,45 +217,33 @@ mod tests {
 
     #[test]
     fn too_many_rows_are_forgotten_not_kept_in_part() {
-        let mut rows = Rows::default();
-        let text = "x".repeat(1 << 20);
+        let (mut kept, text) = (Kept::default(), "x".repeat(1 << 20));
         for line in 0..20 {
-            rows.cell(Value::Text(&text)).unwrap();
-            rows.row(line).unwrap();
-            assert!(rows.bytes() <= KEPT_BYTES_MAX);
+            let mut rows = Rows::default();
+            rows.cell(Value::Text(&text));
+            rows.row(line, "");
+            kept.keep(&mut rows);
+            assert!(kept.rows().iter().map(Rows::bytes).sum::<usize>() <= KEPT_BYTES_MAX);
         }
-        assert!(rows.kept().is_none());
+        assert!(kept.all().is_none());
     }
 
     #[test]
-    fn rejects_count_as_what_is_kept_too() {
-        let mut rows = Rows::default();
-        let text = "x".repeat(1 << 20);
-        for line in 0..20 {
-            rows.reject(&Reason::new("ragged_row", "x").at_line(line), &text).unwrap();
-            assert!(rows.bytes() <= KEPT_BYTES_MAX);
-        }
-        assert!(rows.kept().is_none());
-    }
-
-    /// What a sink is handed, a line each.
-    #[derive(Default)]
-    struct Heard(String, Vec<String>);
-
-    impl Sink for Heard {
-        fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
-            self.0.extend([format!("{value:?} ")]);
-            Ok(())
-        }
-
-        fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
-            self.1.push(format!("{line}: {}", std::mem::take(&mut self.0)));
-            Ok((line == 4).then(|| Box::new(Reason::new("constraint", "no"))))
-        }
-
-        fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
-            self.1.push(format!("{reason}: {record}"));
-            Ok(())
+    fn rejects_and_the_texts_of_records_count_as_what_is_kept_too() {
+        for is_row in [true, false] {
+            let (mut kept, text) = (Kept::default(), "x".repeat(1 << 20));
+            for line in 0..20 {
+                let mut rows = Rows::default();
+                if is_row {
+                    rows.row(line, &text);
+                } else {
+                    rows.reject(Reason::new("ragged_row", "x").at_line(line), text.clone());
+                }
+                assert!(rows.are_many());
+                kept.keep(&mut rows);
+                assert!(kept.rows().iter().map(Rows::bytes).sum::<usize>() <= KEPT_BYTES_MAX);
+            }
+            assert!(kept.all().is_none());
         }
     }
 
@@ -209,19 +251,34 @@ mod tests {
     fn nothing_of_a_reject_gets_into_the_next_row() {
         let mut rows = Rows::default();
         for (line, is_row) in [(2, true), (3, false), (4, true), (5, true)] {
-            rows.cell(Value::Text(["two", "three", "four", "five"][line - 2])).unwrap();
-            rows.cell(Value::Integer(i64::try_from(line).unwrap())).unwrap();
+            rows.cell(Value::Text(["two", "three", "four", "five"][line - 2]));
+            rows.cell(Value::Integer(i64::try_from(line).unwrap()));
             if is_row {
-                rows.row(line as u64).unwrap();
+                rows.row(line as u64, ["2", "", "four", "5"][line - 2]);
             } else {
-                rows.reject(&Reason::new("wrong_type", "bad"), "raw").unwrap();
+                rows.reject(Reason::new("wrong_type", "bad"), "raw".to_owned());
             }
         }
-        let (mut heard, mut refused) = (Heard::default(), Vec::new());
-        rows.replay(&mut heard, |place, reason| refused.push((place, reason.to_string()))).unwrap();
-        let rows = ["2: Text(\"two\") Integer(2) ", "4: Text(\"four\") Integer(4) ", "5: Text(\"five\") Integer(5) "];
-        assert_eq!(heard.1[0], "bad: raw");
-        assert_eq!(heard.1[1..], rows);
-        assert_eq!(refused, [(1, "line 4: no".to_owned())]);
+        let told: Vec<String> = (0..rows.len())
+            .map(|row| format!("{} {} {:?}", rows.line(row), rows.record(row), rows.values(row).collect::<Vec<_>>()))
+            .collect();
+        let expected = [
+            "2 2 [Text(\"two\"), Integer(2)]",
+            "4 four [Text(\"four\"), Integer(4)]",
+            "5 5 [Text(\"five\"), Integer(5)]",
+        ];
+        assert_eq!(told, expected);
+        let rejects: Vec<String> = rows.rejects().iter().map(|it| format!("{}: {}", it.reason, it.record)).collect();
+        assert_eq!(rejects, ["bad: raw"]);
+    }
+
+    #[test]
+    fn a_long_record_takes_no_room_when_it_is_done() {
+        let (mut rows, long) = (Rows::default(), "x".repeat(3 << 20));
+        rows.cell(Value::Text(&long));
+        rows.row(1, &long);
+        assert!(rows.bytes() > 2 * long.len());
+        rows.clear();
+        assert!(rows.text.capacity() + rows.records.capacity() <= 4 * FULL_BYTES && rows.len() == 0);
     }
 }

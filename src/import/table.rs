@@ -37,6 +37,8 @@ pub struct Table {
     lineage: bool,
     /// By number, in ascending order: the columns whose values together no two rows may share.
     unique: Vec<Vec<usize>>,
+    /// Rows must go in one by one.
+    alone: bool,
 }
 
 impl Table {
@@ -44,7 +46,7 @@ impl Table {
     pub fn new(name: &str, columns: Vec<Column>, lineage: bool) -> Self {
         let numbers = columns.iter().enumerate().map(|(at, column)| (column.name.to_ascii_lowercase(), at)).collect();
         let sql_name = identifier(name);
-        Self { name: name.to_owned(), sql_name, columns, numbers, lineage, unique: Vec::new() }
+        Self { name: name.to_owned(), sql_name, columns, numbers, lineage, unique: Vec::new(), alone: false }
     }
 
     /// The same, in a database that reads its name so: `"sales"."orders"`.
@@ -67,6 +69,12 @@ impl Table {
         self
     }
 
+    /// The same; each row goes in by a statement of its own, so that what the table does with it is done before the next.
+    #[must_use]
+    pub fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
+    }
+
     /// A table that isn't there yet, for a file with these columns. `as_made`: what a column holds that the database made
     /// for a type.
     pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
@@ -79,6 +87,7 @@ impl Table {
         Self {
             unique: self.unique.clone(),
             sql_name: self.sql_name.clone(),
+            alone: self.alone,
             ..Self::new(&self.name, columns, self.lineage)
         }
     }
@@ -107,6 +116,11 @@ impl Table {
     /// Whether its rows carry `_file_id` and `_line`.
     pub fn lineage(&self) -> bool {
         self.lineage
+    }
+
+    /// Whether several rows may go in by one statement.
+    pub fn takes_rows_together(&self) -> bool {
+        !self.alone
     }
 
     /// Whether there is a unique index on exactly these columns, by number.

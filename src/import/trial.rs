@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::check::{self, Checked, Content, Inferred};
+use super::check::{self, Checked, Content, Inferred, Texts};
 use super::contract::{Contract, Declared};
 use super::layout::Layout;
 use super::marker::Marker;
 use super::mode;
 use super::reader::Reader;
-use super::recheck::{Shown, known_columns};
+use super::recheck::known_columns;
 use super::record::Records;
-use super::reject::{Refused, Rejected, Rejects};
+use super::reject::{Refused, Rejected};
+use super::rows::{Reject, Rows};
 use super::source::Source;
 use super::table::{AsMade, Table};
 use super::targets::Place;
@@ -227,19 +228,18 @@ impl Trial {
         let listed = Reader::open(file, name, import, None, Some(table)).and_then(|mut reader| {
             let layout =
                 Layout::new(table, &Arc::new(known_columns(import)), reader.names()).map_err(Fault::Permanent)?;
-            let layout = Arc::new(layout);
-            let (count, rejected) = (&mut self.rejects, &mut self.rejected);
-            let mut keep = |row: Rejected| {
-                *count += 1;
-                if rejected.len() < REJECTS_SHOWN_MAX {
-                    rejected.push(row);
-                }
+            let mut count = 0;
+            let list = |rows: &mut Rows| {
+                count += rows.len() as u64;
+                self.rejects += rows.rejects().len() as u64;
+                let room = REJECTS_SHOWN_MAX - self.rejected.len();
+                self.rejected.extend(rows.rejects().iter().take(room).map(Reject::rejected));
+                Ok(())
             };
-            let mut rejects = Rejects::new(import.rejects);
-            check::each_row(&mut reader, layout, &mut rejects, &mut Shown(&mut keep))
+            check::each(&mut reader, Arc::new(layout), Texts::Dropped, list).map(|_| count)
         });
         match listed {
-            Ok((_, rows)) => self.rows = Some(rows),
+            Ok(rows) => self.rows = Some(rows),
             Err(Fault::Permanent(_)) => {}
             Err(fault) => return Err(fault),
         }

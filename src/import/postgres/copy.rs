@@ -14,7 +14,7 @@ use tokio_postgres::CopyInSink;
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::mode::Written;
-use super::super::rows::Sink;
+use super::super::rows::{Rows, Sink};
 use super::super::shown;
 use super::super::table::identifier;
 use super::super::target::Insert;
@@ -182,10 +182,30 @@ impl<'t> Copying<'t> {
         }
     }
 
-    /// Forgets the row in hand.
-    fn drop_row(&mut self) {
-        self.buffer.truncate(self.start);
-        (self.cells, self.misfit) = (0, None);
+    /// The row in hand is whole; or why it isn't copied.
+    fn row(&mut self, line: u64) -> Result<Option<Reason>, Fault> {
+        while self.cells < self.columns.len() {
+            self.write(Value::Null);
+        }
+        self.begin_row();
+        let place = self.place;
+        self.place += 1;
+        self.cells = 0;
+        let misfit = self.misfit.take().map(|reason| reason.at_line(line));
+        if let Some(reason) = misfit.or_else(|| self.refused.of(place)) {
+            self.skipped.push(place);
+            self.buffer.truncate(self.start);
+            return Ok(Some(reason));
+        }
+        if self.lineage {
+            self.buffer[self.line_at..self.line_at + 8].copy_from_slice(&line.to_be_bytes());
+        }
+        self.start = self.buffer.len();
+        self.lines.add(line);
+        if self.start >= CHUNK_BYTES {
+            self.send()?;
+        }
+        Ok(None)
     }
 
     fn send(&mut self) -> Result<(), Fault> {
@@ -238,44 +258,22 @@ impl<'t> Copying<'t> {
 }
 
 impl Sink for Copying<'_> {
-    fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        self.write(value);
+    fn rows(&mut self, rows: &Rows, refuse: &mut dyn FnMut(usize, Reason)) -> Result<(), Fault> {
+        for row in 0..rows.len() {
+            rows.values(row).for_each(|value| self.write(value));
+            if let Some(reason) = self.row(rows.line(row))? {
+                refuse(row, reason);
+            }
+        }
         Ok(())
     }
 
-    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
-        while self.cells < self.columns.len() {
-            self.write(Value::Null);
-        }
-        self.begin_row();
-        let place = self.place;
-        self.place += 1;
-        let misfit = self.misfit.take().map(|reason| reason.at_line(line));
-        if let Some(reason) = misfit.or_else(|| self.refused.of(place)) {
-            self.skipped.push(place);
-            self.drop_row();
-            return Ok(Some(Box::new(reason)));
-        }
-        self.cells = 0;
-        if self.lineage {
-            self.buffer[self.line_at..self.line_at + 8].copy_from_slice(&line.to_be_bytes());
-        }
-        self.start = self.buffer.len();
-        self.lines.add(line);
-        if self.start >= CHUNK_BYTES {
-            self.send()?;
-        }
-        Ok(None)
-    }
-
     fn skip(&mut self) {
-        self.drop_row();
         // Nobody asks for places any more.
         self.skipped.clear();
     }
 
     fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
-        self.drop_row();
         self.rejects.add(reason, record);
         if self.rejects.are_many() {
             self.end()?;

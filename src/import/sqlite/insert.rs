@@ -1,11 +1,13 @@
-//! Rows into the table, one prepared statement for all of them.
+//! Rows into the table, several of them by a statement where the table bears it.
 
-use rusqlite::CachedStatement;
+use std::ops::Range;
+
+use rusqlite::{CachedStatement, Statement};
 
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::mode::Written;
-use super::super::rows::Sink;
+use super::super::rows::{Rows, Sink};
 use super::super::table::identifier;
 use super::super::target::Insert;
 use super::super::value::Value;
@@ -15,71 +17,83 @@ use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::settings::Mode;
 
+/// So many rows share a statement at most.
+const GROUP_ROWS_MAX: usize = 16;
+
+/// And so many parameters: with more of them it takes longer.
+const GROUP_PARAMETERS_MAX: usize = 256;
+
 /// Inserts rows of one file.
 pub(super) struct Inserting<'t> {
     transaction: &'t Open<'t>,
+    form: Form,
+    /// Of one row.
     statement: CachedStatement<'t>,
     /// What is done where the key is there already; with the parameters of the insert.
     update: Option<CachedStatement<'t>>,
+    /// So many rows share a statement. 1: each has its own.
+    group_rows: usize,
+    /// Of that many, once there were as many.
+    group: Option<CachedStatement<'t>>,
     written: Written,
-    /// Whether the first two parameters are the file's number and the line.
-    lineage: bool,
     id: FileId,
-    /// How many parameters there are.
-    parameters: usize,
     /// Whether a row may be there already.
     keyed: bool,
-    /// The parameters bound so far.
-    bound: usize,
 }
 
 impl<'t> Inserting<'t> {
     /// Rows of this file, laid out like this.
     pub(super) fn begin(transaction: &'t Open<'t>, layout: &Layout, id: FileId) -> Result<Self, Fault> {
-        let fault = |error| transaction.fault(&error);
-        let mut statement = transaction.connection().prepare_cached(&insert_sql(layout)).map_err(fault)?;
-        let lineage = layout.table().lineage();
-        let update = update_sql(layout).map(|sql| transaction.connection().prepare_cached(&sql));
-        let mut update = update.transpose().map_err(fault)?;
-        if lineage {
-            // Stays bound from row to row.
-            statement.raw_bind_parameter(1, id.0).map_err(fault)?;
-            update.iter_mut().try_for_each(|update| update.raw_bind_parameter(1, id.0)).map_err(fault)?;
-        }
-        let bound = Self::ours(lineage);
-        let parameters = bound + layout.taken().len();
+        let form = Form::of(layout);
+        let prepare = |sql: &str| form.prepare(transaction, id, sql).map_err(|error| transaction.fault(&error));
+        let statement = prepare(&insert_sql(&form, layout))?;
+        let update = update_sql(&form, layout).map(|sql| prepare(&sql)).transpose()?;
         let keyed = !layout.mode().key().is_empty();
+        let are_alone = keyed || !layout.table().takes_rows_together();
+        let group_rows = if are_alone { 1 } else { (GROUP_PARAMETERS_MAX / form.width).clamp(1, GROUP_ROWS_MAX) };
         let written = Written::default();
-        Ok(Self { transaction, statement, update, written, lineage, id, parameters, keyed, bound })
+        Ok(Self { transaction, form, statement, update, group_rows, group: None, written, id, keyed })
     }
 
-    fn ours(lineage: bool) -> usize {
-        if lineage { 2 } else { 0 }
-    }
-
-    fn bind(&mut self, value: Value<'_>) -> rusqlite::Result<()> {
-        self.bound += 1;
-        if let Some(update) = &mut self.update {
-            update.raw_bind_parameter(self.bound, value)?;
+    /// Inserts as many rows as share a statement, from this one on. `false`: nothing of them is in, since one can't be
+    /// taken.
+    fn insert_group(&mut self, rows: &Rows, from: usize) -> Result<bool, Fault> {
+        let changes = self.transaction.connection().total_changes();
+        let Err(error) = self.execute_group(rows, from) else {
+            self.written.inserted += self.group_rows as u64;
+            return Ok(true);
+        };
+        match self.transaction.fault(&error) {
+            Fault::Permanent(_) if self.is_undone(changes) => Ok(false),
+            fault => Err(fault),
         }
-        self.statement.raw_bind_parameter(self.bound, value)
     }
 
-    /// Whether nothing is left of the statement that failed, as usual; a trigger, or a constraint with a clause of its own,
-    /// may have kept some of it, or ended the transaction.
-    fn is_undone(&self, changes_before: u64) -> bool {
-        let connection = self.transaction.connection();
-        !connection.is_autocommit() && connection.total_changes() == changes_before
+    fn execute_group(&mut self, rows: &Rows, from: usize) -> rusqlite::Result<()> {
+        let group = match &mut self.group {
+            Some(group) => group,
+            none => {
+                let sql = self.form.insert_sql(self.group_rows);
+                none.insert(self.form.prepare(self.transaction, self.id, &sql)?)
+            }
+        };
+        (0..self.group_rows).try_for_each(|number| self.form.bind(group, number, rows, from + number))?;
+        group.raw_execute().map(drop)
     }
 
-    fn execute(&mut self, line: u64) -> rusqlite::Result<()> {
-        while self.bound < self.parameters {
-            self.bind(Value::Null)?;
+    /// Why this row alone can't be taken, if it can't.
+    fn insert_one(&mut self, rows: &Rows, row: usize) -> Result<Option<Reason>, Fault> {
+        let changes = self.transaction.connection().total_changes();
+        let Err(error) = self.execute_one(rows, row) else { return Ok(None) };
+        match self.transaction.fault(&error) {
+            Fault::Permanent(reason) if self.is_undone(changes) => Ok(Some(reason.at_line(rows.line(row)))),
+            Fault::Permanent(reason) => Err(Fault::Permanent(reason.at_line(rows.line(row)))),
+            other => Err(other),
         }
-        self.bound = Self::ours(self.lineage);
-        if self.lineage {
-            self.statement.raw_bind_parameter(2, line.cast_signed())?;
-        }
+    }
+
+    fn execute_one(&mut self, rows: &Rows, row: usize) -> rusqlite::Result<()> {
+        self.form.bind(&mut self.statement, 0, rows, row)?;
         if self.statement.raw_execute()? > 0 || !self.keyed {
             self.written.inserted += 1;
             return Ok(());
@@ -88,38 +102,39 @@ impl<'t> Inserting<'t> {
             self.written.skipped += 1;
             return Ok(());
         };
-        if self.lineage {
-            update.raw_bind_parameter(2, line.cast_signed())?;
-        }
+        self.form.bind(update, 0, rows, row)?;
         match update.raw_execute()? {
             0 => self.written.skipped += 1,
             _ => self.written.updated += 1,
         }
         Ok(())
     }
+
+    /// Whether nothing is left of the statement that failed, as usual; a trigger, or a constraint with a clause of its own,
+    /// may have kept some of it, or ended the transaction.
+    fn is_undone(&self, changes_before: u64) -> bool {
+        let connection = self.transaction.connection();
+        !connection.is_autocommit() && connection.total_changes() == changes_before
+    }
 }
 
 impl Sink for Inserting<'_> {
-    fn cell(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        self.bind(value).map_err(|error| self.transaction.fault(&error))
-    }
-
-    fn row(&mut self, line: u64) -> Result<Option<Box<Reason>>, Fault> {
-        let changes = self.transaction.connection().total_changes();
-        let Err(error) = self.execute(line) else { return Ok(None) };
-        match self.transaction.fault(&error) {
-            Fault::Permanent(reason) if self.is_undone(changes) => Ok(Some(Box::new(reason.at_line(line)))),
-            Fault::Permanent(reason) => Err(Fault::Permanent(reason.at_line(line))),
-            other => Err(other),
+    fn rows(&mut self, rows: &Rows, refuse: &mut dyn FnMut(usize, Reason)) -> Result<(), Fault> {
+        let mut row = 0;
+        while row < rows.len() {
+            let end = rows.len().min(row + self.group_rows);
+            let is_group = self.group_rows > 1 && end - row == self.group_rows;
+            if !(is_group && self.insert_group(rows, row)?) {
+                for row in row..end {
+                    self.insert_one(rows, row)?.into_iter().for_each(|reason| refuse(row, reason));
+                }
+            }
+            row = end;
         }
-    }
-
-    fn skip(&mut self) {
-        self.bound = Self::ours(self.lineage);
+        Ok(())
     }
 
     fn reject(&mut self, reason: &Reason, record: &str) -> Result<(), Fault> {
-        self.skip();
         let transaction = self.transaction;
         markers::reject(transaction.connection(), self.id, reason, record).map_err(|error| transaction.fault(&error))
     }
@@ -131,18 +146,66 @@ impl Insert for Inserting<'_> {
     }
 }
 
-/// Parameters: our two where the table has them, then the file's columns in order.
-fn insert_sql(layout: &Layout) -> String {
-    let nothing = on_conflict(layout).map(|conflict| format!("{conflict} DO NOTHING"));
-    format!("{}{}", plain_sql(layout), nothing.unwrap_or_default())
+/// How a row is inserted.
+struct Form {
+    /// What stands before the values.
+    begin: String,
+    /// Whether the file's number is the first parameter of all, and each row begins with its line.
+    lineage: bool,
+    /// How many parameters a row has of its own: its line where the table has it, then the file's columns in order.
+    width: usize,
 }
 
-fn plain_sql(layout: &Layout) -> String {
-    let table = layout.table();
-    let ours: &[&str] = if table.lineage() { &LINEAGE } else { &[] };
-    let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
-    let marks = vec!["?"; names.len()].join(", ");
-    format!("INSERT INTO {} AS there ({}) VALUES ({marks})", identifier(table.name()), names.join(", "))
+impl Form {
+    fn of(layout: &Layout) -> Self {
+        let (table, lineage) = (layout.table(), layout.table().lineage());
+        let ours: &[&str] = if lineage { &LINEAGE } else { &[] };
+        let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
+        let begin = format!("INSERT INTO {} AS there ({}) VALUES ", identifier(table.name()), names.join(", "));
+        Self { begin, lineage, width: names.len() - usize::from(lineage) }
+    }
+
+    /// Of so many rows.
+    fn insert_sql(&self, rows: usize) -> String {
+        let values = |row: usize| {
+            let file = self.lineage.then_some(1);
+            let marks: Vec<String> = file.into_iter().chain(self.parameters(row)).map(|at| format!("?{at}")).collect();
+            format!("({})", marks.join(", "))
+        };
+        self.begin.clone() + &(0..rows).map(values).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Those that are a row's own.
+    fn parameters(&self, row: usize) -> Range<usize> {
+        let first = 1 + usize::from(self.lineage) + row * self.width;
+        first..first + self.width
+    }
+
+    /// The file's number stays bound from row to row.
+    fn prepare<'t>(&self, transaction: &'t Open<'t>, id: FileId, sql: &str) -> rusqlite::Result<CachedStatement<'t>> {
+        let mut statement = transaction.connection().prepare_cached(sql)?;
+        if self.lineage {
+            statement.raw_bind_parameter(1, id.0)?;
+        }
+        Ok(statement)
+    }
+
+    /// Binds a row as the one with this number of the statement.
+    fn bind(&self, statement: &mut Statement<'_>, number: usize, rows: &Rows, row: usize) -> rusqlite::Result<()> {
+        let mut parameters = self.parameters(number);
+        if self.lineage {
+            parameters.next().map_or(Ok(()), |at| statement.raw_bind_parameter(at, rows.line(row).cast_signed()))?;
+        }
+        for value in rows.values(row) {
+            parameters.next().map_or(Ok(()), |at| statement.raw_bind_parameter(at, value))?;
+        }
+        parameters.try_for_each(|at| statement.raw_bind_parameter(at, Value::Null))
+    }
+}
+
+fn insert_sql(form: &Form, layout: &Layout) -> String {
+    let nothing = on_conflict(layout).map(|conflict| format!("{conflict} DO NOTHING"));
+    form.insert_sql(1) + &nothing.unwrap_or_default()
 }
 
 /// `None`: rows have no keys that matter.
@@ -154,7 +217,7 @@ fn on_conflict(layout: &Layout) -> Option<String> {
 /// With the same parameters: sets what the file has, and where it came from, unless that is a later file already. The row
 /// is found by the index that has its key: that may have another collation than the column.
 /// `None`: what is there is left alone.
-fn update_sql(layout: &Layout) -> Option<String> {
+fn update_sql(form: &Form, layout: &Layout) -> Option<String> {
     let (table, Mode::Upsert(_)) = (layout.table(), layout.mode()) else { return None };
     let ours: &[&str] = if table.lineage() { &LINEAGE } else { &[] };
     let set = layout.taken().iter().filter(|taken| !taken.is_key);
@@ -165,5 +228,5 @@ fn update_sql(layout: &Layout) -> Option<String> {
     let earlier = format!(" WHERE there.{file} IS NULL OR there.{file} <= excluded.{file}");
     let earlier = if table.lineage() { earlier } else { String::new() };
     let conflict = on_conflict(layout).filter(|_| !set.is_empty())?;
-    Some(format!("{}{conflict} DO UPDATE SET {}{earlier}", plain_sql(layout), set.join(", ")))
+    Some(format!("{}{conflict} DO UPDATE SET {}{earlier}", form.insert_sql(1), set.join(", ")))
 }

@@ -44,7 +44,17 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
         columns.into_iter().map(|(column, _)| column).partition(|column| ours(column));
     let table = Table::new(name, columns, lineage.len() == LINEAGE.len());
     let unique = unique(connection, name, rowid.as_deref())?;
-    Ok(Some(table.unique(unique.iter().map(Vec::as_slice))))
+    Ok(Some(table.unique(unique.iter().map(Vec::as_slice)).alone(takes_rows_alone(connection, name)?)))
+}
+
+/// Whether a row of several in a statement may meet another fate than one by itself: a trigger sees the others, a reference
+/// is looked at behind the last, and a clause of a constraint may keep those before it or end the transaction, and nobody
+/// says which row it was.
+fn takes_rows_alone(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))
+        OR EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
+            OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
+    connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
 }
 
 /// The columns of every unique index that holds for all rows; `rowid`: the column that is the rowid, which has none.
@@ -146,6 +156,21 @@ mod tests {
         connection.execute_batch(&create_sql(&table)).unwrap();
         assert_eq!(read(&connection, "my \"orders\"").unwrap(), Some(table));
         assert_eq!(read(&connection, "absent").unwrap(), None);
+    }
+
+    #[test]
+    fn rows_go_in_together_unless_one_of_them_may_matter_to_another() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "CREATE TABLE plain (id INTEGER PRIMARY KEY, a TEXT NOT NULL UNIQUE CHECK (a <> ''));
+            CREATE TABLE refers (a REFERENCES plain (id)); CREATE TABLE clause (a UNIQUE ON CONFLICT FAIL);
+            CREATE VIEW view AS SELECT 1 AS a; CREATE VIRTUAL TABLE virtual USING fts5 (a); CREATE TABLE triggers (a);
+            CREATE TRIGGER t BEFORE INSERT ON triggers BEGIN SELECT 1; END";
+        connection.execute_batch(sql).unwrap();
+        let together = |name: &str| read(&connection, name).unwrap().unwrap().takes_rows_together();
+        assert!(together("plain") && together("PLAIN"));
+        for name in ["refers", "clause", "view", "virtual", "triggers", "Triggers"] {
+            assert!(!together(name), "{name}");
+        }
     }
 
     #[test]

@@ -214,6 +214,37 @@ fn a_kept_row_that_the_database_refuses_is_recalled_with_its_own_text() {
     assert_eq!(records, expected.map(|record| format!("'{record}'")));
 }
 
+/// Rows share statements; the control are the lines and the numbers of those that went in.
+// fault 45
+#[test]
+fn of_rows_that_go_in_together_only_those_are_left_out_that_the_database_refuses() {
+    let mut orders = tolerating(Tolerance::Rows(5));
+    let sql = "CREATE TABLE orders (_file_id, _line, id INTEGER PRIMARY KEY, note TEXT CHECK (note <> 'no'))";
+    orders.sql().execute_batch(sql).unwrap();
+    let records = (2..102).map(|line| {
+        let id = if [2, 50, 51].contains(&line) { 100 } else { line };
+        format!("{id},{}", if line == 70 { "no" } else { "yes" })
+    });
+    let content = format!("id,note\n{}\n", records.collect::<Vec<_>>().join("\n"));
+    assert_eq!(orders.import("a.csv", &content).unwrap(), outcome(96, 4));
+    let lines = orders.rows("SELECT line FROM _importerd_rejects");
+    assert_eq!(lines, ["50", "51", "70", "100"]);
+    let rows = "SELECT count(*), sum(_line), sum(_line <> id), count(DISTINCT _file_id) FROM orders";
+    assert_eq!(orders.rows(rows), ["96|4879|1|1"]);
+}
+
+/// Here a row is accepted or not by what came before it, wherever it stands in the file.
+#[test]
+fn rows_that_refer_to_each_other_go_in_one_by_one() {
+    let mut orders = tolerating(Tolerance::Rows(99));
+    let sql = "CREATE TABLE orders (id INTEGER PRIMARY KEY, under INTEGER REFERENCES orders (id))";
+    orders.sql().execute_batch(sql).unwrap();
+    // Two and two to each other, and so none to a row that is there.
+    let records: Vec<String> = (1..=40).map(|id| format!("{id},{}", (id - 1) / 2 * 2 + 2 - (id - 1) % 2)).collect();
+    let content = format!("id,under\n{}\n", records.join("\n"));
+    assert_eq!(orders.refused("a.csv", content).split(';').next().unwrap(), "none of its 40 rows fits");
+}
+
 /// A trigger may leave something of a row behind that it refuses: then it is no reject.
 #[test]
 fn a_row_that_is_refused_and_stays_all_the_same_refuses_its_file() {
