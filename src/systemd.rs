@@ -6,6 +6,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::log::visible;
 pub struct Notifier {
     manager: Option<(UnixDatagram, SocketAddr)>,
     status: Mutex<String>,
+    is_starting: AtomicBool,
 }
 
 impl Notifier {
@@ -43,11 +45,18 @@ impl Notifier {
             Some(address) => Some((UnixDatagram::unbound()?, socket_address(address)?)),
             None => None,
         };
-        Ok(Self { manager, status: Mutex::default() })
+        Ok(Self { manager, status: Mutex::default(), is_starting: AtomicBool::new(true) })
+    }
+
+    /// Neither ready nor going down yet.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.is_starting.load(Ordering::Relaxed)
     }
 
     /// Recovery is over and every folder is watched.
     pub fn ready(&self, status: &str) {
+        self.is_starting.store(false, Ordering::Relaxed);
         self.send(&["READY=1", &self.status_line(status)]);
     }
 
@@ -61,6 +70,7 @@ impl Notifier {
 
     /// The daemon is going down. Final: it must exit within the manager's stop time-out.
     pub fn stopping(&self, status: &str) {
+        self.is_starting.store(false, Ordering::Relaxed);
         self.send(&["STOPPING=1", &self.status_line(status)]);
     }
 

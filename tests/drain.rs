@@ -4,9 +4,9 @@ mod harness;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use harness::manager::Manager;
 use harness::{Daemon, Drop, eventually};
 use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -208,36 +208,6 @@ fn a_stop_while_a_commit_waits_for_the_target_finishes_it_when_the_target_is_fre
     assert_eq!(drop.names("archive"), ["a.csv", "b.csv"]);
 }
 
-/// What the service manager hears.
-struct Manager {
-    socket: UnixDatagram,
-    path: PathBuf,
-}
-
-impl Manager {
-    fn listen(root: &Path) -> Self {
-        let path = root.join("notify");
-        let socket = UnixDatagram::bind(&path).expect("bind a socket");
-        socket.set_read_timeout(Some(harness::PATIENCE)).expect("set a time-out");
-        Self { socket, path }
-    }
-
-    fn next(&self) -> String {
-        let mut datagram = [0; 4096];
-        let length = self.socket.recv(&mut datagram).expect("the daemon says something");
-        String::from_utf8_lossy(&datagram[..length]).into_owned()
-    }
-
-    /// Everything up to the first with this text in it.
-    fn up_to(&self, text: &str) -> Vec<String> {
-        let mut heard = Vec::new();
-        while !heard.last().is_some_and(|last: &String| last.contains(text)) {
-            heard.push(self.next());
-        }
-        heard
-    }
-}
-
 #[test]
 fn the_service_manager_hears_of_readiness_after_recovery_and_of_the_drain_to_its_end() {
     let slow = Slow::with("processors = 1");
@@ -261,11 +231,7 @@ fn the_service_manager_hears_of_readiness_after_recovery_and_of_the_drain_to_its
     assert!(heard.iter().any(|said| said.contains("STATUS=draining: 1 file in hand, oldest ")), "{heard:?}");
     gate.write_all(b"finished\n").expect("write into the FIFO");
     assert_eq!(daemon.end().code(), Some(0));
-    manager.socket.set_nonblocking(true).expect("read what is left");
-    let mut datagram = [0; 4096];
-    while let Ok(length) = manager.socket.recv(&mut datagram) {
-        heard.push(String::from_utf8_lossy(&datagram[..length]).into_owned());
-    }
+    heard.extend(manager.rest());
     assert!(heard.iter().all(|said| !said.contains("watching")), "the status of a drain is of the drain: {heard:?}");
 }
 

@@ -5,6 +5,7 @@ mod orders;
 mod outlook;
 mod retention;
 mod signals;
+mod starting;
 mod tend;
 mod voice;
 
@@ -23,6 +24,7 @@ pub(crate) use open::{Opened, lock_state};
 use orders::Orders;
 use outlook::{Outlook, Prospect};
 use signals::Signals;
+use starting::Starting;
 use tend::Gardener;
 use voice::Voice;
 
@@ -99,11 +101,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 async fn serve(life: Life) -> Result<Ended, Fault> {
     let mut signals = Signals::hear().map_err(|error| Fault::io("hear signals", &error))?;
     let notifier = Arc::new(Notifier::from_env().map_err(|error| Fault::io("notify the service manager", &error))?);
+    let starting = Starting::now(&notifier, &life.logger);
+    let opening = starting.opening();
     let Some(opened) = open_unless_told_to_stop(&life, &mut signals).await? else {
         return Ok(Ended::at_once(exit::OK));
     };
+    opening.abort();
     let life = Arc::new(life);
     let opened = Arc::new(opened);
+    starting.recovering(&opened);
     let tally = Arc::new(Tally::default());
     let outlook = Arc::new(Outlook::default());
     let voice = Voice::new(&life, &opened, &tally, &notifier, &outlook);

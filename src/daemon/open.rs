@@ -46,12 +46,13 @@ impl Opened {
         let lock = lock_state(state_directory)?;
         // Before the ledger: should that be refused, the record tells which folder is to be mended.
         to_record.map_or(Ok(()), |(name, text)| record(state_directory, name, text))?;
+        let mut silent = kinship::Silent::default();
         // None is made where there must be one already.
         if !Ledger::is_there(state_directory) {
-            kinship::check(settings, state_directory, None)?;
+            kinship::check(settings, state_directory, None, &mut silent)?;
         }
         let ledger = Ledger::open(state_directory)?;
-        kinship::check(settings, state_directory, Some(&ledger))?;
+        kinship::check(settings, state_directory, Some(&ledger), &mut silent)?;
         let (targets, running) = (Targets::default(), Arc::new(new_running()?));
         let folders = settings
             .folders

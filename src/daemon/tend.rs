@@ -205,7 +205,7 @@ async fn report(tally: Arc<Tally>, notifier: Arc<Notifier>, folders: usize) {
 }
 
 /// One line for `systemctl status`; it ends with what to type when something needs a look.
-fn status(counts: &Counts, folders: usize) -> String {
+pub(super) fn status(counts: &Counts, folders: usize) -> String {
     let mut parts = vec![format!("watching {folders} folder{}", if folders == 1 { "" } else { "s" })];
     parts.push(format!("{} done", counts.committed));
     if counts.duplicates > 0 {

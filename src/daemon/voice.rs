@@ -14,6 +14,7 @@ use super::Life;
 use super::open::Opened;
 use super::outlook::{Outlook, Prospect};
 use super::retention::Retention;
+use super::tend;
 use crate::events::{Event, Kind, Subject, Tally};
 use crate::file::FileId;
 use crate::ledger::Durability;
@@ -183,7 +184,7 @@ impl Speaker {
             .with("folders", folders)
             .with("recovered", recovered);
         self.say(event);
-        self.notifier.ready(&format!("watching {folders} folder{}", if folders == 1 { "" } else { "s" }));
+        self.notifier.ready(&tend::status(&self.tally.counts(), folders));
         if let Some(greeting) = &self.life.greeting {
             use std::io::Write;
             // Nobody reading is no reason to stop.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use importerd_actors::{Blame, Halt, Recovered, Stages};
 use jiff::Timestamp;
@@ -133,7 +134,12 @@ impl Stages for Carrier {
     type Committed = Committed;
 
     fn recover(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
-        self.recover_slot(folder, blame)
+        let folders = Arc::clone(&self.folders);
+        let is_recovered_now = &folders[folder].is_recovered_now;
+        is_recovered_now.store(true, Ordering::Relaxed);
+        let recovered = self.recover_slot(folder, blame);
+        is_recovered_now.store(false, Ordering::Relaxed);
+        recovered
     }
 
     fn claim(&mut self, folder: usize, file: Settled) -> Result<Option<Claimed>, Halt> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub struct Folder {
     /// answered under it. The names in results/ that are planned and not published yet.
     pub(super) planned: Mutex<BTreeSet<OsString>>,
     pub(super) belonging: Belonging,
+    /// A Processor is about to find out what lies in its slot.
+    pub(super) is_recovered_now: AtomicBool,
 }
 
 /// What a folder does with a file.
@@ -103,6 +106,7 @@ impl Folder {
             backoff: settings.backoff,
             planned: Mutex::default(),
             belonging: Belonging::new(folder, state_directory),
+            is_recovered_now: AtomicBool::new(false),
         };
         if opened.places.now().is_ok() {
             match opened.check_belonging(ledger) {
@@ -144,6 +148,12 @@ impl Folder {
     /// It isn't, or none lies there.
     pub(super) fn check_belonging(&self, ledger: &Ledger) -> Result<(), Fault> {
         self.belonging.check(&self.places, &self.work, ledger)
+    }
+
+    /// Whether folder and target are being asked for what was left in a slot.
+    #[must_use]
+    pub fn is_recovered_now(&self) -> bool {
+        self.is_recovered_now.load(Ordering::Relaxed)
     }
 
     /// Remembers, durably, that a file of this folder may have this number, before it has it.

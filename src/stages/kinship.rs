@@ -20,7 +20,7 @@ use crate::file::FileId;
 use crate::folder::lock;
 use crate::folder::places::{LOCK, open_directory};
 use crate::folder::remembered::{self, Remembered};
-use crate::import::Newest;
+use crate::import::{Newest, Place};
 use crate::ledger::history::History;
 use crate::ledger::{FILE_NAME, Ledger, LedgerId, REBUILD};
 use crate::log::escape;
@@ -59,14 +59,20 @@ impl Known {
 }
 
 /// Refuses folders that aren't those of this ledger, before anything of them is changed; `None`: there is no ledger.
-/// What can't be looked at now, or is in use by another daemon, is passed over: who opens it says why.
+/// What can't be looked at now, or is in use by another daemon, is passed over: who opens it says why. A target that can't
+/// is not asked again for the next folder: each may take its time to say nothing.
 ///
 /// # Errors
 /// Codes `ledger_missing`, `ledger_other`, `ledger_older`, `folder_renamed`; or the ledger can't be read.
-pub fn check(settings: &settings::Settings, state_directory: &Path, ledger: Option<&Ledger>) -> Result<(), Fault> {
+pub fn check(
+    settings: &settings::Settings,
+    state_directory: &Path,
+    ledger: Option<&Ledger>,
+    silent: &mut Silent,
+) -> Result<(), Fault> {
     settings.folders.values().try_for_each(|folder| {
         let known = ledger.map(|ledger| Known::to(ledger, &folder.name)).transpose()?;
-        check_folder(folder, state_directory, known).map_err(Fault::Fatal)
+        check_with(folder, state_directory, known, silent).map_err(Fault::Fatal)
     })
 }
 
@@ -86,19 +92,40 @@ pub fn look(settings: &settings::Settings, state_directory: &Path, history: Opti
 /// # Errors
 /// They don't belong together.
 pub fn check_folder(folder: &settings::Folder, state_directory: &Path, ledger: Option<Known>) -> Result<(), Reason> {
+    check_with(folder, state_directory, ledger, &mut Silent::default())
+}
+
+fn check_with(
+    folder: &settings::Folder,
+    state_directory: &Path,
+    ledger: Option<Known>,
+    silent: &mut Silent,
+) -> Result<(), Reason> {
     let active = open_directory(&folder.path.join("active"));
     if active.as_ref().is_ok_and(|active| lock::holder(active, LOCK).is_some()) {
         return Ok(());
     }
     let remembered = active.and_then(Remembered::read).unwrap_or_default();
-    let newest = if remembered.is_none() { newest_marker(folder, state_directory) } else { None };
+    let newest = if remembered.is_none() { newest_marker(folder, state_directory, silent) } else { None };
     judge(folder, state_directory, remembered.as_ref(), newest.as_ref(), ledger).map(drop)
 }
 
+/// Targets that couldn't be looked at.
+#[derive(Debug, Default)]
+pub struct Silent(Vec<Place>);
+
 /// What the target of a folder says, as far as it can be read now by somebody who only looks.
-fn newest_marker(folder: &settings::Folder, state_directory: &Path) -> Option<Newest> {
+fn newest_marker(folder: &settings::Folder, state_directory: &Path, silent: &mut Silent) -> Option<Newest> {
     let Work::Import(import) = &folder.work else { return None };
-    target(import, state_directory).look().ok().flatten()?.newest(&folder.name).ok().flatten()
+    let place = target(import, state_directory);
+    if silent.0.contains(&place) {
+        return None;
+    }
+    let Ok(looked) = place.look() else {
+        silent.0.push(place);
+        return None;
+    };
+    looked?.newest(&folder.name).ok().flatten()
 }
 
 /// Whether a folder was refused because it isn't this ledger's.

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 pub mod line;
+pub mod manager;
 pub mod postgres;
 
 use std::collections::VecDeque;
