@@ -436,6 +436,25 @@ fn replayed_then_forgotten_then_dropped_again_it_is_a_new_file_beside_the_old_on
     }
 }
 
+/// Its control: once it is archived it can be forgotten, and stays so.
+#[test]
+fn a_duplicate_that_is_being_archived_is_not_forgotten_yet() {
+    let mut site = Site::new(Duplicates::ByContent);
+    site.import("a.csv", "id\n1\n");
+    site.drop_file("again.csv", "id\n1\n");
+    let claimed = site.claim("again.csv".into()).expect("it is there");
+    let carrier = &mut site.life().carrier;
+    let processed = carrier.process(0, claimed).expect("process").expect("nothing is wrong with it");
+    let committed = carrier.commit(0, vec![processed]).expect("commit");
+    assert_eq!(site.row(2).0, "duplicate");
+    assert_eq!(site.forget("again.csv"), "not_at_its_end");
+    assert_eq!(site.row(2).0, "duplicate");
+    site.life().carrier.archive(0, committed).expect("archive");
+    assert_eq!(site.forget("again.csv"), "forgotten");
+    site.crash();
+    assert_eq!(site.row(2).0, "forgotten");
+}
+
 /// The target is told first: what the ledger was not told before the crash, it learns from the marker.
 #[test]
 fn a_forget_that_dies_between_target_and_ledger_is_learned() {

@@ -115,11 +115,11 @@ pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.commi
 pub(super) const EVENT: &str = "INSERT INTO event (at_us, kind, folder, file_id, json) VALUES (?, ?, ?, ?, ?)";
 
 pub(super) const ARCHIVED: &str = "
-UPDATE file SET state = CASE state WHEN 'duplicate' THEN 'duplicate' ELSE 'archived' END, place = ?2 WHERE id = ?1";
+UPDATE file SET state = CASE WHEN state IN ('duplicate', 'forgotten') THEN state ELSE 'archived' END, place = ?2 WHERE id = ?1";
 
 /// What recovery found out is no news where somebody has entered more meanwhile.
 pub(super) const FOUND_ARCHIVED: &str = "
-UPDATE file SET state = CASE state WHEN 'duplicate' THEN 'duplicate' ELSE 'archived' END, place = ?2
+UPDATE file SET state = CASE WHEN state IN ('duplicate', 'forgotten') THEN state ELSE 'archived' END, place = ?2
 WHERE id = ?1 AND place IS NULL";
 
 pub(super) const QUARANTINED_AS: &str = "UPDATE file SET place = ?2 WHERE id = ?1";

@@ -63,6 +63,22 @@ fn an_archived_file_is_no_longer_open_and_a_duplicate_stays_one() {
     assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().place.as_deref(), Some("archive/b.csv"));
 }
 
+#[test]
+fn what_is_forgotten_stays_so_whoever_enters_where_it_lies() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let ids = [FileId(1), FileId(2)];
+    let entries = ids.map(|id| entry(id, OsStr::new("a.csv"), State::Duplicate));
+    ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
+    ledger.forget(&ids, &[]).unwrap();
+    ledger.archived(&[(ids[0], Some("archive/a.csv"))], &[]).unwrap();
+    assert!(ledger.found_archived(ids[1], "archive/a~2.csv", &Event::new(Kind::FileArchived)).unwrap());
+    for (id, place) in ids.into_iter().zip(["archive/a.csv", "archive/a~2.csv"]) {
+        let row = ledger.by_id(id).unwrap().unwrap();
+        assert_eq!((row.state, row.place.as_deref()), (State::Forgotten, Some(place)));
+    }
+}
+
 /// faults 76, 77
 #[test]
 fn a_damaged_a_foreign_and_a_newer_ledger_are_refused_and_left_as_they_are() {

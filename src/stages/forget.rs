@@ -11,6 +11,10 @@ use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::ledger::{Ledger, Row, State};
 
+/// Until then recovery takes the ledger's word for what is to become of it.
+const BEING_ARCHIVED: &str = "it is being archived";
+const A_MOMENT: &str = "wait a moment";
+
 impl Folder {
     /// Forgets files of this folder; durable on return, and repeatable. For each, in order: done, or why not.
     ///
@@ -52,7 +56,8 @@ impl Folder {
                 "it waits for another try".to_owned(),
                 "it is not known as done yet; to have it left alone, take it out of the inbox",
             ),
-            State::Committed => refused("it is being archived".to_owned(), "wait a moment"),
+            State::Committed => refused(BEING_ARCHIVED.to_owned(), A_MOMENT),
+            State::Duplicate if row.place.is_none() => refused(BEING_ARCHIVED.to_owned(), A_MOMENT),
             State::Replaced => {
                 let by = again.map_or("a later number".to_owned(), |row| row.id.to_string());
                 refused(format!("its rows gave way to those of {by}"), "forget that one")
