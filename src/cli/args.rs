@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::log::Target;
 
@@ -242,7 +244,7 @@ pub struct Replay {
     /// Only in this folder; without FILE: all of its imported files
     #[arg(long, value_name = "NAME")]
     pub folder: Option<String>,
-    /// Only those imported since then: 2026-11-22, 2026-11-22T03:04:05Z, or 36h for so long ago
+    /// Only those imported since then: 2026-11-22, 2026-11-22T18:30 (local time), 2026-11-22T17:30:00Z, or 36h for so long ago
     #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
     pub since: Option<Timestamp>,
     /// Don't ask
@@ -268,7 +270,7 @@ pub struct Forget {
     /// Only those that are there for this reason, for instance `ragged_row`
     #[arg(long, value_name = "CODE", conflicts_with = "files")]
     pub code: Option<String>,
-    /// Only those that came to their end since then: 2026-11-22, 2026-11-22T03:04:05Z, or 36h for so long ago
+    /// Only those that came to their end since then: 2026-11-22, 2026-11-22T18:30 (local time), 2026-11-22T17:30:00Z, or 36h for so long ago
     #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
     pub since: Option<Timestamp>,
     /// Don't ask
@@ -279,17 +281,24 @@ pub struct Forget {
     pub dry_run: bool,
 }
 
-/// A time, a day in the local zone, or how long ago.
+/// A time, a time or a day of the local zone, or how long ago.
 fn since(typed: &str) -> Result<Timestamp, String> {
+    since_in(typed, TimeZone::system())
+}
+
+fn since_in(typed: &str, zone: TimeZone) -> Result<Timestamp, String> {
     if let Ok(at) = typed.parse() {
         return Ok(at);
     }
-    if let Ok(day) = typed.parse::<jiff::civil::Date>() {
-        let begins = day.to_zoned(jiff::tz::TimeZone::system()).map_err(|error| error.to_string())?;
-        return Ok(begins.timestamp());
+    // A day begins with its first moment. The name of a zone would be read, and not heeded.
+    if let Ok(at) = typed.parse::<DateTime>()
+        && !typed.contains('[')
+    {
+        return Ok(at.to_zoned(zone).map_err(|error| error.to_string())?.timestamp());
     }
     let ago = humantime::parse_duration(typed);
-    let ago = ago.map_err(|_| "expected for instance 2026-11-22, 2026-11-22T03:04:05Z or 36h".to_owned())?;
+    let ago =
+        ago.map_err(|_| "expected for instance 2026-11-22, 2026-11-22T18:30, 2026-11-22T17:30:00Z or 36h".to_owned())?;
     Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
 }
 
@@ -328,4 +337,34 @@ pub enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_zone_is_local_and_a_day_begins_at_midnight() {
+        let since = |typed: &str| {
+            // An hour ahead in summer: from 2026-03-29 02:00 to 2026-10-25 03:00.
+            let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+            since_in(typed, berlin).map(|at| at.to_string())
+        };
+        for (typed, at) in [
+            ("2026-11-22", "2026-11-21T23:00:00Z"),
+            ("2026-11-22T18:00", "2026-11-22T17:00:00Z"),
+            ("2026-11-22 18:00:30", "2026-11-22T17:00:30Z"),
+            ("2026-07-22T18:00:00", "2026-07-22T16:00:00Z"),
+            ("2026-11-22T18:00:00Z", "2026-11-22T18:00:00Z"),
+            ("2026-11-22T18:00+05", "2026-11-22T13:00:00Z"),
+            // The hour that was left out, and the one that came twice.
+            ("2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+            ("2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+        ] {
+            assert_eq!(since(typed).as_deref(), Ok(at), "{typed}");
+        }
+        for typed in ["2026-11-22T18:00[America/New_York]", "2026-11-22T25:00", "2026-11-31", "18:00", "soon", ""] {
+            assert!(since(typed).unwrap_err().contains("2026-11-22T18:30"), "{typed}");
+        }
+    }
 }
