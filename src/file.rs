@@ -6,6 +6,16 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub i64);
 
+impl FileId {
+    /// A number as it is typed: `48213`, or `#48213`. `007` and `+7` are names.
+    #[must_use]
+    pub fn typed(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#').unwrap_or(text);
+        let id: i64 = digits.parse().ok()?;
+        (id.to_string() == digits).then_some(Self(id))
+    }
+}
+
 impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
@@ -63,6 +73,14 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_typed_as_it_is_printed() {
+        assert_eq!((FileId::typed("48213"), FileId::typed("#48213")), (Some(FileId(48_213)), Some(FileId(48_213))));
+        for name in ["", "#", "000001", "+5", "#007", "1.csv", "##1", " 1", "99999999999999999999"] {
+            assert_eq!(FileId::typed(name), None, "{name:?}");
+        }
+    }
 
     const FILE: Identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: 10 };
 

@@ -25,14 +25,26 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// By number, path or name.
-    pub fn by(surroundings: &Surroundings, folders: &[&'a Folder], typed: &OsStr) -> Result<Self, Reason> {
-        if let Some(id) = number(typed)
-            && let Some(history) = &surroundings.history
-            && let Some(row) = history.by_id(id)?
-        {
-            return Self::by_row(folders, row);
+    /// By number, path or name. Digits that are one file's number and another's name are refused.
+    pub fn by(surroundings: &Surroundings, folders: &[&'a Folder], typed: &OsStr) -> Result<Self, Complaint> {
+        let id = typed.to_str().and_then(FileId::typed);
+        let numbered = id.zip(surroundings.history.as_ref()).map(|(id, history)| history.by_id(id)).transpose()?;
+        let Some(row) = numbered.flatten() else { return Ok(Self::by_name(surroundings, folders, typed)?) };
+        if typed.as_bytes().starts_with(b"#") {
+            return Ok(Self::by_row(folders, row)?);
         }
+        let named = Self::by_name(surroundings, folders, typed)?;
+        if named.is_at_most(&row) {
+            Ok(Self::by_row(folders, row)?)
+        } else if folders.iter().any(|folder| folder.name == row.folder) {
+            Err(ambiguous(typed, &row))
+        } else {
+            Ok(named)
+        }
+    }
+
+    /// By path or name, also as it was printed.
+    fn by_name(surroundings: &Surroundings, folders: &[&'a Folder], typed: &OsStr) -> Result<Self, Reason> {
         let found = Self::by_text(surroundings, folders, typed)?;
         match typed.to_str().and_then(unescape) {
             // As it was printed, and copied from there.
@@ -88,6 +100,12 @@ impl<'a> Found<'a> {
         Ok(())
     }
 
+    /// Whether there is nothing but that file.
+    fn is_at_most(&self, row: &Row) -> bool {
+        self.rows.iter().all(|found| found.id == row.id)
+            && self.lying.iter().all(|(_, file)| same(&file.identity, &row.identity))
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.lying.is_empty() && self.rows.is_empty()
@@ -104,19 +122,22 @@ pub fn unknown(surroundings: &Surroundings, folders: &[&Folder], typed: &OsStr) 
     Complaint::new(exit::REFUSED, format!("nothing is known of {}", escape(typed)), next)
 }
 
-/// `#48213` or `48213`.
-fn number(typed: &OsStr) -> Option<FileId> {
-    let text = typed.to_str()?;
-    text.strip_prefix('#').unwrap_or(text).parse().ok().map(FileId)
+/// That it is a number and a name, and how to say which.
+fn ambiguous(typed: &OsStr, numbered: &Row) -> Complaint {
+    let (typed, name) = (escape(typed), escape(&numbered.name));
+    let text = format!("{typed} is the number of {name} ({}), and the name of another file", numbered.folder);
+    Complaint::new(exit::USAGE, text, format!("type '#{typed}' for the one, the path of the other"))
 }
 
-/// Whether the path is within the folder, through whatever links.
+/// Whether the path is within the folder.
 fn holds(folder: &Folder, path: &Path) -> bool {
+    is_within(path, &folder.inbox) || is_within(path, &folder.path)
+}
+
+/// Whether the path is within a directory, through whatever links.
+pub fn is_within(path: &Path, directory: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let parent = path.parent().map(real).unwrap_or_default();
-    [&folder.inbox, &folder.path]
-        .into_iter()
-        .any(|directory| path.starts_with(directory) || parent.starts_with(real(directory)))
+    path.starts_with(directory) || path.parent().map(real).unwrap_or_default().starts_with(real(directory))
 }
 
 /// Where the ledger says that it was put.

@@ -1,5 +1,7 @@
 //! Lines: what is told of an order while it is carried out. On the socket, each is a line of JSON.
 
+use std::ffi::OsStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
@@ -84,6 +86,22 @@ impl Refusal {
     /// What is wrong, and what to type or to do.
     pub fn new(exit: u8, text: impl Into<String>, next: impl Into<String>) -> Self {
         Self { exit, text: text.into(), next: next.into() }
+    }
+}
+
+impl Refusal {
+    /// Digits are the number of one file, and the name of another.
+    #[must_use]
+    pub fn ambiguous(typed: &OsStr, numbered: &Row, named: &Row) -> Self {
+        let typed = escape(typed);
+        let text = format!(
+            "{typed} is the number of {} ({}), and the name of {} ({})",
+            escape(&numbered.name),
+            numbered.folder,
+            named.id,
+            named.folder
+        );
+        Self::new(exit::USAGE, text, format!("type '#{typed}' for the one, '{}' for the other", named.id))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Selections: which files an order is for. The ledger says what there is; the operator may name a file by number,
 //! name or path.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -79,7 +79,10 @@ impl<'a> Operator<'a> {
     }
 
     /// The file that was typed. A path means what lies there, or was put there. Where several had the name, that which lies under it in quarantine/; else the latest
-    /// in one of the `wanted` states; else the latest.
+    /// in one of the `wanted` states; else the latest. A name may be typed as it is printed.
+    ///
+    /// # Errors
+    /// Digits that are one file's number and another's name; the world.
     pub(super) fn selected(
         &self,
         selection: &Selection,
@@ -88,16 +91,36 @@ impl<'a> Operator<'a> {
     ) -> Result<Option<Selected<'a>>, Refusal> {
         let folders = self.folders_of(selection)?;
         let typed = unescape(typed).unwrap_or_else(|| typed.into());
-        let numbered = number(&typed).map(|id| self.ledger.by_id(id)).transpose()?.flatten();
-        let row = match numbered {
+        let row = match self.numbered(&folders, &typed)? {
+            Some(row) if !typed.as_bytes().starts_with(b"#") => match self.by_text(&folders, &typed, wanted)? {
+                Some(named) if named.id != row.id => return Err(Refusal::ambiguous(&typed, &row, &named)),
+                _ => Some(row),
+            },
             Some(row) => Some(row),
-            None if typed.as_bytes().contains(&b'/') => self.by_path(&folders, Path::new(&typed))?,
-            None => self.by_name(&folders, &typed, wanted)?,
+            None => self.by_text(&folders, &typed, wanted)?,
         };
         Ok(row.and_then(|row| {
             let folder = folders.into_iter().find(|folder| *folder.name == row.folder)?;
             Some(Selected { folder, row })
         }))
+    }
+
+    fn numbered(&self, folders: &[&Folder], typed: &OsStr) -> Result<Option<Row>, Refusal> {
+        let id = typed.to_str().and_then(FileId::typed);
+        let row = id.map(|id| self.ledger.by_id(id)).transpose()?.flatten();
+        Ok(row.filter(|row| folders.iter().any(|folder| *folder.name == row.folder)))
+    }
+
+    /// By path or name, or by what was printed of it.
+    fn by_text(&self, folders: &[&Folder], typed: &OsStr, wanted: &[State]) -> Result<Option<Row>, Refusal> {
+        let found = |typed: &OsStr| {
+            let is_path = typed.as_bytes().contains(&b'/');
+            if is_path { self.by_path(folders, Path::new(typed)) } else { self.by_name(folders, typed, wanted) }
+        };
+        match (found(typed)?, typed.to_str().and_then(unescape)) {
+            (None, Some(printed)) if printed != typed => found(&printed),
+            (row, _) => Ok(row),
+        }
     }
 
     fn by_path(&self, folders: &[&Folder], path: &Path) -> Result<Option<Row>, Refusal> {
@@ -135,12 +158,6 @@ impl<'a> Operator<'a> {
         let place = format!("quarantine/{}", escape(name));
         Ok(self.ledger.quarantined_at(&folder.name, &place)?)
     }
-}
-
-/// `#48213` or `48213`.
-fn number(typed: &OsString) -> Option<FileId> {
-    let text = typed.to_str()?;
-    text.strip_prefix('#').unwrap_or(text).parse().ok().map(FileId)
 }
 
 /// Whether the path is within the folder, through whatever links.

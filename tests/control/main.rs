@@ -6,6 +6,7 @@
 mod harness;
 
 mod drain;
+mod named;
 mod pause;
 mod retry;
 mod retry_kills;
