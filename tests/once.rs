@@ -5,9 +5,10 @@
 mod harness;
 
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use harness::{Drop, has};
+use harness::{Drop, eventually, has};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn once(drop: &Drop, more: &[&str]) -> Output {
@@ -77,6 +78,34 @@ fn a_deferred_file_is_exit_code_75() {
     assert_eq!(drop.names("inbox"), ["a.txt"]);
 }
 
+/// `timeout 10m importerd once && report`: what is left undone is no success, however calmly it ended.
+#[test]
+fn told_to_stop_with_files_left_is_exit_code_75_and_it_says_how_many() {
+    for by_order in [false, true] {
+        let command = "[\"sh\", \"-c\", \"sleep 0.1\", \"{path}\"]";
+        let drop = Drop::with(&format!("run = {{ command = {command} }}\nduplicates = \"allow\""));
+        for file in 0..50 {
+            drop.put(format!("{file}.txt"), "1");
+        }
+        let child = drop.command(&["once"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("some are done", || drop.names("archive").len() > 1);
+        if by_order {
+            assert_eq!(drop.command(&["drain"]).output().unwrap().status.code(), Some(0));
+        } else {
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let (done, left) = (drop.names("archive").len(), drop.names("inbox").len());
+        assert!(left > 0, "the control: it was told in time");
+        assert_eq!(
+            (output.status.code(), printed(&output)),
+            (Some(75), &*format!("{done} done, {left} left (told to stop)\n"))
+        );
+        let output = once(&drop, &["--set", "folder.drop.run.command=[\"true\", \"{path}\"]"]);
+        assert_eq!((output.status.code(), printed(&output)), (Some(0), &*format!("{left} done\n")));
+    }
+}
+
 /// Cron mails on the code: a file that waits is no news that all is well, whichever run deferred it.
 #[test]
 fn a_file_that_an_earlier_run_deferred_is_exit_code_75_until_it_is_gone() {
@@ -126,7 +155,7 @@ fn with_json_it_prints_one_object() {
     let report: Value = serde_json::from_str(printed(&output)).unwrap();
     let expected = serde_json::json!({
         "committed": 1, "rows": 2, "with_rejects": 0, "rejects": 0, "duplicates": 1, "quarantined": 1, "deferred": 0,
-        "paused": {}, "exit": 1
+        "left": 0, "paused": {}, "exit": 1
     });
     assert_eq!(report, expected);
 }

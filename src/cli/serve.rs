@@ -8,6 +8,7 @@ use slog::Level;
 
 use super::args::{Global, Watch};
 use super::complaint::Complaint;
+use super::shell::quoted;
 use super::stranger;
 use super::surroundings::{self, Surroundings, WATCH_FILE, WATCH_STATE, directories, filter, sources, typed};
 use crate::daemon::{self, Ended, Life};
@@ -33,13 +34,12 @@ pub fn once(global: &Global) -> Result<u8, Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
     stranger::refuse_root(global, &directories.state)?;
     // A progress bar and a line for each file don't go together.
-    let usual = if io::stderr().is_terminal() { Level::Error } else { Level::Info };
-    let ended = daemon::live(Life { once: true, ..life(global, settings, directories, usual) });
-    // Those of earlier runs wait as well.
-    let deferred = if ended.began { deferred(global).ok() } else { None };
-    let deferred = deferred.unwrap_or(ended.counts.deferred.len() as u64);
-    let code = code_of_once(&ended, deferred);
-    report(global, &ended, (code, deferred), &typed(global));
+    let on_terminal = io::stderr().is_terminal();
+    let usual = if on_terminal { Level::Error } else { Level::Info };
+    let ended = daemon::live(Life { once: true, on_terminal, ..life(global, settings, directories, usual) });
+    let left = Left::by(global, &ended);
+    let code = code_of_once(&ended, left);
+    report(global, &ended, (code, left), &typed(global));
     Ok(code)
 }
 
@@ -60,8 +60,9 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let record = Some((WATCH_FILE, settings::show::text(&loaded.values, false)));
     let global = Global { state_dir: Some(state), ..global.clone() };
     let directories = directories(&global)?;
-    let ended = daemon::live(Life { greeting, record, ..life(&global, loaded.settings, directories, Level::Info) });
-    report(&global, &ended, (ended.code, ended.counts.deferred.len() as u64), &typed(&global));
+    let life = life(&global, loaded.settings, directories, Level::Info);
+    let ended = daemon::live(Life { greeting, record, on_terminal: io::stderr().is_terminal(), ..life });
+    report(&global, &ended, (ended.code, Left::known_to(&ended)), &typed(&global));
     Ok(ended.code)
 }
 
@@ -81,6 +82,7 @@ fn life(global: &Global, settings: Settings, directories: Directories, usual: Le
         runtime_directory: runtime,
         logger,
         once: false,
+        on_terminal: false,
         greeting: None,
         record: None,
         importerd,
@@ -132,45 +134,73 @@ fn greeting(settings: &Settings, state: &Path) -> String {
     format!(
         "drop files into  {}\n{outcome}\nstop with        Ctrl-C   (look: importerd --state-dir {} status)",
         folder.inbox.display(),
-        state.display()
+        quoted(state)
     )
 }
 
-/// Refused and deferred files, and folders that were held, are worth a word to who calls.
-fn code_of_once(ended: &Ended, deferred: u64) -> u8 {
+/// Files that were not done.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// In an inbox, since somebody told it to stop.
+    waiting: u64,
+    /// They wait for another try.
+    deferred: u64,
+}
+
+impl Left {
+    /// As far as the one that ended knows.
+    fn known_to(ended: &Ended) -> Self {
+        Self { waiting: 0, deferred: ended.counts.deferred.len() as u64 }
+    }
+
+    /// With those that earlier ones deferred.
+    fn by(global: &Global, ended: &Ended) -> Self {
+        let found = if ended.began || ended.told_to { Self::look(global).ok() } else { None };
+        match found {
+            Some(found) if ended.told_to => found,
+            // What waits came meanwhile, or is not complete.
+            Some(found) => Self { waiting: 0, ..found },
+            None => Self::known_to(ended),
+        }
+    }
+
+    fn look(global: &Global) -> Result<Self, Complaint> {
+        let surroundings = Surroundings::look(global)?;
+        let mut left = Self { waiting: 0, deferred: 0 };
+        for folder in surroundings.settings.folders.values() {
+            let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;
+            left.waiting += found.waiting;
+            left.deferred += found.deferred + surroundings.waiting_in_archive(folder)?;
+        }
+        Ok(left)
+    }
+}
+
+/// Files that were refused, deferred or left, and folders that were held, are worth a word to who calls.
+fn code_of_once(ended: &Ended, left: Left) -> u8 {
     match ended.code {
         exit::OK if !(ended.counts.paused.is_empty() && ended.counts.paused_by_operator.is_empty()) => exit::TEMPFAIL,
         exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
-        exit::OK if deferred > 0 => exit::TEMPFAIL,
+        exit::OK if left.deferred + left.waiting > 0 => exit::TEMPFAIL,
         code => code,
     }
 }
 
-/// Files that wait for another try.
-fn deferred(global: &Global) -> Result<u64, Complaint> {
-    let surroundings = Surroundings::look(global)?;
-    let mut count = 0;
-    for folder in surroundings.settings.folders.values() {
-        let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;
-        count += found.deferred + surroundings.waiting_in_archive(folder)?;
-    }
-    Ok(count)
-}
-
 /// What was done, and what to type next, with `importerd` as it must be typed.
-fn report(global: &Global, ended: &Ended, (code, deferred): (u8, u64), importerd: &str) {
+fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) {
+    let Left { waiting, deferred } = left;
     let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
     let Counts { paused, paused_by_operator, .. } = &ended.counts;
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
             "committed": committed, "rows": rows, "with_rejects": with_rejects, "rejects": rejects,
-            "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "paused": pauses,
-            "exit": code,
+            "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "left": waiting,
+            "paused": pauses, "exit": code,
         });
         return say(&report.to_string());
     }
-    if !ended.began {
+    if !ended.began && waiting == 0 {
         return;
     }
     let mut parts = vec![format!("{committed} done")];
@@ -179,6 +209,9 @@ fn report(global: &Global, ended: &Ended, (code, deferred): (u8, u64), importerd
     }
     let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    if waiting > 0 {
+        parts.push(format!("{waiting} left (told to stop)"));
+    }
     say(&parts.join(", "));
     for (folder, cause) in paused {
         say(&format!("folder {folder} is held: {cause}"));

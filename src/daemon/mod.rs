@@ -50,6 +50,8 @@ pub struct Life {
     pub logger: Logger,
     /// End when everything that is there now is done.
     pub once: bool,
+    /// A terminal is where it was typed: once that is gone, nobody is left to stop it, so SIGHUP does.
+    pub on_terminal: bool,
     /// Said on standard output when it is ready.
     pub greeting: Option<String>,
     /// A file of the state directory, and what to write there once no other daemon can hold it.
@@ -65,6 +67,8 @@ pub struct Ended {
     pub code: u8,
     /// Whether it got as far as to do anything.
     pub began: bool,
+    /// Whether somebody told it to, by a signal or an order: then files may be left.
+    pub told_to: bool,
     /// What was done.
     pub counts: Counts,
 }
@@ -72,7 +76,7 @@ pub struct Ended {
 impl Ended {
     /// Before anything was done.
     fn at_once(code: u8) -> Self {
-        Self { code, began: false, counts: Counts::default() }
+        Self { code, began: false, told_to: false, counts: Counts::default() }
     }
 }
 
@@ -104,7 +108,7 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let starting = Starting::now(&notifier, &life.logger);
     let opening = starting.opening();
     let Some(opened) = open_unless_told_to_stop(&life, &mut signals).await? else {
-        return Ok(Ended::at_once(exit::OK));
+        return Ok(Ended { told_to: true, ..Ended::at_once(exit::OK) });
     };
     opening.abort();
     let life = Arc::new(life);
@@ -124,12 +128,12 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let gardener = Gardener { life: &life, tree: tree.start(), tally: &tally, notifier: &notifier };
     // Only the progress bar of `once` wants to know.
     let waiting = if life.once { opened.waiting() } else { 0 };
-    let ending = gardener.tend(ending, &mut signals, drains, waiting).await;
+    let (ending, told_to) = gardener.tend(ending, &mut signals, drains, waiting).await;
     let code = conclude(&opened, &voice, ending, &life.importerd).await;
     voice.end();
     outlook.tell(Prospect::Ended { exit: code });
     server.into_iter().for_each(Server::end);
-    Ok(Ended { code, began: true, counts: tally.counts() })
+    Ok(Ended { code, began: true, told_to, counts: tally.counts() })
 }
 
 /// A large ledger that the last daemon left in a hurry is looked at while this one works. Nobody waits for the thread.

@@ -53,6 +53,6 @@ impl Signals {
 pub enum Heard {
     /// Drain and end; a second one: end at once.
     Stop(&'static str),
-    /// Read the settings again.
+    /// SIGHUP: read the settings again; or the terminal is gone.
     Reload,
 }

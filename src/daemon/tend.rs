@@ -104,14 +104,14 @@ pub struct Gardener<'a> {
 }
 
 impl Gardener<'_> {
-    /// Starts the tree and passes on what it is told, until it ends.
+    /// Starts the tree and passes on what it is told, until it ends; and whether somebody told it to.
     pub async fn tend(
         &self,
         mut ending: oneshot::Receiver<Ending>,
         signals: &mut Signals,
         mut drains: UnboundedReceiver<String>,
         waiting: u64,
-    ) -> Ending {
+    ) -> (Ending, bool) {
         actix_rt::spawn(self.tree.send(Start));
         self.guard();
         let report = actix_rt::spawn(report(
@@ -120,26 +120,36 @@ impl Gardener<'_> {
             self.life.settings.folders.len(),
         ));
         let bar = self.bar(waiting);
-        let mut told_to_stop = false;
+        let (mut told_to_stop, mut told_to_drain) = (false, false);
+        let drain = |cause: String| {
+            // From here on the status is that of the drain.
+            report.abort();
+            actix_rt::spawn(self.tree.send(Drain { cause }));
+        };
         loop {
             tokio::select! {
                 biased;
                 ending = &mut ending => {
                     bar.finish_and_clear();
-                    return ending.unwrap_or_else(|_| Ending::Fatal("the Supervisor is gone".to_owned()));
+                    let ending = ending.unwrap_or_else(|_| Ending::Fatal("the Supervisor is gone".to_owned()));
+                    return (ending, told_to_stop || told_to_drain);
                 }
                 // Not like a signal: a signal after it is the first.
                 Some(cause) = drains.recv() => {
-                    report.abort();
-                    actix_rt::spawn(self.tree.send(Drain { cause }));
+                    told_to_drain = true;
+                    drain(cause);
                 }
                 heard = signals.next() => match heard {
                     Heard::Stop(_) if told_to_stop => { actix_rt::spawn(self.tree.send(Abandon)); }
                     Heard::Stop(signal) => {
                         told_to_stop = true;
-                        // From here on the status is that of the drain.
-                        report.abort();
-                        actix_rt::spawn(self.tree.send(Drain { cause: signal.to_owned() }));
+                        drain(signal.to_owned());
+                    }
+                    // The shell sends it, and so does the kernel: once more is no haste.
+                    Heard::Reload if self.life.on_terminal && told_to_stop => {}
+                    Heard::Reload if self.life.on_terminal => {
+                        told_to_stop = true;
+                        drain("SIGHUP".to_owned());
                     }
                     Heard::Reload => slog::warn!(
                         self.life.logger,

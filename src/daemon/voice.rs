@@ -284,6 +284,7 @@ mod tests {
             state_directory: state_directory.to_owned(),
             runtime_directory: state_directory.join("run"),
             logger,
+            on_terminal: false,
             once: false,
             greeting: None,
             record: None,
