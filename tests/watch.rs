@@ -5,11 +5,13 @@
 mod harness;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use harness::{Daemon, eventually};
+use harness::{Daemon, eventually, has};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Typed in that directory.
@@ -70,7 +72,12 @@ fn what_it_says_to_type_finds_the_folder_and_begins_it_again() {
     let output = importerd(here.path(), &["status", "--state-dir", "drop/.importerd"]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let typed = said.trim_end().rsplit_once("for instance: ").unwrap().1;
-    assert_eq!(typed, format!("importerd watch {} -- sh -c 'exit 65'", drop.display()));
+    assert_eq!(typed, "importerd --state-dir drop/.importerd run");
+    fs::remove_file(drop.join("quarantine/a.txt.reason.txt")).unwrap();
+    let mut daemon = Daemon::of(importerd(here.path(), &["-v", "--state-dir", "drop/.importerd", "run"]));
+    daemon.wait_for_file("file.quarantined", "a.txt");
+    assert_eq!(daemon.stop().code(), Some(0));
+    fs::rename(drop.join("quarantine/a.txt"), inbox.join("a.txt")).unwrap();
 
     // A new command for the same file: it is done, and nobody is needed any more.
     let mut daemon = Daemon::of(importerd(here.path(), &["-v", "watch", "drop", "--", "cat", "{path}"]));
@@ -80,4 +87,65 @@ fn what_it_says_to_type_finds_the_folder_and_begins_it_again() {
         !String::from_utf8(output.stdout).unwrap().contains("to see why")
     });
     assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn what_it_says_to_type_has_the_settings_of_the_first_time() {
+    let here = TempDir::new().unwrap();
+    let mode = "folder.drop.import.mode=replace";
+    let mut daemon = Daemon::of(importerd(here.path(), &["-v", "watch", "drop", "--set", mode]));
+    daemon.wait_for("daemon.started");
+    assert_eq!(daemon.stop().code(), Some(0));
+    fs::write(here.path().join("drop/inbox/one.csv"), "id\n1\n").unwrap();
+    let output = importerd(here.path(), &["status", "--state-dir", "drop/.importerd"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let typed = said.trim_end().rsplit_once("for instance: importerd ").unwrap().1;
+    let words: Vec<_> = std::iter::once("-v").chain(typed.split(' ')).collect();
+    let mut daemon = Daemon::of(importerd(here.path(), &words));
+    daemon.wait_for_file("file.archived", "one.csv");
+    fs::write(here.path().join("drop/inbox/two.csv"), "id\n2\n").unwrap();
+    daemon.wait_for_file("file.archived", "two.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let settings = settings_of(here.path());
+    assert!(settings.contains("folder.drop.import.mode = \"replace\"\n"), "{settings}");
+    let rows = rusqlite::Connection::open(here.path().join("drop/importerd.db")).unwrap();
+    let count = rows.query_row("SELECT count(*) FROM \"drop\"", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count, Ok(1));
+}
+
+#[test]
+fn its_greeting_can_be_pasted_into_a_shell() {
+    let here = TempDir::new().unwrap();
+    let mut command = importerd(here.path(), &["watch", "my drop"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let stop = lines.find(|line| line.as_ref().unwrap().starts_with("stop with")).unwrap().unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let state = here.path().canonicalize().unwrap().join("my drop/.importerd");
+    assert!(stop.ends_with(&format!("(look: importerd --state-dir '{}' status)", state.display())), "{stop}");
+}
+
+/// A shell that goes, as when a line breaks, would leave it to itself, with the folder in use.
+#[test]
+fn it_drains_when_its_terminal_goes() {
+    if !has("script") {
+        return;
+    }
+    let here = TempDir::new().unwrap();
+    let line = format!("'{}' watch drop", env!("CARGO_BIN_EXE_importerd"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(here.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut terminal = script.spawn().unwrap();
+    let status = || {
+        let output = importerd(here.path(), &["status", "--state-dir", "drop/.importerd"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    eventually("it runs", || status().contains("up since"));
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    eventually("it has ended", || status().contains("not running"));
+    let output = importerd(here.path(), &["events", "--json", "--state-dir", "drop/.importerd"]).output().unwrap();
+    let events = String::from_utf8(output.stdout).unwrap();
+    assert!(events.contains("SIGHUP") && events.lines().last().unwrap().contains("daemon.drained"), "{events}");
 }

@@ -16,12 +16,11 @@ use crate::folder::lock::{self, STATE_LOCK};
 use crate::folder::name::Filter;
 use crate::folder::places::open_directory;
 use crate::folder::survey;
-use crate::import::Place;
 use crate::ledger::history::History;
 use crate::ledger::{Pause, Row, State};
 use crate::room;
-use crate::settings::{self, Base, Directories, Folder, Settings, Sources, Work};
-use crate::stages::{self, kinship};
+use crate::settings::{self, Base, Directories, Folder, Settings, Sources};
+use crate::stages::kinship;
 
 /// The settings that `importerd watch` records in its state directory, so that the other commands find them.
 pub const WATCH_FILE: &str = "watch.toml";
@@ -96,37 +95,10 @@ impl Surroundings {
         Ok(vec![folder])
     }
 
-    /// What starts the daemon, to be typed.
+    /// What starts the daemon, to be typed. Of one that began as `importerd watch`, the settings are recorded.
     pub fn start(&self) -> String {
         let watched = self.directories.state.join(WATCH_FILE).exists();
-        match self.settings.folders.values().next() {
-            Some(folder) if watched => self.watch(folder),
-            _ => "systemctl start importerd".to_owned(),
-        }
-    }
-
-    /// The `importerd watch` that recorded these settings.
-    fn watch(&self, folder: &Folder) -> String {
-        let mut words = vec!["importerd watch".to_owned(), quoted(&folder.path)];
-        if self.directories.state != folder.path.join(WATCH_STATE) {
-            words.extend(["--state-dir".to_owned(), quoted(&self.directories.state)]);
-        }
-        match &folder.work {
-            Work::Import(import) => {
-                let target = stages::target(import, &self.directories.state);
-                let into = match &target {
-                    Place::Sqlite(path) if *path == folder.path.join("importerd.db") => None,
-                    Place::Sqlite(path) => Some(format!("sqlite:{}", path.display())),
-                    Place::Postgres(address) => Some(address.to_string()),
-                };
-                words.extend(into.into_iter().flat_map(|into| ["--into".to_owned(), quoted(into)]));
-            }
-            Work::Run(run) => {
-                words.push("--".to_owned());
-                words.extend(run.command.iter().map(quoted));
-            }
-        }
-        words.join(" ")
+        if watched { format!("{} run", self.importerd) } else { "systemctl start importerd".to_owned() }
     }
 
     /// A folder's files that wait for another try, also those that somebody has taken away since.
@@ -176,11 +148,16 @@ impl Surroundings {
         Ok(is_of_this_life.then_some(event))
     }
 
-    /// That the daemon that runs now was ready.
+    /// That the daemon that runs now was ready; by its process id, since the clock may have jumped. One that has ended may have
+    /// had the same, as the first in a container.
     fn started(&self, history: &History) -> Result<Option<(i64, Event)>, Reason> {
-        let Daemon::Running { pid, .. } = self.daemon else { return Ok(None) };
-        let is_its = |event: &Event| event.detail.iter().any(|(name, value)| *name == "pid" && *value == pid);
-        Ok(history.last_numbered(&[Kind::DaemonStarted], None)?.filter(|(_, event)| is_its(event)))
+        let Daemon::Running { pid, begun } = self.daemon else { return Ok(None) };
+        let last = history.last_numbered(&[Kind::DaemonStarted, Kind::DaemonDrained, Kind::DaemonAbandoned], None)?;
+        let is_its = |event: &Event| match event.detail.iter().find(|(name, _)| *name == "pid") {
+            Some((_, value)) if pid != 0 => *value == pid,
+            _ => event.at >= begun,
+        };
+        Ok(last.filter(|(_, event)| event.kind == Kind::DaemonStarted && is_its(event)))
     }
 
     /// fault 68: on a full disk the ledger takes no event, not even that the disk is full.
@@ -195,9 +172,8 @@ impl Surroundings {
 
     /// Since when everything is watched. `None`: the daemon isn't running, or still starts.
     pub fn up_since(&self) -> Result<Option<Timestamp>, Reason> {
-        let (Some(history), Daemon::Running { begun, .. }) = (&self.history, self.daemon) else { return Ok(None) };
-        let started = history.last_of(&[Kind::DaemonStarted], None)?;
-        Ok(started.map(|event| event.at).filter(|at| *at >= begun))
+        let Some(history) = &self.history else { return Ok(None) };
+        Ok(self.started(history)?.map(|(_, event)| event.at))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use importerd::events::{Event, Kind};
 use importerd::ledger::{Durability, State};
@@ -50,6 +51,25 @@ importerd 0.1.0 running (pid PID), up since TIME
 1 file needs you; to see why, type: importerd --config /T/importerd.toml --state-dir /T/state ls --quarantined
 ";
     assert_eq!(plain(&answer.out), expected);
+}
+
+/// fault 85
+#[test]
+fn a_daemon_is_up_whatever_the_clock_did_since_it_began() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let started = |pid: u32| tell(&ledger, Event::new(Kind::DaemonStarted).with("pid", pid));
+    started(std::process::id());
+    let lock = fs::File::options().write(true).open(desk.path("state/importerd.lock")).unwrap();
+    lock.set_modified(SystemTime::now() + Duration::from_hours(1)).unwrap();
+    let status = || plain(&desk.ask(&["status"]).out);
+    assert!(status().contains("running (pid PID), up since TIME"), "{}", status());
+    // One of before, that had the same pid, and has ended.
+    tell(&ledger, Event::new(Kind::DaemonDrained));
+    assert!(status().contains("starting (pid PID)"), "{}", status());
+    started(std::process::id() + 1);
+    assert!(status().contains("starting (pid PID)"), "{}", status());
 }
 
 #[test]
@@ -138,7 +158,7 @@ fn what_importerd_watch_recorded_is_found_by_the_state_directory_alone() {
     let out = plain(&desk.answer(command).out);
     assert!(out.contains("  drops stopped 1 0 0"), "{out}");
     // It is no service of systemd that is to be started.
-    let begin = "for instance: importerd watch /T/drops --into sqlite:/T/drops/.importerd/importerd.db\n";
+    let begin = "for instance: importerd --state-dir /T/drops/.importerd run\n";
     assert!(out.ends_with(begin), "{out}");
 }
 

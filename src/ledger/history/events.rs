@@ -62,15 +62,7 @@ impl History {
     }
 
     /// The last event about no file that is of one of these kinds, and of this folder where one is named; what
-    /// operators ordered is left out.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_of(&self, kinds: &[Kind], folder: Option<&str>) -> Answer<Option<Event>> {
-        Ok(self.last_numbered(kinds, folder)?.map(|(_, event)| event))
-    }
-
-    /// The same, with its place in the order of events.
+    /// operators ordered is left out. With its place in the order of events.
     ///
     /// # Errors
     /// The ledger can't be read.

@@ -47,8 +47,8 @@ fn a_reader_sees_what_a_running_daemon_enters_at_once_and_does_not_hold_it_up() 
     assert_eq!(history.events_after(0, &other, 9).unwrap(), []);
     ledger.enter(Durability::Lazy, &[], &[Event::new(Kind::FolderResumed).folder("orders")]).unwrap();
     let kinds = [Kind::FolderPaused, Kind::FolderResumed];
-    assert_eq!(history.last_of(&kinds, Some("orders")).unwrap().unwrap().kind, Kind::FolderResumed);
-    assert_eq!(history.last_of(&kinds, Some("scans")).unwrap(), None);
+    assert_eq!(history.last_numbered(&kinds, Some("orders")).unwrap().unwrap().1.kind, Kind::FolderResumed);
+    assert_eq!(history.last_numbered(&kinds, Some("scans")).unwrap(), None);
     drop(ledger);
     assert_eq!(history.last_number().unwrap(), 4, "it goes on reading when the daemon has ended");
 }
