@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::request::{Addressed, identity};
 use super::{Line, Request, socket};
 use crate::settings::Directories;
 
@@ -34,11 +35,12 @@ impl Given {
     pub fn to(directories: &Directories, request: &Request) -> io::Result<Self> {
         let mut daemon = socket::reach(directories)?;
         daemon.set_read_timeout(Some(HEARD_WAIT))?;
-        let mut order = serde_json::to_vec(request)?;
+        let order = Addressed { state: identity(&directories.state), request: request.clone() };
+        let mut order = serde_json::to_vec(&order)?;
         order.push(b'\n');
         let sent = daemon.write_all(&order);
         let mut lines = BufReader::new(daemon.try_clone()?);
-        // One that is busy says so without having read it all.
+        // One that is busy says so without having read it all; that of another state directory says nothing.
         let first = match next(&mut lines)? {
             None => return Err(sent.err().unwrap_or_else(|| io::ErrorKind::ConnectionRefused.into())),
             heard => heard.filter(|line| *line != Line::Heard),

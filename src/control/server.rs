@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{Shutdown, shutdown};
 
+use super::request::Addressed;
 use super::socket::Socket;
 use super::{By, Line, Refusal, Request};
 use crate::exit;
@@ -58,7 +59,7 @@ impl Server {
         let door = thread::Builder::new().name("control".to_owned()).spawn(move || {
             while !ending.load(Ordering::Acquire) {
                 match socket.listener.accept() {
-                    Ok((client, _)) => connections.take(client, &hands),
+                    Ok((client, _)) => connections.take(client, socket.state, &hands),
                     Err(_) if ending.load(Ordering::Acquire) => {}
                     Err(_) => thread::sleep(REST),
                 }
@@ -80,7 +81,7 @@ impl Server {
 }
 
 impl Connections {
-    fn take(self: &Arc<Self>, mut client: UnixStream, hands: &Hands) {
+    fn take(self: &Arc<Self>, mut client: UnixStream, state: Option<(u64, u64)>, hands: &Hands) {
         let _ = client.set_write_timeout(Some(TELL_WAIT));
         let Some(seat) = self.seat() else {
             // What doesn't fit into its buffer is lost: it is one line.
@@ -93,7 +94,7 @@ impl Connections {
         // Without a thread for it, the client sees the connection end.
         let _ = thread::Builder::new().name("order".to_owned()).spawn(move || {
             let _seat = seat;
-            hear(client, &hands);
+            hear(client, state, &hands);
         });
     }
 
@@ -121,18 +122,23 @@ impl Drop for Seat {
     }
 }
 
-/// One client, one order.
-fn hear(mut client: UnixStream, hands: &Hands) {
+/// One client, one order; unless it is for the daemon of another state directory than this one's.
+fn hear(mut client: UnixStream, state: Option<(u64, u64)>, hands: &Hands) {
     let order = read(&mut client).and_then(|line| Ok((By { uid: socket_peercred(&client)?.uid.as_raw() }, line)));
     let Ok((by, line)) = order else { return };
+    let order = serde_json::from_slice::<Addressed>(&line);
+    // Both may be told of the same runtime directory. For the client, no daemon runs.
+    if order.as_ref().is_ok_and(|order| order.is_for_another(state)) {
+        return;
+    }
     // Who has given up before that believes that nothing was done; from here on it is, whoever listens.
     let mut listens = say(&mut client, &Line::Heard).is_ok();
     if !listens {
         return;
     }
     let mut tell = |line: Line| listens = listens && say(&mut client, &line).is_ok();
-    match serde_json::from_slice(&line) {
-        Ok(request) => hands(by, &request, &mut tell),
+    match order {
+        Ok(order) => hands(by, &order.request, &mut tell),
         Err(_) => tell(Line::Refused(Refusal::new(
             exit::USAGE,
             format!("the daemon is importerd {}, and doesn't know this order", env!("CARGO_PKG_VERSION")),

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
+use super::request::identity;
 use crate::settings::Directories;
 
 /// The socket's name, and that of the link to it.
@@ -37,6 +38,8 @@ pub struct Socket {
     pub listener: UnixListener,
     /// The whole path.
     pub path: PathBuf,
+    /// The state directory whose daemon hears.
+    pub(super) state: Option<(u64, u64)>,
     directory: OwnedFd,
     /// Which file it is: somebody may have put another one there.
     file: (u64, u64),
@@ -59,7 +62,8 @@ impl Socket {
         let stat = statat(&directory, NAME, AtFlags::SYMLINK_NOFOLLOW)?;
         let path = directories.runtime.join(NAME);
         link(&path, &directories.state.join(NAME))?;
-        Ok(Self { listener: socket.into(), path, directory, file: (stat.st_dev, stat.st_ino) })
+        let state = identity(&directories.state);
+        Ok(Self { listener: socket.into(), path, state, directory, file: (stat.st_dev, stat.st_ino) })
     }
 }
 

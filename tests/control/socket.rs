@@ -107,7 +107,22 @@ fn the_socket_of_another_daemon_is_left_to_it_and_files_are_worked_on_without_on
     );
     second.put("a.csv", "id\n1\n");
     other.wait_for_file("file.archived", "a.csv");
+    // An order for the one is not carried out by the other, whether the one runs or not.
+    let order_second = |arguments: &[&str]| {
+        let mut command = second.command(arguments);
+        command.env("IMPORTERD_RUNTIME_DIRECTORY", &shared);
+        Said::by(command)
+    };
+    for arguments in [&["pause", "drop"][..], &["drain"]] {
+        let said = order_second(arguments);
+        assert_eq!((said.code, said.out.as_str()), (Some(69), ""), "{arguments:?}: {said:?}");
+        assert!(said.err.contains(&format!("(pid {})", other.pid().as_raw_nonzero())), "{said:?}");
+    }
     assert_eq!(other.stop().code(), Some(0));
+    assert_eq!(order_second(&["pause", "drop"]).out, "drop: paused\n", "as where no daemon runs");
+    let said = order_second(&["drain"]);
+    assert!(said.code == Some(69) && said.err.contains("no daemon runs"), "{said:?}");
+    assert!(!daemon.has_heard("folder.paused") && !daemon.has_heard("daemon.draining"));
     done(&first, &["pause", "drop"]);
     daemon.wait_for("folder.paused");
     assert_eq!(daemon.stop().code(), Some(0));
