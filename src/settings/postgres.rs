@@ -73,6 +73,11 @@ impl Address {
     /// # Errors
     /// What is wrong with it, without repeating it.
     pub fn parse(url: &str) -> Result<Self, String> {
+        if has_hidden_parameters(url) {
+            return Err(format!(
+                "a ? before the @: write %3F in a password, and %40 for an @ behind; write it like {EXAMPLE}"
+            ));
+        }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut kept, mut mode, mut root) = (Vec::new(), None, None);
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -177,10 +182,20 @@ impl Secret {
     }
 }
 
+/// A `?` before the first `@`: for the library it is part of the password, for everybody else its end, so `sslmode` behind it
+/// would not be heeded.
+fn has_hidden_parameters(url: &str) -> bool {
+    url.split_once('@').is_some_and(|(user, _)| user.contains('?'))
+}
+
 /// The URL with stars in place of its password. For what is not known to be a good one, too.
 #[must_use]
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://").filter(|_| is_address(url)) else { return url.to_owned() };
+    if has_hidden_parameters(rest) {
+        // Where its password ends, nobody knows.
+        return format!("{scheme}://***");
+    }
     let (base, query) = rest.split_once('?').map_or((rest, None), |(base, query)| (base, Some(query)));
     let base = match base.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
         Some((user, host)) => format!("{user}:***@{host}"),
@@ -239,6 +254,24 @@ mod tests {
         let shown = without_password("postgres://ann@db/sales?password=s3cret&sslmode=disable");
         assert_eq!(shown, "postgres://ann@db/sales?password=***&sslmode=disable");
         assert_eq!(without_password("sqlite:a@b:c.db"), "sqlite:a@b:c.db");
+    }
+
+    #[test]
+    fn a_password_with_a_question_mark_is_refused_and_not_shown() {
+        for url in [
+            "postgres://ann:s3?cret@db.example.com/sales",
+            "postgres://ann:s3?cret@db.example.com/sales?sslmode=verify-full",
+            "postgres://ann:s3?a&b@db/sales",
+            "postgres://ann:s3?password=cret@db/sales",
+            "postgres://db:5433/sales?password=s3@cret",
+        ] {
+            let wrong = Address::parse(url).unwrap_err();
+            assert!(wrong.contains("%3F") && !wrong.contains("s3"), "{url}: {wrong}");
+            assert_eq!(without_password(url), "postgres://***", "{url}");
+        }
+        let encoded = "postgres://ann:s3%3Fcret@db/sales?sslmode=disable&options=-c%20a=b";
+        assert_eq!(Address::parse(encoded).unwrap().config.get_password(), Some(&b"s3?cret"[..]));
+        assert_eq!(without_password(encoded), "postgres://ann:***@db/sales?sslmode=disable&options=-c%20a=b");
     }
 
     #[test]
