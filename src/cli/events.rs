@@ -3,6 +3,7 @@
 //! `--json` prints the records of the ledger, one object a line; docs/events.md says what is in them.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +14,7 @@ use super::page::{Page, print};
 use super::surroundings::{Surroundings, typed};
 use crate::events::{Event, Kind};
 use crate::exit;
+use crate::ledger::FILE_NAME;
 use crate::ledger::history::{History, Stored, Wanted};
 use crate::log::visible;
 
@@ -65,10 +67,18 @@ fn follow(
     wanted: &Wanted<'_>,
     json: bool,
 ) -> Result<(), Complaint> {
+    let mut opened = None;
     loop {
-        // A ledger that nobody wrote when it was opened, or that wasn't there, may be another one now.
-        if history.as_ref().is_none_or(History::is_frozen) {
+        // Looked at before it is opened: one that is put in its place between is met the next time.
+        let lying = lying(state);
+        // One that nobody wrote when it was opened, or that wasn't there; or another lies there now, made anew or restored.
+        if history.as_ref().is_none_or(History::is_frozen) || lying != opened {
             history = History::open(state)?;
+            opened = lying;
+            // Another one may be behind.
+            if let Some(history) = &history {
+                last = last.min(history.last_number()?);
+            }
         }
         let stored = match &history {
             Some(history) => history.events_after(last, wanted, BATCH_MAX)?,
@@ -82,6 +92,11 @@ fn follow(
             return Ok(());
         }
     }
+}
+
+/// Which file is the ledger now.
+fn lying(state: &Path) -> Option<(u64, u64)> {
+    state.join(FILE_NAME).metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Waits for a moment, or until nobody reads on.

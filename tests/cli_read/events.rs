@@ -104,6 +104,37 @@ fn what_happens_is_followed_from_before_the_first_start_to_after_a_restart() {
     assert!(stderr.is_empty() || (stderr.starts_with(said) && stderr.lines().count() == 1), "{stderr}");
 }
 
+/// After `ledger rebuild`, or a restore.
+#[test]
+fn a_ledger_that_was_put_in_the_place_of_another_is_followed() {
+    let desk = Desk::with(ORDERS);
+    let old = desk.ledger();
+    for _ in 0..9 {
+        tell(&old, Event::new(Kind::DaemonStarted));
+    }
+    let followed = Followed::start(&desk);
+    for _ in 0..9 {
+        followed.next();
+    }
+    // Open all the while, as by the one who follows.
+    for ending in ["", "-wal", "-shm"] {
+        let file = desk.path(&format!("state/ledger.db{ending}"));
+        let _ = std::fs::rename(&file, file.with_extension(format!("replaced{ending}")));
+    }
+    let new = desk.ledger();
+    let since = std::time::Instant::now();
+    // What comes before it is noticed may be taken for what was told before.
+    let heard = loop {
+        tell(&new, Event::new(Kind::DaemonDrained));
+        match followed.lines.recv_timeout(std::time::Duration::from_millis(50)) {
+            Ok(line) => break line,
+            Err(_) => assert!(since.elapsed() < PATIENCE, "nothing is heard"),
+        }
+    };
+    assert!(heard.contains("drained"), "{heard}");
+    drop(old);
+}
+
 #[test]
 fn it_ends_when_nobody_reads_on_though_nothing_happens() {
     let desk = Desk::with(ORDERS);
