@@ -244,6 +244,24 @@ fn what_is_no_file_of_its_own_is_explained_by_that() {
     }
 }
 
+/// What a command has published is no file to be moved into the inbox.
+#[test]
+fn what_lies_in_none_of_the_directories_for_files_is_not_said_to_be_on_its_way() {
+    let desk = Desk::with("[folder.orders]\npath = '/T/orders'\nrun = { command = ['true'] }\n");
+    desk.put("orders/inbox/sub/deep.csv");
+    desk.put("orders/results/r.out");
+    desk.put("orders/notes.txt");
+    std::os::unix::fs::symlink(desk.path("orders"), desk.path("link")).unwrap();
+    for path in ["orders/results/r.out", "orders/notes.txt", "orders/results", "link/results/r.out"] {
+        let answer = desk.ask(&["explain", path]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        assert!(answer.out.contains("unknown") && !answer.out.contains("mv "), "{answer:?}");
+        assert!(answer.out.contains("nothing: it has not been dropped into /T/orders/inbox"), "{answer:?}");
+    }
+    let answer = desk.ask(&["explain", "link/inbox/sub/deep.csv"]);
+    assert!(answer.out.contains("it lies in a subdirectory of the inbox"), "the control: {answer:?}");
+}
+
 #[test]
 fn of_what_was_never_seen_nothing_is_known_and_that_is_1() {
     let desk = Desk::with(ORDERS);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::found::{place, same};
+use super::super::found::{is_within, place, same};
 use super::super::shell::quoted;
 use super::super::surroundings::Surroundings;
 use super::super::when::{self, Stamp};
@@ -32,7 +32,7 @@ pub struct Story {
     /// Escaped, as everywhere.
     pub name: String,
     /// `waiting active deferred committed archived duplicate quarantined replaced forgotten`, or `unknown` to the ledger though it
-    /// lies in archive or quarantine.
+    /// lies in archive or quarantine, or in none of the folder's directories for what was dropped.
     pub state: &'static str,
     /// RFC 3339: since when.
     pub since: Stamp,
@@ -101,7 +101,7 @@ impl From<Failed> for Failure {
 impl Story {
     /// Of a file that lies there, and of which the ledger says nothing, or nothing of this time.
     pub fn of_file(surroundings: &Surroundings, folder: &Folder, file: &Lying) -> Result<Self, Reason> {
-        let within = |name: &str| file.path.starts_with(folder.path.join(name));
+        let within = |name: &str| is_within(&file.path, &folder.path.join(name));
         let mut story = Self {
             id: None,
             folder: folder.name.clone(),
@@ -137,6 +137,9 @@ impl Story {
         } else if within("archive") || within("quarantine") {
             story.state = "unknown";
             story.next = format!("to have it done, drop it into {}", quoted(&folder.inbox));
+        } else if !is_within(&file.path, &folder.inbox) {
+            story.state = "unknown";
+            story.next = format!("nothing: it has not been dropped into {}", quoted(&folder.inbox));
         } else {
             let obstacles = obstacles(surroundings, folder, file)?;
             let free = "nothing: it is taken as soon as it is its turn";
