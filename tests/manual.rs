@@ -1,6 +1,6 @@
 //! The manual pages and completions say what the program knows.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use importerd::events::Kind;
 use importerd::settings::keys::KEYS;
@@ -56,4 +56,16 @@ fn the_settings_page_names_every_key() {
 #[test]
 fn a_shell_can_complete_the_commands() {
     assert!(printed(&["completions", "bash"]).contains("explain"));
+}
+
+#[test]
+fn who_reads_only_the_beginning_is_no_error() {
+    for arguments in [&["man"][..], &["man", "importerd.toml"], &["completions", "bash"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start it");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("wait");
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
 }

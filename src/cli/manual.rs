@@ -1,7 +1,7 @@
 //! `importerd man`, `importerd completions`: pages and completions, made from the tables that the program itself
 //! obeys, so that they can't say anything else.
 
-use std::io::{self, Write};
+use std::io;
 
 use clap::CommandFactory;
 use clap_mangen::Man;
@@ -9,6 +9,7 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::args::{Arguments, Page};
 use super::complaint::Complaint;
+use super::page::print;
 use crate::events::Kind;
 use crate::exit;
 use crate::settings::keys::KEYS;
@@ -31,7 +32,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
     (
         exit::TEMPFAIL,
-        "Work was left behind; the next start recovers it. once: a folder is held or paused, or a file deferred.",
+        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files in an inbox.",
     ),
     (exit::NOPERM, "Permission is missing."),
     (
@@ -47,7 +48,8 @@ pub fn man(page: Page) -> Result<u8, Complaint> {
         Page::Importerd => program(&mut text),
         Page::Settings => settings().to_writer(&mut text),
     };
-    written.and_then(|()| io::stdout().write_all(&text)).map_err(|error| unwritten(&error))?;
+    written.map_err(|error| unwritten(&error))?;
+    print(&String::from_utf8_lossy(&text))?;
     Ok(exit::OK)
 }
 
@@ -55,7 +57,7 @@ pub fn man(page: Page) -> Result<u8, Complaint> {
 pub fn completions(shell: clap_complete::Shell) -> Result<u8, Complaint> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "importerd", &mut text);
-    io::stdout().write_all(&text).map_err(|error| unwritten(&error))?;
+    print(&String::from_utf8_lossy(&text))?;
     Ok(exit::OK)
 }
 
@@ -111,7 +113,7 @@ fn description() -> Roff {
         ("/var/lib/importerd/ledger.db", "The record of every file and attempt."),
         (
             "/run/importerd/control.sock",
-            "Where a running daemon takes orders (pause, resume, retry, drain); its user and its group may give them. It \
+            "Where a running daemon takes orders (pause, resume, retry, replay, forget, drain); its user and its group may give them. It \
              lies in $IMPORTERD_RUNTIME_DIRECTORY or systemd's $RUNTIME_DIRECTORY; else in /run/importerd where the state \
              directory is /var/lib/importerd, in $XDG_RUNTIME_DIR/importerd where it is the user's own, and in run/ below \
              any other. A link to it lies in the state directory, so whoever may read that needs to name nothing else.",

@@ -45,7 +45,7 @@ impl Orders {
                 let place = directories.runtime.display();
                 slog::warn!(
                     life.logger,
-                    "{place}: no control socket: {error}; pause, resume, retry and drain can't reach this daemon";
+                    "{place}: no control socket: {error}; no order (pause, resume, retry, replay, forget, drain) can reach this daemon";
                     "hint" => "make the directory writable for the daemon's user, or name another: $IMPORTERD_RUNTIME_DIRECTORY"
                 );
                 None

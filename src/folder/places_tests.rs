@@ -19,8 +19,17 @@ fn the_directories_are_made_and_claimed_files_are_nobody_elses() {
 #[test]
 fn a_second_daemon_is_refused_and_told_of_the_first() {
     let scratch = Scratch::new();
+    fs::write(scratch.path("active").join(LOCK), "1\n").unwrap();
     let refused = Places::open(&settings(&scratch.path("")), false).unwrap_err().to_string();
-    assert!(refused.contains(&format!("in use by another importerd (pid {})", std::process::id())), "{refused}");
+    assert!(refused.contains("in use by another importerd (pid 1)"), "{refused}");
+}
+
+#[test]
+fn two_folders_of_the_settings_that_are_one_directory_are_refused_as_such() {
+    let scratch = Scratch::new();
+    let fault = Places::open(&settings(&scratch.path("")), false).unwrap_err();
+    assert!(fault.to_string().ends_with("another folder of the settings lies there too"), "{fault}");
+    assert_eq!(crate::exit::of(&fault), crate::exit::CONFIG);
 }
 
 /// fault 78

@@ -52,6 +52,10 @@ pub(super) fn errno(fault: &Fault) -> Errno {
 pub(super) fn locked(path: &Path, refused: lock::Refused) -> Fault {
     match refused {
         lock::Refused::Io(error) => unusable(path, &error),
+        lock::Refused::Held { pid } if pid == Some(std::process::id()) => Fault::World(
+            Reason::new("folder_twice", format!("{}: another folder of the settings lies there too", path.display()))
+                .hint("give each folder a directory of its own; where they lie, says: importerd config show"),
+        ),
         lock::Refused::Held { pid } => Fault::World(
             Reason::new("in_use", format!("{}: in use by another importerd{}", path.display(), with_pid(pid)))
                 .hint("a folder belongs to one daemon: stop the other one, or choose another folder"),

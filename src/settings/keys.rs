@@ -239,7 +239,7 @@ pub const KEYS: &[Key] = &[
         "folder.*.run.command",
         Command,
         Required("[\"/opt/scans/ocr.sh\", \"{path}\"]"),
-        "The program and its arguments, without a shell; {path} {name} {stem} are filled in.",
+        "The program and its arguments, no shell; {path} {name} {stem} are filled in, or else the path comes last.",
     ),
     row(
         "folder.*.run.timeout",

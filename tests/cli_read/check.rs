@@ -155,6 +155,16 @@ fn a_command_that_is_not_there_or_not_executable_fails_before_any_file_does() {
     }
 }
 
+#[test]
+fn two_folders_that_are_one_directory_are_a_wrong_setting() {
+    let desk = Desk::with("[folder.orders]\npath = '/T/orders'\n[folder.same]\npath = '/T/link'\n");
+    fs::create_dir(desk.path("orders")).unwrap();
+    std::os::unix::fs::symlink(desk.path("orders"), desk.path("link")).unwrap();
+    let answer = desk.ask(&["check"]);
+    assert_eq!(answer.code, Some(78), "{answer:?}");
+    assert!(plain(&answer.out).contains("FAIL the folder orders of the settings lies there too"), "{answer:?}");
+}
+
 /// fault 78
 #[test]
 fn an_inbox_on_another_filesystem_is_a_wrong_setting() {
