@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::ledger;
 
-/// All went well; after a drain: nothing was left in hand.
+/// All went well; after a drain: nothing was left in hand, but for files of held folders.
 pub const OK: u8 = 0;
 /// `once`: some file was refused.
 pub const REFUSED: u8 = 1;

@@ -5,6 +5,7 @@ mod harness;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use harness::manager::Manager;
 use harness::{Daemon, Drop, eventually};
@@ -120,12 +121,34 @@ fn a_second_signal_ends_at_once_and_leaves_the_file_claimed() {
         let _gate = slow.open_gate();
         daemon.signal(first);
         daemon.wait_for("daemon.draining");
-        daemon.signal(second);
+        // One that comes at once has the same cause as the first.
+        let mut told = || {
+            daemon.signal(second);
+            daemon.next_within(Duration::from_millis(100)).is_some_and(|record| record["event"] == "daemon.abandoned")
+        };
+        eventually("it is told a second time", &mut told);
         assert_eq!(daemon.end().code(), Some(75));
         assert_eq!(commands_below(slow.drop.root()), [] as [PathBuf; 0]);
         assert_eq!(slow.drop.names("active"), ["a.txt"]);
         fs::remove_file(slow.drop.path().join("active/0/a.txt")).expect("take it away");
     }
+}
+
+/// fault 82: timeout(1) signals its child, and then the group that the child is in.
+#[test]
+fn two_signals_of_one_cause_are_one_stop() {
+    let slow = Slow::with("processors = 1\ndrain_grace = \"1d\"");
+    let mut daemon = slow.drop.launch();
+    slow.drop.put("a.txt", "a");
+    let mut gate = slow.open_gate();
+    // Of two that are alike, the second may be lost in the first.
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    daemon.wait_for("daemon.draining");
+    daemon.wait_until("progress", is_progress);
+    gate.write_all(b"finished\n").expect("write into the FIFO");
+    assert_eq!(daemon.end().code(), Some(0));
+    assert_eq!(slow.drop.names("archive"), ["a.txt"]);
 }
 
 #[test]
@@ -167,7 +190,7 @@ fn a_drain_says_every_five_seconds_what_it_waits_for() {
 
 /// faults 81, 92
 #[test]
-fn a_stop_while_the_target_is_locked_leaves_the_file_claimed_and_the_next_start_imports_it() {
+fn a_stop_while_the_target_is_locked_ends_well_and_leaves_the_file_claimed_and_the_next_start_imports_it() {
     let drop = Drop::with_daemon("backoff = { min = \"10ms\", max = \"50ms\" }", "");
     let mut daemon = drop.start();
     drop.put("a.csv", "id\n1\n");
@@ -178,8 +201,8 @@ fn a_stop_while_the_target_is_locked_leaves_the_file_claimed_and_the_next_start_
     let cause = daemon.wait_for("folder.paused")["reason"].to_string();
     assert!(cause.contains("locked by another program"), "{cause}");
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.wait_for("daemon.abandoned")["in_hand"], 1);
-    assert_eq!(daemon.end().code(), Some(75));
+    assert_eq!(daemon.wait_for("daemon.drained")["in_hand"], 1);
+    assert_eq!(daemon.end().code(), Some(0));
     assert_eq!(drop.names("active"), ["b.csv"]);
     target.execute_batch("ROLLBACK").expect("unlock the target");
     let mut daemon = drop.start();

@@ -33,6 +33,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
         self.end(match finished {
             Some(Finished::Fatal { cause }) => Ending::Fatal(cause),
             Some(Finished::Empty) if files == 0 && !self.cut_short.get() => Ending::Drained,
+            Some(Finished::Empty) if !self.plan.once => Ending::Held { files },
             Some(Finished::Empty) | None => Ending::LeftBehind { files },
         });
     }

@@ -130,8 +130,13 @@ pub enum Ending {
     /// Nothing stays claimed. What an earlier run left in slots that were not recovered yet doesn't
     /// count: the drain came during the start.
     Drained,
-    /// Files stay claimed, because the grace is over, or a second signal came, or a folder is held;
-    /// or the folder was held when everything was to be carried once.
+    /// All is done that could be; files of held folders stay claimed.
+    Held {
+        /// How many are claimed.
+        files: usize,
+    },
+    /// Files stay claimed, because the grace is over, or a second signal came; or a folder was held when everything
+    /// was to be carried once.
     LeftBehind {
         /// How many are claimed, as far as is known.
         files: usize,

@@ -263,7 +263,7 @@ fn a_drain_with_a_held_folder_says_how_many_files_stay_claimed() {
         tokio::time::sleep(Duration::from_mins(10)).await;
         let claimed = world.state().claimed.len();
         assert!(claimed > 0);
-        assert_eq!(tree.drain().await, Ending::LeftBehind { files: claimed });
+        assert_eq!(tree.drain().await, Ending::Held { files: claimed });
         assert_eq!(world.state().claimed.len(), claimed);
 
         world.script(|_| Act::Go);

@@ -16,7 +16,7 @@ use crate::settings::keys::KEYS;
 
 /// What every exit code means, as in [`crate::exit`].
 const EXIT_CODES: &[(u8, &str)] = &[
-    (exit::OK, "All went well; after a drain, nothing was left in hand."),
+    (exit::OK, "All went well; after a drain, nothing was left in hand but files of held folders."),
     (
         exit::REFUSED,
         "once: some file was refused. explain, rejects: nothing is known of the file. rejects: its rows can't be told. retry, replay, forget: some file can't be done \
@@ -98,7 +98,7 @@ fn description() -> Roff {
         "Every file dropped into a folder's inbox is settled before it is touched, worked on exactly once, and its rows or \
          results appear once or not at all: under kill -9, power loss, a full disk, a crashed worker, a stop in the middle. \
          A file is imported into a database, or handed to your own command. When told to stop (SIGTERM, SIGINT), importerd \
-         finishes what it has in hand and exits; a second signal ends it at once.",
+         finishes what it has in hand and exits; a second signal, half a second later at the earliest, ends it at once.",
     )]);
     page.control("SH", ["FILES"]);
     for (place, holds) in [

@@ -345,7 +345,7 @@ impl Shown {
         }
         let mut page = Page::new();
         page.line(match exit {
-            Some(exit::OK) => "drained: nothing was left in hand, and the daemon has ended",
+            Some(exit::OK) => "drained: what could be done is done, and the daemon has ended",
             Some(_) => "the daemon has ended with work left behind; the next start recovers it",
             None => "the daemon was killed; the next start recovers what it had in hand",
         });

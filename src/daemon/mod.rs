@@ -184,6 +184,11 @@ async fn conclude(opened: &Arc<Opened>, voice: &Voice, ending: Ending, importerd
             voice.say(Event::new(Kind::DaemonDrained));
             exit::OK
         }
+        // The world is at fault, and it was told when the folder was held: to end now was all that was asked for.
+        Ending::Held { files } => {
+            voice.say(Event::new(Kind::DaemonDrained).with("in_hand", files));
+            exit::OK
+        }
         Ending::LeftBehind { files } => {
             abandon_commands(opened, voice).await;
             voice.say(Event::new(Kind::DaemonAbandoned).with("in_hand", files));

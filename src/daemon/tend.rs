@@ -1,7 +1,7 @@
 //! The tree, planted and tended: signals, watchdog, status.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use importerd_actors::{Abandon, Drain, Ending, FolderPlan, Health, Ping, Plan, Start, Supervisor, Threads};
@@ -27,6 +27,9 @@ const BATCH_FILES_MAX: usize = 256;
 const HUNG_AFTER: Duration = Duration::from_mins(5);
 /// How long a held folder waits at most before it is tried again: the world may be well again at any time.
 const HOLD_MAX: Duration = Duration::from_secs(30);
+/// Two signals within so long have one cause, and mean one stop: timeout(1) signals its child and then its group, a terminal
+/// the group and `sudo` what it runs. Who sends a second one because the first takes too long has waited longer.
+const SAME_CAUSE: Duration = Duration::from_millis(500);
 /// At most so often is the status told to the service manager.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// What abandoned commands get between SIGTERM and SIGKILL.
@@ -120,7 +123,7 @@ impl Gardener<'_> {
             self.life.settings.folders.len(),
         ));
         let bar = self.bar(waiting);
-        let (mut told_to_stop, mut told_to_drain) = (false, false);
+        let (mut told_to_stop, mut told_to_drain) = (None::<Instant>, false);
         let drain = |cause: String| {
             // From here on the status is that of the drain.
             report.abort();
@@ -132,7 +135,7 @@ impl Gardener<'_> {
                 ending = &mut ending => {
                     bar.finish_and_clear();
                     let ending = ending.unwrap_or_else(|_| Ending::Fatal("the Supervisor is gone".to_owned()));
-                    return (ending, told_to_stop || told_to_drain);
+                    return (ending, told_to_stop.is_some() || told_to_drain);
                 }
                 // Not like a signal: a signal after it is the first.
                 Some(cause) = drains.recv() => {
@@ -140,15 +143,16 @@ impl Gardener<'_> {
                     drain(cause);
                 }
                 heard = signals.next() => match heard {
-                    Heard::Stop(_) if told_to_stop => { actix_rt::spawn(self.tree.send(Abandon)); }
+                    Heard::Stop(_) if told_to_stop.is_some_and(|at| at.elapsed() < SAME_CAUSE) => {}
+                    Heard::Stop(_) if told_to_stop.is_some() => { actix_rt::spawn(self.tree.send(Abandon)); }
                     Heard::Stop(signal) => {
-                        told_to_stop = true;
+                        told_to_stop = Some(Instant::now());
                         drain(signal.to_owned());
                     }
                     // The shell sends it, and so does the kernel: once more is no haste.
-                    Heard::Reload if self.life.on_terminal && told_to_stop => {}
+                    Heard::Reload if self.life.on_terminal && told_to_stop.is_some() => {}
                     Heard::Reload if self.life.on_terminal => {
-                        told_to_stop = true;
+                        told_to_stop = Some(Instant::now());
                         drain("SIGHUP".to_owned());
                     }
                     Heard::Reload => slog::warn!(

@@ -69,7 +69,11 @@ impl Event {
             Kind::DaemonDraining if self.number("in_hand").is_none() => "what is in hand is finished first".to_owned(),
             Kind::DaemonDraining => self.in_hand(),
             Kind::DaemonAbandoned => joined([Some(self.in_hand()), Some("the next start recovers them".to_owned())]),
-            Kind::DaemonDrained | Kind::FolderOverflow => self.kind.help().to_owned(),
+            Kind::DaemonDrained => match self.count("in_hand", "file") {
+                Some(held) => format!("all is done but {held} of held folders; the next start goes on with them"),
+                None => self.kind.help().to_owned(),
+            },
+            Kind::FolderOverflow => self.kind.help().to_owned(),
             Kind::FolderWatching | Kind::LedgerRebuilt => self.text("path").unwrap_or_default().to_owned(),
             Kind::FolderPolling => joined([self.text("path").map(str::to_owned), reason]),
             Kind::FolderPaused => joined([reason, self.next_try()]),
