@@ -23,6 +23,10 @@ const OPEN: &[State] = &[State::Quarantined, State::Deferred];
 impl Operator<'_> {
     /// Has files tried again.
     pub(super) fn retry(&self, files: &Selection, dry_run: bool, tell: Tell<'_>) -> Performed {
+        // Which are meant is known before anything is done.
+        for typed in &files.files {
+            self.selected(files, typed, OPEN)?;
+        }
         let mut retrial = Retrial { operator: self, dry_run, by_name: true, done: 0, held: 0, not: 0, tell };
         for typed in &files.files {
             match self.selected(files, typed, OPEN)? {

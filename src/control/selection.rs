@@ -1,6 +1,7 @@
 //! Selections: which files an order is for. The ledger says what there is; the operator may name a file by number,
 //! name or path.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 use super::operator::Operator;
+use crate::exit;
 use crate::file::FileId;
 use crate::folder::survey;
 use crate::ledger::{Row, State};
@@ -82,7 +84,7 @@ impl<'a> Operator<'a> {
     /// in one of the `wanted` states; else the latest. A name may be typed as it is printed.
     ///
     /// # Errors
-    /// Digits that are one file's number and another's name; the world.
+    /// A name that several folders have in these states; digits that are one file's number and another's name; the world.
     pub(super) fn selected(
         &self,
         selection: &Selection,
@@ -142,15 +144,21 @@ impl<'a> Operator<'a> {
     }
 
     fn by_name(&self, folders: &[&Folder], name: &OsStr, wanted: &[State]) -> Result<Option<Row>, Refusal> {
+        let mut found = Vec::new();
         for folder in folders.iter().filter(|_| wanted.contains(&State::Quarantined)) {
-            if let Some(row) = self.in_quarantine(folder, name)? {
-                return Ok(Some(row));
-            }
+            found.extend(self.in_quarantine(folder, name)?);
         }
         let mut rows = self.ledger.by_name(name)?;
         rows.retain(|row| folders.iter().any(|folder| *folder.name == row.folder));
-        let latest = rows.iter().position(|row| wanted.contains(&row.state)).unwrap_or(0);
-        Ok((latest < rows.len()).then(|| rows.swap_remove(latest)))
+        let (fitting, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| wanted.contains(&row.state));
+        found.extend(fitting);
+        let several: BTreeSet<_> = found.iter().map(|row| row.folder.as_str()).collect();
+        if several.len() > 1 {
+            let several: Vec<_> = several.into_iter().map(|folder| format!("--folder {folder}")).collect();
+            let text = format!("more than one folder has a file called {}", escape(name));
+            return Err(Refusal::new(exit::USAGE, text, format!("say which: {}", several.join(" | "))));
+        }
+        Ok(found.into_iter().chain(others).next())
     }
 
     /// The refused file that the ledger put there under that name.

@@ -10,6 +10,7 @@ mod named;
 mod pause;
 mod retry;
 mod retry_kills;
+mod selection;
 mod socket;
 mod stranger;
 
