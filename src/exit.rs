@@ -31,7 +31,7 @@ pub fn of(fault: &Fault) -> u8 {
     match fault.reason().code {
         "no_permission" => NOPERM,
         code if ledger::REFUSALS.contains(&code) => CONFIG,
-        "other_filesystem" | "folder_twice" | "bad_glob" | "bad_table" => CONFIG,
+        "other_filesystem" | "folder_twice" | "bad_glob" | "bad_table" | "bad_target" => CONFIG,
         _ if matches!(fault, Fault::Fatal(_)) => SOFTWARE,
         _ => UNAVAILABLE,
     }

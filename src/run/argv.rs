@@ -4,6 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+/// What is filled in.
+pub(crate) const PLACEHOLDERS: [&str; 3] = ["{path}", "{name}", "{stem}"];
+
 /// The arguments (without the program) of a command for one file.
 ///
 /// `{path}`, `{name}` and `{stem}` are filled in wherever they stand, byte for byte; what a file
@@ -14,7 +17,8 @@ use std::path::Path;
 /// dash: commands should see it behind `--` or behind a prefix of their own (`--title={name}`).
 pub(crate) fn filled(arguments: &[String], path: &Path, name: &OsStr) -> Vec<OsString> {
     let stem = Path::new(name).file_stem().unwrap_or(name);
-    let values = [("{path}", path.as_os_str()), ("{name}", name), ("{stem}", stem)];
+    let [for_path, for_name, for_stem] = PLACEHOLDERS;
+    let values = [(for_path, path.as_os_str()), (for_name, name), (for_stem, stem)];
     let mut filled: Vec<OsString> = arguments.iter().map(|argument| fill(argument, &values)).collect();
     if !arguments.iter().any(|argument| values.iter().any(|(placeholder, _)| argument.contains(placeholder))) {
         filled.push(path.into());

@@ -1,7 +1,7 @@
 //! The merged values as [`Settings`], and what only shows when all layers are together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Problem;
@@ -95,7 +95,7 @@ impl Reader<'_> {
     fn import(&mut self, import: &str) -> Option<Import> {
         Some(Import {
             into: Some(self.target(import)?),
-            table: self.text(&format!("{import}.table"))?,
+            table: self.table(import)?,
             mode: Mode::of(self.need(&format!("{import}.mode"))?)?,
             new_columns: match self.text(&format!("{import}.new_columns"))?.as_str() {
                 "add" => NewColumns::Add,
@@ -119,6 +119,17 @@ impl Reader<'_> {
                 ratio_max: self.count(&format!("{import}.unpack_ratio_max"))?,
             },
         })
+    }
+
+    /// By default it is called as the folder, and not every name of a folder can be one of a table.
+    fn table(&mut self, import: &str) -> Option<String> {
+        let key = format!("{import}.table");
+        let table = self.text(&key)?;
+        if let Err(wrong) = limits::table(&table) {
+            let origin = self.leaf(&key).map_or_else(String::new, |leaf| leaf.origin.clone());
+            self.problems.push(Problem::of_key(origin, key, wrong));
+        }
+        Some(table)
     }
 
     fn columns(&self, import: &str) -> Columns {
@@ -175,21 +186,35 @@ impl Reader<'_> {
         Some(Csv { delimiter, quote, escape, comment, header })
     }
 
-    /// Two folders with the same directory would take each other's files.
+    /// Two folders with the same directory would take each other's files, and one whose inbox is where its files go would
+    /// take them again.
     fn check_apart(&mut self, folders: &BTreeMap<String, Folder>) {
-        let mut taken: BTreeMap<&PathBuf, String> = BTreeMap::new();
+        let mut taken: BTreeMap<PathBuf, String> = BTreeMap::new();
         for folder in folders.values() {
-            let own = [(&folder.path, "path"), (&folder.inbox, "inbox")];
-            let clash = own.into_iter().find_map(|(path, rest)| Some((rest, taken.get(path)?)));
+            let own = [(real(&folder.path), "path"), (real(&folder.inbox), "inbox")];
+            let [(path, _), (inbox, _)] = &own;
+            let clash = own.iter().find_map(|(path, rest)| Some((*rest, taken.get(path)?.clone())));
             if let Some((rest, other)) = clash {
-                let key = format!("folder.{}.{rest}", folder.name);
-                let origin = self.leaf(&key).map_or_else(String::new, |leaf| leaf.origin.clone());
-                self.problems.push(Problem::of_key(origin, key, format!("the same directory as {other}")));
+                self.refuse_directory(folder, rest, format!("the same directory as {other}"));
+            }
+            let mut into = ["active", "archive", "quarantine", "results"].into_iter();
+            if let Some(into) = into.find(|into| inbox.starts_with(path.join(into))) {
+                self.refuse_directory(
+                    folder,
+                    "inbox",
+                    format!("files that are done with go into {into}/ of this folder"),
+                );
             }
             for (path, rest) in own {
                 taken.entry(path).or_insert_with(|| format!("folder.{}.{rest}", folder.name));
             }
         }
+    }
+
+    fn refuse_directory(&mut self, folder: &Folder, rest: &str, text: String) {
+        let key = format!("folder.{}.{rest}", folder.name);
+        let origin = self.leaf(&key).map_or_else(String::new, |leaf| leaf.origin.clone());
+        self.problems.push(Problem::of_key(origin, key, text));
     }
 
     fn leaf(&self, key: &str) -> Option<&Leaf> {
@@ -263,4 +288,19 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+/// Where a path leads, through links and `..`, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let mut real = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(real.pop()),
+            other => real.push(other),
+        }
+        if let Ok(there) = real.canonicalize() {
+            real = there;
+        }
+    }
+    real
 }

@@ -73,6 +73,13 @@ pub fn table(text: &str) -> Result<(), Wrong> {
     if text.contains('\0') {
         return Err(format!("{} holds a NUL byte, no table's name can", excerpt(text)));
     }
+    let name = text.to_ascii_lowercase();
+    if name.starts_with("sqlite_") || name.starts_with("_importerd_") {
+        return Err(format!(
+            "{} can't be a table: names that start with sqlite_ or _importerd_ are taken",
+            excerpt(text)
+        ));
+    }
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +13,7 @@ use jiff::Timestamp;
 
 use super::belonging::Belonging;
 use super::replay;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::deferral::{Deferral, Deferrals};
 use crate::folder::gate::Gate;
@@ -19,7 +21,7 @@ use crate::folder::inbox::Rules;
 use crate::folder::name::Filter;
 use crate::folder::places::{Places, STAGING};
 use crate::import::{Import, Place, Targets};
-use crate::ledger::{Ledger, Row};
+use crate::ledger::{self, Ledger, Row};
 use crate::run::{self, Command, Running};
 use crate::settings::{self, Backoff, Duplicates};
 
@@ -80,6 +82,7 @@ impl Folder {
         let work = match &folder.work {
             settings::Work::Import(import) => {
                 let place = target(import, state_directory);
+                refuse_ledger(&place, state_directory).map_err(Fault::Fatal)?;
                 // fault 13: it may be that its disk is not mounted yet.
                 let is_known = place.is_missing()
                     && has_imports(settings, &place, state_directory, |name| ledger.has_imported(name))?;
@@ -214,6 +217,22 @@ pub fn has_imports<E>(
         }
     }
     Ok(false)
+}
+
+/// Refuses the ledger as a database for rows: what makes it anew would take them away.
+///
+/// # Errors
+/// Code `bad_target`.
+pub fn refuse_ledger(place: &Place, state_directory: &Path) -> Result<(), Reason> {
+    let Place::Sqlite(path) = place else { return Ok(()) };
+    let ledger = state_directory.join(ledger::FILE_NAME);
+    let which = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    let is_same = matches!((which(path), which(&ledger)), (Ok(one), Ok(other)) if one == other);
+    if *path != ledger && !is_same {
+        return Ok(());
+    }
+    let text = format!("{place}: this is the ledger, and no database for rows");
+    Err(Reason::new("bad_target", text).hint("import into another file"))
 }
 
 /// The database that a folder imports into.

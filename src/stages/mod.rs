@@ -84,7 +84,7 @@ mod staging;
 
 pub use carrier::Carrier;
 pub use file::{Claimed, Committed, Processed};
-pub use folder::{Folder, Work, has_imports, target};
+pub use folder::{Folder, Work, has_imports, refuse_ledger, target};
 pub use journal::Journal;
 pub(crate) use process::hash;
 pub(crate) use reconcile::MARKERS_BACK;

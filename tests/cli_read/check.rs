@@ -139,7 +139,12 @@ fn a_command_that_is_not_there_or_not_executable_fails_before_any_file_does() {
     let desk = Desk::with("");
     fs::write(desk.path("plain.sh"), "#!/bin/sh\n").unwrap();
     let plain_sh = desk.path("plain.sh");
+    let (no_interpreter, of_windows) = (desk.path("python.py"), desk.path("windows.sh"));
+    fs::write(&no_interpreter, "#! /no/such/python -u\n").unwrap();
+    fs::write(&of_windows, "#!/bin/sh\r\necho\r\n").unwrap();
     let cases = [
+        (no_interpreter.to_str().unwrap(), 78, "its interpreter \"/no/such/python\" is not there"),
+        (of_windows.to_str().unwrap(), 78, "its interpreter \"/bin/sh\\r\" is not there"),
         ("no-such-program-here", 78, "is not in $PATH"),
         ("/no/such/program", 78, "is not there"),
         ("bin/tool", 78, "has a relative path"),
@@ -163,6 +168,34 @@ fn two_folders_that_are_one_directory_are_a_wrong_setting() {
     let answer = desk.ask(&["check"]);
     assert_eq!(answer.code, Some(78), "{answer:?}");
     assert!(plain(&answer.out).contains("FAIL the folder orders of the settings lies there too"), "{answer:?}");
+}
+
+#[test]
+fn a_word_in_braces_that_is_no_placeholder_is_named() {
+    let desk = Desk::with("");
+    let path = format!("folder.scans.path={}", desk.path("scans").display());
+    for (words, warning) in [
+        (r#"["/bin/cat", "--in={file}"]"#, Some("warn  {file} is not filled in, the command gets it as it is")),
+        (r#"["/bin/sh", "-c", "echo ${name} {} { x; }", "{path}"]"#, None),
+    ] {
+        let command = format!("folder.scans.run.command={words}");
+        let answer = desk.ask(&["check", "--set", &path, "--set", &command]);
+        assert_eq!(answer.code, Some(0), "{}", answer.out);
+        let told = answer.out.lines().find(|line| line.contains("is not filled in")).map(str::trim);
+        assert_eq!(told, warning, "{}", answer.out);
+    }
+}
+
+/// Who made it anew would take the rows away.
+#[test]
+fn the_ledger_is_no_database_for_rows() {
+    let desk = Desk::with(&format!("{ORDERS}import.into = 'sqlite:ledger.db'\n"));
+    for command in ["check", "once"] {
+        let answer = desk.ask(&[command]);
+        let told = answer.out + &answer.err;
+        assert_eq!(answer.code, Some(78), "{told}");
+        assert!(told.contains("/state/ledger.db: this is the ledger, and no database for rows"), "{told}");
+    }
 }
 
 /// fault 78

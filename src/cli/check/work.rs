@@ -1,5 +1,9 @@
 //! What a folder does with its files: whether the database can be written, whether the command is there.
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -10,8 +14,12 @@ use super::rights;
 use crate::exit;
 use crate::import::{BRING_BACK, Place};
 use crate::ledger::history::History;
+use crate::run::argv;
 use crate::settings::{Directories, Folder, Import, Settings, Work};
 use crate::stages;
+
+/// The kernel looks no further for an interpreter.
+const SHEBANG_BYTES_MAX: usize = 256;
 
 /// Enters it.
 pub fn check(settings: &Settings, folder: &Folder, directories: &Directories, section: &mut Section) {
@@ -23,9 +31,13 @@ pub fn check(settings: &Settings, folder: &Folder, directories: &Directories, se
 
 fn database(settings: &Settings, import: &Import, state: &Path, section: &mut Section) {
     let place = stages::target(import, state);
+    if let Err(reason) = stages::refuse_ledger(&place, state) {
+        return section.fail(exit::CONFIG, reason.text, reason.hint);
+    }
     if place.is_missing() && has_imports(settings, &place, state) {
-        let text =
-            format!("the database {place} is gone, and files were imported into it: the folder is held until it is back");
+        let text = format!(
+            "the database {place} is gone, and files were imported into it: the folder is held until it is back"
+        );
         return section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
     }
     match &place {
@@ -105,11 +117,45 @@ fn command(command: &[String], section: &mut Section) {
     if path.is_dir() {
         return section.fail(exit::CONFIG, format!("command {program:?} is a directory"), None);
     }
+    placeholders(command, section);
+    if let Some(interpreter) = missing_interpreter(&path) {
+        let text = format!("command {program:?}: its interpreter {interpreter:?} is not there");
+        let fix = if interpreter.ends_with('\r') {
+            format!("its lines end as Windows ends them: sed -i 's/\\r$//' {}", quoted(&path))
+        } else {
+            "install it, or correct the first line".to_owned()
+        };
+        return section.fail(exit::CONFIG, text, Some(fix));
+    }
     match rights::may(&path, Access::EXEC_OK) {
         Ok(()) => section.ok(format!("command {} is executable", path.display())),
         Err(error) => {
             let fix = format!("chmod a+x {}", quoted(&path));
             section.fail(rights::code(&error), format!("command {}: {error}", path.display()), Some(fix));
+        }
+    }
+}
+
+/// The program that the first line of a script names, where there is none.
+fn missing_interpreter(script: &Path) -> Option<String> {
+    let mut start = [0; SHEBANG_BYTES_MAX];
+    let read = File::open(script).and_then(|mut file| file.read(&mut start)).ok()?;
+    let line = start[..read].strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?.trim_ascii_start();
+    let name = line.split(|byte| matches!(byte, b' ' | b'\t')).next()?;
+    let is_there = Path::new(OsStr::from_bytes(name)).exists();
+    (!is_there).then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// What looks like a placeholder and is none: it reaches the command as it stands. It may be meant so.
+fn placeholders(command: &[String], section: &mut Section) {
+    let arguments = command.iter().skip(1);
+    let braces = arguments.flat_map(|argument| argument.match_indices('{').map(move |(at, _)| argument.split_at(at)));
+    for (before, rest) in braces {
+        let Some((name, _)) = rest[1..].split_once('}').filter(|_| !before.ends_with('$')) else { continue };
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if is_name && !argv::PLACEHOLDERS.contains(&&*format!("{{{name}}}")) {
+            let fix = format!("if the file is meant: write {}", argv::PLACEHOLDERS.join(" or "));
+            section.warn(format!("{{{name}}} is not filled in, the command gets it as it is"), Some(fix));
         }
     }
 }

@@ -164,6 +164,10 @@ fn a_value_of_the_right_type_can_still_make_no_sense() {
         ),
         ("import.table = ''", "3:16: folder.orders.import.table: the name of a table can't be empty"),
         (
+            "import.table = '_importerd_x'",
+            "3:16: folder.orders.import.table: \"_importerd_x\" can't be a table: names that start with sqlite_ or _importerd_ are taken",
+        ),
+        (
             "run.command = []",
             "3:15: folder.orders.run.command: no program is named; write it like [\"/usr/bin/program\", \"{path}\"]",
         ),

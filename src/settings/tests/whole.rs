@@ -45,6 +45,35 @@ fn two_folders_do_not_share_a_directory() {
     assert_eq!(problems_of(text), "5: folder.b.inbox: the same directory as folder.a.inbox");
     let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/a/'";
     assert_eq!(problems_of(text), "4: folder.b.path: the same directory as folder.a.path");
+    let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/x/../a'";
+    assert_eq!(problems_of(text), "4: folder.b.path: the same directory as folder.a.path");
+    let machine = Machine::new();
+    std::fs::create_dir(machine.path("a")).unwrap();
+    machine.link("link", "a");
+    let [a, link] = ["a", "link"].map(|name| machine.path(name).display().to_string());
+    machine.write("etc/importerd.toml", format!("[folder.a]\npath = '{a}'\n[folder.b]\npath = '{link}'"));
+    assert_eq!(machine.problems(), "etc/importerd.toml:4: folder.b.path: the same directory as folder.a.path");
+}
+
+#[test]
+fn no_inbox_is_where_files_of_its_folder_go() {
+    for (inbox, into) in
+        [("/srv/a/quarantine", "quarantine"), ("/srv/a/x/../active/0", "active"), ("/srv/a/archive/", "archive")]
+    {
+        let text = format!("[folder.a]\npath = '/srv/a'\ninbox = '{inbox}'");
+        let problem = format!("3: folder.a.inbox: files that are done with go into {into}/ of this folder");
+        assert_eq!(problems_of(&text), problem);
+    }
+    // The control: one folder's results are another one's files.
+    let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/b'\ninbox = '/srv/a/results'";
+    Machine::with(text).loaded();
+}
+
+#[test]
+fn a_folder_whose_name_no_table_can_have_needs_one() {
+    let problems = problems_of("[folder.sqlite_x]\npath = '/srv/a'");
+    assert!(problems.contains("folder.sqlite_x.import.table: \"sqlite_x\" can't be a table"), "{problems}");
+    Machine::with("[folder.sqlite_x]\npath = '/srv/a'\nimport.table = 'x'").loaded();
 }
 
 #[test]
