@@ -22,7 +22,10 @@ const EXIT_CODES: &[(u8, &str)] = &[
         "once: some file was refused. explain, rejects: nothing is known of the file. rejects: its rows can't be told. retry, replay, forget: some file can't be done \
          so. ledger check: something is wrong. ledger rebuild: nothing is wrong, or nobody wants it.",
     ),
-    (exit::USAGE, "The command line can't be understood, or says too little: --folder where several have a file of that name."),
+    (
+        exit::USAGE,
+        "The command line can't be understood, or says too little: --folder where several have a file of that name.",
+    ),
     (exit::DATAERR, "try: the file would be refused, or a file of its name is never taken."),
     (exit::NOINPUT, "try: there is no such file, or it can't be read."),
     (

@@ -71,7 +71,7 @@ fn what_is_forgotten_stays_so_whoever_enters_where_it_lies() {
     let entries = ids.map(|id| entry(id, OsStr::new("a.csv"), State::Duplicate));
     ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
     ledger.forget(&ids, &[]).unwrap();
-    ledger.archived(&[(ids[0], Some("archive/a.csv"))], &[]).unwrap();
+    ledger.archived(&[(ids[0], Some("archive/a.csv"))], &[], [].iter()).unwrap();
     assert!(ledger.found_archived(ids[1], "archive/a~2.csv", &Event::new(Kind::FileArchived)).unwrap());
     for (id, place) in ids.into_iter().zip(["archive/a.csv", "archive/a~2.csv"]) {
         let row = ledger.by_id(id).unwrap().unwrap();

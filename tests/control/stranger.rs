@@ -81,7 +81,7 @@ fn root_is_told_to_order_as_the_daemons_user_where_none_runs_and_leaves_nothing_
         assert!(said.err.starts_with(&text), "{said:?}");
         let typed = format!("type it as that user: sudo -u '#{NOBODY}' importerd --log json -v --config");
         assert!(said.err.contains(&typed) && said.err.trim_end().ends_with(&arguments.join(" ")), "{said:?}");
-        assert_eq!(of_root(&drop), [PathBuf::new(); 0], "{arguments:?}");
+        assert_eq!(of_root(&drop), Vec::<PathBuf>::new(), "{arguments:?}");
     }
     // A folder that is new to the settings is not made, either.
     let settings = fs::read_to_string(drop.settings()).unwrap();

@@ -47,16 +47,8 @@ fn checklist(global: &Global, directories: &Directories) -> Checklist {
     checklist.sections.push(section);
     if let Ok(loaded) = &loaded {
         let settings = &loaded.settings;
-        let folders = || settings.folders.values();
-        let lies = |folder: &settings::Folder| folder.path.canonicalize().unwrap_or_else(|_| folder.path.clone());
-        for (number, folder) in folders().enumerate() {
-            let mut section = folder::section(settings, folder, directories, daemon);
-            if let Some(other) = folders().take(number).find(|other| lies(other) == lies(folder)) {
-                let text = format!("the folder {} of the settings lies there too", other.name);
-                section.fail(exit::CONFIG, text, Some("give each folder a directory of its own".to_owned()));
-            }
-            checklist.sections.push(section);
-        }
+        let folders = settings.folders.values();
+        checklist.sections.extend(folders.map(|folder| folder::section(settings, folder, directories, daemon)));
     }
     checklist
 }
