@@ -53,6 +53,23 @@ fn refuse_to_leave_files(path: &Path) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_PERM), Some(text.to_owned())))
 }
 
+/// A database and its log, as they lie there. Who reads it frozen, and finds it otherwise afterwards, has read pages of
+/// different times, which look like damage.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Lies([Option<Stamp>; 2]);
+
+/// Device, inode, size, and the time of the last change.
+type Stamp = (u64, u64, u64, i64, i64);
+
+/// How they lie there now.
+pub(crate) fn lies(path: &Path) -> Lies {
+    let stamp = |path: &Path| {
+        let file = fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+    };
+    Lies([stamp(path), stamp(&beside(path, "-wal"))])
+}
+
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

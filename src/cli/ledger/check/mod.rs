@@ -4,6 +4,8 @@
 mod folder;
 mod target;
 
+use std::path::Path;
+
 use super::super::args::Global;
 use super::super::check::checklist::{Checklist, Section};
 use super::super::complaint::Complaint;
@@ -14,9 +16,12 @@ use crate::exit;
 use crate::fault::Reason;
 use crate::folder::places::with_pid;
 use crate::ledger::history::History;
-use crate::ledger::{FILE_NAME, REBUILD};
+use crate::ledger::{FILE_NAME, REBUILD, read_only};
 use crate::settings::{Directories, Settings};
 use crate::stages::kinship;
+
+/// How often it is looked at anew when somebody has written meanwhile: a daemon that starts or ends, `once` of cron.
+const LOOKS_MAX: usize = 3;
 
 /// Exit code 1: something is wrong, with what to do.
 pub fn answer(global: &Global) -> Result<u8, Complaint> {
@@ -31,12 +36,46 @@ pub fn answer(global: &Global) -> Result<u8, Complaint> {
 }
 
 fn checklist(global: &Global, directories: &Directories, settings: &Settings) -> Result<Checklist, Reason> {
+    let path = directories.state.join(FILE_NAME);
+    let title = format!("ledger  {}", path.display());
+    let undisturbed = undisturbed(&path, || look(global, directories, settings, Section::new(title.as_str())))?;
+    Ok(undisturbed.unwrap_or_else(|| {
+        let mut section = Section::new(title);
+        let text = "somebody wrote it each time it was read: whether it is sound can't be said";
+        let fix = "see what starts importerd meanwhile (systemctl status importerd, cron), stop it, and type it again";
+        section.fail(exit::TEMPFAIL, text, Some(fix.to_owned()));
+        Checklist { sections: vec![section] }
+    }))
+}
+
+/// What was found while nobody wrote to the ledger, or by somebody who reads what others write (`true`). `None`: there
+/// was no such time.
+fn undisturbed<T>(ledger: &Path, mut look: impl FnMut() -> Result<(T, bool), Reason>) -> Result<Option<T>, Reason> {
+    for _ in 0..LOOKS_MAX {
+        let before = read_only::lies(ledger);
+        let found = look();
+        let sees_writers = found.as_ref().is_ok_and(|(_, sees_writers)| *sees_writers);
+        if sees_writers || read_only::lies(ledger) == before {
+            return found.map(|(found, _)| Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// What is found now, and whether what a daemon writes meanwhile is seen for what it is.
+fn look(
+    global: &Global,
+    directories: &Directories,
+    settings: &Settings,
+    mut section: Section,
+) -> Result<(Checklist, bool), Reason> {
     let (importerd, state) = (typed(global), &directories.state);
-    let mut section = Section::new(format!("ledger  {}", state.join(FILE_NAME).display()));
     let daemon = daemon(directories)?;
     let history = sound(directories, settings, &importerd, &mut section);
     let mut checklist = Checklist::default();
+    let mut sees_writers = false;
     if let Daemon::Running { pid, .. } = daemon {
+        sees_writers = history.as_ref().is_some_and(|history| !history.is_frozen());
         let pid = with_pid(Some(pid).filter(|pid| *pid > 0));
         let text =
             format!("a daemon runs{pid}: files and load markers can't be compared with what it is about to enter");
@@ -49,7 +88,7 @@ fn checklist(global: &Global, directories: &Directories, settings: &Settings) ->
             checklist.sections.push(folder::section(settings, state, &history, &importerd)?);
         }
     }
-    Ok(checklist)
+    Ok((checklist, sees_writers))
 }
 
 /// The ledger, when it is one and all of it can be read.
@@ -87,6 +126,62 @@ fn sound(directories: &Directories, settings: &Settings, importerd: &str, sectio
                 section.ok("every page and index can be read");
             }
             problems.is_empty().then_some(history)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::ledger::Ledger;
+
+    /// Files of which each has a row in the table and in its indexes; and then half of them, elsewhere in the file.
+    fn write(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    const FILL: &str = "
+        WITH RECURSIVE number(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM number WHERE id < 5000)
+        INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, state, attempts, deferrals,
+            claimed_at_us, changed_at_us)
+        SELECT id, 'orders', 'a.csv', 1, id, 3, 4, 5, 'archived', 0, 0, 6, 7 FROM number";
+    const MOVE: &str = "DELETE FROM file WHERE id % 2 = 0; VACUUM";
+
+    /// fault 76; with its control: what is read of two times looks like damage.
+    #[test]
+    fn a_ledger_that_is_written_while_it_is_read_is_read_once_more_and_not_called_damaged() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join(FILE_NAME);
+        drop(Ledger::open(state.path()).unwrap());
+        write(&path, FILL);
+        let mut found = Vec::new();
+        let undisturbed = undisturbed(&path, || {
+            let history = History::open(state.path())?.unwrap();
+            if found.is_empty() {
+                assert!(history.is_frozen());
+                write(&path, MOVE);
+            }
+            found.push(history.problems());
+            found.last().cloned().unwrap().map(|problems| (problems, !history.is_frozen()))
+        });
+        assert!(!matches!(&found[0], Ok(problems) if problems.is_empty()), "the control");
+        assert_eq!((undisturbed, found.len()), (Ok(Some(Vec::new())), 2));
+    }
+
+    #[test]
+    fn one_that_is_written_all_the_time_is_not_judged_unless_its_writer_is_seen() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join(FILE_NAME);
+        for (sees_writers, looks, found) in [(false, LOOKS_MAX, None), (true, 1, Some(()))] {
+            let mut looked = 0;
+            let undisturbed = undisturbed(&path, || {
+                looked += 1;
+                std::fs::write(&path, "x".repeat(looked)).unwrap();
+                Ok(((), sees_writers))
+            });
+            assert_eq!((undisturbed, looked), (Ok(found), looks));
         }
     }
 }
