@@ -81,7 +81,7 @@ fn a_replay_that_was_refused_takes_the_place_of_the_old_rows_when_it_is_correcte
 }
 
 #[test]
-fn a_paused_folder_replays_nothing_until_it_goes_on_and_a_whole_folder_is_counted_first() {
+fn a_paused_folder_replays_nothing_until_it_goes_on_and_what_waits_is_taken_back_by_forget() {
     let drop = Drop::new();
     for number in 1..=3 {
         drop.put(format!("{number}.csv"), format!("id\n{number}\n"));
@@ -98,8 +98,13 @@ fn a_paused_folder_replays_nothing_until_it_goes_on_and_a_whole_folder_is_counte
     assert_eq!((listed.len(), rows(&drop)), (3, before));
     let status: Value = serde_json::from_str(&order(&drop, &["status", "--json"]).1[0]).expect("an object");
     assert_eq!(status["folders"][0]["deferred"], 3);
+    let waiting: Value = serde_json::from_str(&listed[0]).expect("an object");
+    let (code, told) = order(&drop, &["forget", &waiting["id"].to_string()]);
+    assert!(code == Some(0) && told[0].ends_with("is not loaded again; its rows stay as they are"), "{told:?}");
+    daemon.wait_for("file.forgotten");
     assert_eq!(order(&drop, &["resume", "drop"]).0, Some(0));
-    daemon.wait_for_many("file.archived", 3);
+    daemon.wait_for_many("file.archived", 2);
+    assert_eq!(order(&drop, &["ls", "--deferred", "--json"]).1, [""; 0]);
     assert_eq!(rows(&drop).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(daemon.stop().code(), Some(0));
 }

@@ -82,8 +82,17 @@ impl Site {
 
     /// The program dies, and starts again.
     fn crash(&mut self) {
+        self.restart();
+        self.recover();
+    }
+
+    /// The program dies, and another opens everything: to give an order, perhaps.
+    fn restart(&mut self) {
         self.life = None;
         self.life = Some(Life::begin(self.root.path(), import(), self.duplicates));
+    }
+
+    fn recover(&mut self) {
         let again = self.life().carrier.recover(0, None).expect("recover").again;
         self.carry(again);
     }
@@ -158,17 +167,17 @@ impl Site {
     fn replay_and_die(&mut self, file: &str, died: Died) {
         assert_eq!(self.replay(file), "replaying");
         if died == Died::Asked {
-            return self.crash();
+            return self.restart();
         }
         let replay = self.life().folders[0].deferrals.replays.next(|_| true).expect("it is asked for");
         let (id, place) = (replay.id, replay.place.clone());
         let claimed = self.claim(replay.place).expect("it is there");
         if died == Died::Claimed {
-            return self.crash();
+            return self.restart();
         }
         let processed = self.life().carrier.process(0, claimed).expect("process").expect("nothing is wrong with it");
         if died == Died::Processed {
-            return self.crash();
+            return self.restart();
         }
         let asked = self.row(id.0);
         let committed = self.life().carrier.commit(0, vec![processed]).expect("commit");
@@ -183,7 +192,7 @@ impl Site {
             fs::rename(self.path(&archived.expect("its place")), self.root.path().join("drop").join(place))
                 .expect("undo the move");
         }
-        self.crash();
+        self.restart();
     }
 
     /// What is in the archive has been there for long.
@@ -329,6 +338,7 @@ fn a_replay_that_dies_after_any_step_comes_to_the_same_end() {
         for round in 0..3 {
             site.age();
             site.replay_and_die("a.csv", died);
+            site.recover();
             site.work();
             site.crash();
             let problems = site.problems(&contents);
@@ -433,6 +443,49 @@ fn replayed_then_forgotten_then_dropped_again_it_is_a_new_file_beside_the_old_on
         assert_eq!(rows(&site), 2, "it is new, and the rows of the forgotten one stay");
         site.import("a.csv", "id\n1\n");
         assert_eq!(rows(&site), 2, "it is known again");
+    }
+}
+
+#[test]
+fn a_replay_that_is_not_claimed_yet_is_taken_back_and_the_rows_of_the_earlier_number_stay() {
+    for with_crash in [false, true] {
+        let mut site = Site::new(Duplicates::ByContent);
+        site.import("a.csv", "id\n1\n");
+        assert_eq!(site.replay("a.csv"), "replaying");
+        let waiting: i64 =
+            site.open(FILE_NAME).query_row("SELECT max(id) FROM file", [], |row| row.get(0)).expect("its number");
+        if with_crash {
+            site.restart();
+        }
+        assert_eq!(site.forget(&waiting.to_string()), "forgotten");
+        assert_eq!(site.row(waiting).0, "forgotten");
+        site.work();
+        site.crash();
+        site.work();
+        assert_eq!(site.problems(&BTreeMap::from([("a.csv", "id\n1\n")])), [""; 0]);
+        assert_eq!(site.row(1).0, "archived");
+        assert_eq!(site.replay("1"), "replaying", "and it can be asked for again");
+        site.work();
+        assert_eq!(site.problems(&BTreeMap::from([("a.csv", "id\n1\n")])), [""; 0]);
+    }
+}
+
+/// The control of the one before: what a Processor has begun with, and whatever a crash has left of it or undone, is
+/// not taken back.
+#[test]
+fn a_replay_that_has_begun_is_not_taken_back() {
+    for died in [Died::Claimed, Died::Processed, Died::InTarget, Died::AllMovesUndone, Died::Committed] {
+        let mut site = Site::new(Duplicates::ByContent);
+        site.import("a.csv", "id\n1\n");
+        site.age();
+        site.replay_and_die("a.csv", died);
+        let latest = "SELECT max(id) FROM file";
+        let begun: i64 = site.open(FILE_NAME).query_row(latest, [], |row| row.get(0)).expect("its number");
+        assert_eq!(site.forget(&begun.to_string()), "not_at_its_end", "{died:?}");
+        site.recover();
+        site.work();
+        assert_eq!(site.problems(&BTreeMap::from([("a.csv", "id\n1\n")])), [""; 0], "{died:?}");
+        assert_eq!(site.row(1).0, "replaced", "{died:?}");
     }
 }
 

@@ -95,13 +95,15 @@ impl Operator<'_> {
                 Ok(answers.into_iter().map(|answer| answer.map(said)).collect())
             }
             (Order::Forget, true) => {
-                let said = |()| ("would_forget", "would count as new".to_owned());
-                rows.iter().map(|row| folder.may_forget(self.ledger, row).map(|answer| answer.map(said))).collect()
+                let said = |row: &Row| ("would_forget", text(row, "would not be loaded again", "would count as new"));
+                let answer = |row| folder.may_forget(self.ledger, row).map(|answer| answer.map(|()| said(row)));
+                rows.iter().map(answer).collect()
             }
             (Order::Forget, false) => {
                 let answers = folder.forget(self.ledger, self.journal, &by, rows)?;
-                let said = |()| ("forgotten", "counts as new from now on; all that is there stays".to_owned());
-                Ok(answers.into_iter().map(|answer| answer.map(said)).collect())
+                let done = "counts as new from now on; all that is there stays";
+                let said = |row: &Row| ("forgotten", text(row, "is not loaded again; its rows stay as they are", done));
+                Ok(rows.iter().zip(answers).map(|(row, answer)| answer.map(|()| said(row))).collect())
             }
         }
     }
@@ -158,6 +160,11 @@ impl Ended {
     fn means(&self, row: &Row) -> bool {
         self.since_us.is_none_or(|since| row.changed_at.as_microsecond() >= since) && self.selection.means(row)
     }
+}
+
+/// What is said of a file that waits to be loaded again, and of one at its end.
+fn text(row: &Row, waiting: &str, ended: &str) -> String {
+    (if row.waits_in_archive() { waiting } else { ended }).to_owned()
 }
 
 fn outcome(row: &Row, answer: Answer) -> Outcome {

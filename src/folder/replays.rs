@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use crate::file::FileId;
@@ -28,7 +28,10 @@ pub struct Replay {
 
 /// The replays of one folder that are not claimed yet. Shared by its Scanner, all Processors, and who asks.
 #[derive(Debug, Default)]
-pub struct Replays(Mutex<Asked>);
+pub struct Replays {
+    asked: Mutex<Asked>,
+    claims: RwLock<()>,
+}
 
 #[derive(Debug, Default)]
 struct Asked {
@@ -39,7 +42,17 @@ struct Asked {
 
 impl Replays {
     fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held from the question whether one is still asked for until it is in its slot.
+    pub fn claiming(&self) -> RwLockReadGuard<'_, ()> {
+        self.claims.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody claims one meanwhile.
+    pub fn unclaimed(&self) -> RwLockWriteGuard<'_, ()> {
+        self.claims.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a file.

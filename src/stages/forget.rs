@@ -27,9 +27,12 @@ impl Folder {
         by: &str,
         files: &[Row],
     ) -> Result<Vec<Result<(), Reason>>, Fault> {
-        let answers = files.iter().map(|row| self.may_forget(ledger, row)).collect::<Result<Vec<_>, _>>()?;
-        let forgotten: Vec<&Row> =
-            files.iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).map(|(row, _)| row).collect();
+        let mut answers = files.iter().map(|row| self.may_forget(ledger, row)).collect::<Result<Vec<_>, _>>()?;
+        for (row, answer) in files.iter().zip(&mut answers).filter(|(row, _)| row.waits_in_archive()) {
+            *answer = self.take_back(ledger, journal, by, row)?;
+        }
+        let may: Vec<_> = files.iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).collect();
+        let forgotten: Vec<&Row> = may.into_iter().map(|(row, _)| row).filter(|row| !row.waits_in_archive()).collect();
         let ids: Vec<FileId> = forgotten.iter().map(|row| row.id).collect();
         if let Work::Import(import) = &self.work {
             import.forget(&ids)?;
@@ -52,6 +55,7 @@ impl Folder {
         let refused = |text: String, hint: &str| Ok(Err(Reason::new("not_at_its_end", text).hint(hint)));
         let again = ledger.replay_of(row.id)?;
         match row.state {
+            State::Deferred if row.waits_in_archive() => Ok(Ok(())),
             State::Deferred => refused(
                 "it waits for another try".to_owned(),
                 "it is not known as done yet; to have it left alone, take it out of the inbox",
@@ -65,7 +69,8 @@ impl Folder {
             State::Archived | State::Duplicate | State::Quarantined | State::Forgotten => {
                 match again.filter(|again| again.state == State::Deferred) {
                     Some(again) => {
-                        refused(format!("it is being loaded again, as {}", again.id), "wait until that is done")
+                        let hint = format!("wait until that is done; or let that go: importerd forget {}", again.id.0);
+                        refused(format!("it is being loaded again, as {}", again.id), &hint)
                     }
                     None => Ok(Ok(())),
                 }

@@ -97,6 +97,56 @@ impl Folder {
         Ok(())
     }
 
+    /// What was asked for and is not claimed yet is let go: nothing becomes of its number, and the rows of the earlier one
+    /// stay. Durable on return; or why it can't be.
+    ///
+    /// # Errors
+    /// Nobody can say whether it is loaded already; or the ledger can't be written.
+    pub(super) fn take_back(
+        &self,
+        ledger: &Ledger,
+        journal: &Journal,
+        by: &str,
+        row: &Row,
+    ) -> Result<Result<(), Reason>, Fault> {
+        let _unclaimed = self.deferrals.replays.unclaimed();
+        if !self.is_untouched(ledger, row)? {
+            let text = "it is being loaded again just now";
+            return Ok(Err(Reason::new("not_at_its_end", text).hint("wait until that is done")));
+        }
+        self.let_go(ledger, journal, row, Reason::new("taken_back", "it was taken back"), Some(by)).map(Ok)
+    }
+
+    /// Whether what is asked for is in the archive alone: in no slot, and not in the target, whatever a crash has undone.
+    fn is_untouched(&self, ledger: &Ledger, row: &Row) -> Result<bool, Fault> {
+        let (Work::Import(import), Some(Replay { place, .. })) = (&self.work, asked(row)) else { return Ok(false) };
+        let now = ledger.by_id(row.id)?.filter(|now| now.place == row.place && now.waits_in_archive());
+        let Some(now) = now else { return Ok(false) };
+        let lies = archive::look(&self.places, &place)
+            .map_err(|error| Fault::io(self.places.path.join(&place).display(), &error))?;
+        Ok(lies.is_some_and(|lies| lies.is_same_file(&now.identity)) && import.marker_of(row.id)?.is_none())
+    }
+
+    /// Nothing becomes of what is asked for: said so, and nothing else is changed.
+    fn let_go(
+        &self,
+        ledger: &Ledger,
+        journal: &Journal,
+        row: &Row,
+        reason: Reason,
+        by: Option<&str>,
+    ) -> Result<(), Fault> {
+        let stay = row.replaces.map_or(String::new(), |earlier| format!("; the rows of {earlier} stay"));
+        let reason = Reason { text: format!("it is not loaded again: {}{stay}", reason.text), ..reason };
+        let event = event(&self.name, Kind::FileForgotten, row.id, &row.name).because(&reason);
+        let event = by.into_iter().fold(event, |event, by| event.with("by", by));
+        let entry = Entry { reason: Some(&reason), ..entry(row.id, row, State::Forgotten) };
+        ledger.enter(Durability::Flushed, &[entry], std::slice::from_ref(&event))?;
+        journal.tell_entered(&event);
+        self.deferrals.replays.done(&row.place().unwrap_or_default(), row.id);
+        Ok(())
+    }
+
     /// Where the file of a number lies in the archive, and which one it is now.
     fn find_archived(&self, ledger: &Ledger, row: &Row, earlier: Option<&Row>) -> Result<(OsString, Identity), Fault> {
         // It may have come back to the archive as a duplicate, under another number.
@@ -216,6 +266,7 @@ impl Carrier {
         let folders = Arc::clone(&self.folders);
         let (rules, replays) = (&folders[folder], &folders[folder].deferrals.replays);
         let fault = |error: io::Error| halt(&Fault::io(rules.places.path.join(place).display(), &error));
+        let _claiming = replays.claiming();
         let Some(mut row) = self.still_asked(rules, place)? else { return Ok(None) };
         // In its slot it is known by what it is: so the ledger knows that first.
         if let Some(identity) = archive::look(&rules.places, place).map_err(fault)?.filter(|now| *now != row.identity) {
@@ -268,14 +319,7 @@ impl Carrier {
     /// It can't be done again: said so, and nothing else is changed.
     fn give_up(&self, folder: &Folder, place: &OsStr, reason: Reason) -> Result<Option<Claimed>, Halt> {
         let Some(row) = self.still_asked(folder, place)? else { return Ok(None) };
-        let stay = row.replaces.map_or(String::new(), |earlier| format!("; the rows of {earlier} stay"));
-        let reason = Reason { text: format!("it is not loaded again: {}{stay}", reason.text), ..reason };
-        let event = event(&folder.name, Kind::FileForgotten, row.id, &row.name).because(&reason);
-        let entry = Entry { reason: Some(&reason), ..entry(row.id, &row, State::Forgotten) };
-        let entered = self.ledger.enter(Durability::Flushed, &[entry], std::slice::from_ref(&event));
-        entered.map_err(|fault| halt(&fault))?;
-        self.journal.tell_entered(&event);
-        folder.deferrals.replays.done(place, row.id);
+        folder.let_go(&self.ledger, &self.journal, &row, reason, None).map_err(|fault| halt(&fault))?;
         Ok(None)
     }
 }
