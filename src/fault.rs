@@ -32,6 +32,16 @@ pub struct Reason {
     pub listed: Option<Box<Listed>>,
 }
 
+/// What to do about a refused file, where its reason has no hint.
+#[must_use]
+pub fn advice(code: &str) -> &'static str {
+    match code {
+        "command_failed" | "command_killed" | "command_timeout" | "work_is_gone" | "not_a_result"
+        | "results_too_deep" => "correct the command, or the file if that is to blame",
+        _ => "correct the file",
+    }
+}
+
 /// Some rows of a file, each with what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

@@ -136,6 +136,11 @@ fn a_command_that_fails_is_tried_so_many_times_and_then_its_file_is_refused() {
         let reason = reason_of(&drop, name);
         assert!(reason.contains(&format!("{text} 3 says {name} (attempt 3 of 3)")), "{reason}");
         assert!(reason.contains(&format!("(standard error):\n  attempt 3 says {name}\n")), "{reason}");
+        let options = format!("--config {} --state-dir {}", drop.settings().display(), drop.state().display());
+        let advice = format!(
+            "What to do: correct the command, or the file if that is to blame\nThen type: importerd {options} retry "
+        );
+        assert!(reason.contains(&advice), "{reason}");
     }
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 9, "three attempts each");

@@ -153,7 +153,7 @@ fn a_watched_folder_whose_state_was_deleted_is_refused_with_a_command_that_finds
     let mut status = Command::new(env!("CARGO_BIN_EXE_importerd"));
     let status = status.arg("--state-dir").arg(&state).arg("status").output().unwrap();
     let told = String::from_utf8(status.stderr).unwrap();
-    assert!(status.status.code() == Some(69) && told.contains("missing; "), "{told}");
+    assert!(status.status.code() == Some(78) && told.contains("missing; "), "{told}");
 }
 
 /// fault 76: the folder's memory was deleted too; the target tells.

@@ -145,8 +145,8 @@ fn a_refused_file_lists_its_rows_in_the_reason_file_and_gives_them_back_with_the
     for text in [
         "\n  line 3, column id: \"x0\" is not an integer; and 29 more rows don't fit: lines 4, 5, 6, 7, 8, …\n",
         "\nRows that don't fit (the first 20 of 30):\n  line 3, column id: \"x0\" is not an integer\n",
-        "\n  line 22, column id: \"x19\" is not an integer\nTo have all of them with their text, type: importerd rejects ",
-        &format!("importerd rejects {id}\n"),
+        "\n  line 22, column id: \"x19\" is not an integer\nTo have all of them with their text, type: importerd --config ",
+        &format!("/state rejects {id}\n"),
     ] {
         assert!(reason.contains(text), "{text}\nis not in:\n{reason}");
     }

@@ -24,7 +24,10 @@ impl Complaint {
 
     /// The same, with the command to type next as it is to be typed: `importerd` with its options.
     pub fn with_options(mut self, importerd: &str) -> Self {
-        self.next = self.next.map(|next| ledger::typed(&next, importerd));
+        match &mut self.next {
+            Some(next) => *next = ledger::typed(next, importerd),
+            None => self.text = ledger::typed(&self.text, importerd),
+        }
         self
     }
 
@@ -37,12 +40,16 @@ impl Complaint {
 /// What keeps a reader from the ledger or from a folder.
 impl From<Reason> for Complaint {
     fn from(reason: Reason) -> Self {
-        let (code, next) = match reason.code {
-            "no_permission" => {
-                (exit::NOPERM, "type it as root or as the daemon's user: sudo -u importerd importerd status")
-            }
-            "ledger_locked" => (exit::UNAVAILABLE, "end the program that has it open for writing"),
-            _ => (exit::UNAVAILABLE, "see whether the disk is well and the path is right: importerd check"),
+        let code = match reason.code {
+            "no_permission" => exit::NOPERM,
+            // No other try, and no restart, heals that.
+            code if ledger::REFUSALS.contains(&code) => exit::CONFIG,
+            _ => exit::UNAVAILABLE,
+        };
+        let next = match reason.code {
+            "no_permission" => "type it as root or as the daemon's user: sudo -u importerd importerd status",
+            "ledger_locked" => "end the program that has it open for writing",
+            _ => "see whether the disk is well and the path is right: importerd check",
         };
         let text = reason.to_string();
         Self { code, text, next: Some(reason.hint.unwrap_or_else(|| next.to_owned())) }

@@ -29,6 +29,7 @@ use clap::Parser;
 
 use args::{Arguments, Command};
 use complaint::told;
+use surroundings::typed;
 
 use crate::exit;
 
@@ -49,8 +50,8 @@ fn answer(arguments: Arguments) -> u8 {
     let Arguments { global, command } = arguments;
     match command {
         Command::Watch(watch) => told(serve::watch(&global, watch)),
-        Command::Run => told(serve::run(&global)),
-        Command::Once => told(serve::once(&global)),
+        Command::Run => told(serve::run(&global).map_err(|complaint| complaint.with_options(&typed(&global)))),
+        Command::Once => told(serve::once(&global).map_err(|complaint| complaint.with_options(&typed(&global)))),
         Command::Check => check::answer(&global),
         Command::Try(file) => trial::answer(&global, &file),
         Command::Status => status::answer(&global),

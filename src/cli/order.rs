@@ -20,11 +20,11 @@ use crate::control::client::Given;
 use crate::control::{self, By, Ended, Line, Operator, Outcome, Refusal, Request, Selection, socket};
 use crate::daemon::Opened;
 use crate::exit;
-use crate::ledger::State;
 use crate::ledger::history::History;
+use crate::ledger::{self, State};
 use crate::log::{escape, visible};
 use crate::settings::Directories;
-use crate::stages::Journal;
+use crate::stages::{Journal, kinship};
 
 /// `importerd pause`
 pub fn pause(folders: Folders) -> Request {
@@ -60,7 +60,9 @@ pub fn replay(global: &Global, replay: &Replay) -> u8 {
     };
     let since_us = replay.since.map(Timestamp::as_microsecond);
     let ended = Ended { selection, since_us, dry_run: replay.dry_run };
-    told(give_when_meant(global, &ended, replay.yes, &Request::Replay, "loaded again, each in place of its rows"))
+    let given =
+        give_when_meant(global, &ended, replay.yes, &Request::Replay, "loaded again, each in place of its rows");
+    told(given.map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 /// `importerd forget`
@@ -73,7 +75,9 @@ pub fn forget(global: &Global, forget: &Forget) -> u8 {
     let selection = Selection { files, states, folder: forget.folder.clone(), code: forget.code.clone() };
     let since_us = forget.since.map(Timestamp::as_microsecond);
     let ended = Ended { selection, since_us, dry_run: forget.dry_run };
-    told(give_when_meant(global, &ended, forget.yes, &Request::Forget, "forgotten: the same bytes count as new then"))
+    let what = "forgotten: the same bytes count as new then";
+    let given = give_when_meant(global, &ended, forget.yes, &Request::Forget, what);
+    told(given.map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 /// Of files that nobody named, it is said how many there are; and on a terminal, it is asked.
@@ -123,7 +127,7 @@ pub fn named(file: &OsStr) -> String {
 
 /// Gives an order, and says what came of it.
 pub fn answer(global: &Global, request: &Request) -> u8 {
-    told(give(global, request))
+    told(give(global, request).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn give(global: &Global, request: &Request) -> Result<u8, Complaint> {
@@ -161,7 +165,10 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
     stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {
-        let next = format!("or name the right state directory: {} --state-dir DIR …", typed(global));
+        // One that is gone is worth another word.
+        kinship::look(&settings, &directories.state, None)?;
+        let elsewhere = Global { state_dir: None, ..global.clone() };
+        let next = format!("or name the right state directory: {} --state-dir DIR …", typed(&elsewhere));
         return Err(Complaint::new(exit::REFUSED, "nothing is known of any file: no daemon has run here", next));
     }
     let opened = Opened::open(&settings, &directories.state, None).map_err(|fault| {
@@ -220,7 +227,7 @@ impl Paper {
 
     /// Who carries an order out doesn't know by which options he is found.
     fn typed(&self, text: &str) -> String {
-        text.replace("type: importerd ", &format!("type: {} ", self.importerd))
+        ledger::typed(text, &self.importerd)
     }
 }
 
@@ -267,7 +274,7 @@ fn unreachable(directories: &Directories, error: &io::Error) -> Complaint {
 
 /// `importerd drain`
 pub fn drain(global: &Global) -> u8 {
-    told(wait_for_drain(global))
+    told(wait_for_drain(global).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 fn wait_for_drain(global: &Global) -> Result<u8, Complaint> {

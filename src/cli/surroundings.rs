@@ -179,7 +179,7 @@ impl Surroundings {
 
 /// What to type when there is no folder.
 pub fn how_to_begin() -> String {
-    "no folder is set up yet; to begin, type: importerd watch DIR".to_owned()
+    "no folder is set up yet; to begin, type: importerd watch DIR; or name the settings: --config FILE".to_owned()
 }
 
 /// Which names of a folder are taken.

@@ -119,7 +119,7 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let voice = Voice::new(&life, &opened, &tally, &notifier, &outlook);
     let voice = Arc::new(voice.map_err(|error| Fault::io("start a thread", &error))?);
     look_meanwhile(&life, &opened)?;
-    let journal = Journal::new(life.logger.clone(), Arc::clone(&tally));
+    let journal = Journal::new(life.logger.clone(), Arc::clone(&tally)).typed_as(&life.importerd);
     let (drain, drains) = unbounded_channel();
     let orders = Orders { opened: Arc::clone(&opened), journal: journal.clone(), drain, outlook: Arc::clone(&outlook) };
     tell_pauses(&opened, &voice)?;

@@ -16,10 +16,17 @@ pub const REBUILD: &str = "importerd ledger rebuild";
 pub const REFUSALS: [&str; 6] =
     ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older", "folder_renamed"];
 
-/// A hint with the command in it as it is to be typed: `importerd` with its options.
+/// The commands that are found by options, and that a hint may name.
+const NAMED: [&str; 14] = [
+    "check", "config", "drain", "events", "explain", "forget", "ledger", "ls", "pause", "rejects", "replay", "resume",
+    "retry", "status",
+];
+
+/// A hint with the commands in it as they are to be typed: `importerd` with its options.
 #[must_use]
 pub fn typed(hint: &str, importerd: &str) -> String {
-    hint.replace(REBUILD, &REBUILD.replacen("importerd", importerd, 1))
+    let typed = |hint: String, name: &&str| hint.replace(&format!("importerd {name}"), &format!("{importerd} {name}"));
+    if importerd == "importerd" { hint.to_owned() } else { NAMED.iter().fold(hint.to_owned(), typed) }
 }
 
 impl Ledger {

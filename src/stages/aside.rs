@@ -13,7 +13,7 @@ use super::carrier::{Carrier, halt};
 use super::file::{Claimed, Outcome};
 use super::folder::{Folder, Work};
 use crate::events::{Event, Kind};
-use crate::fault::{Fault, Listed, Reason};
+use crate::fault::{self, Fault, Listed, Reason};
 use crate::file::FileId;
 use crate::folder::claim;
 use crate::folder::deferral::Deferral;
@@ -101,7 +101,7 @@ impl Carrier {
         file.told.push(event.clone());
         let attempt = file.attempt();
         let refusal = Refusal { code: reason.code, reason, attempt, stderr_tail };
-        let explanation = refusal.explanation(&file, &self.folders[folder]);
+        let explanation = self.journal.typed(&refusal.explanation(&file, &self.folders[folder]));
         let entry = Entry {
             attempts: attempt,
             place: Some(place),
@@ -137,7 +137,7 @@ impl Carrier {
         let code = row.reason_code.as_deref().unwrap_or_default();
         // The attempt is charged in the row.
         let refusal = Refusal { code, reason: &reason, attempt: row.attempts, stderr_tail: &stderr_tail };
-        let explanation = refusal.explanation(file, rules);
+        let explanation = self.journal.typed(&refusal.explanation(file, rules));
         cell.put(&file.slot.descriptor, &file.name, &explanation).map_err(fault)
     }
 
@@ -252,7 +252,7 @@ impl Refusal<'_> {
         let Self { code, reason, attempt, stderr_tail } = self;
         let rows = reason.listed.as_ref().map_or(String::new(), |listed| rows(listed, file.id));
         // No full stop behind it: a hint may be a command, to be copied.
-        let advice = reason.hint.as_deref().unwrap_or("correct the file");
+        let advice = reason.hint.as_deref().unwrap_or(fault::advice(code));
         let inbox = folder.places.inbox_path.display();
         let (folder, id, number) = (&folder.name, file.id, file.id.0);
         let (stays, by_hand) = match file.replaces {

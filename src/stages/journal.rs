@@ -6,20 +6,34 @@ use slog::Logger;
 
 use crate::events::{Counts, Event, Tally};
 use crate::fault::Fault;
-use crate::log;
+use crate::{ledger, log};
 
 /// The voice of the stages.
 #[derive(Debug, Clone)]
 pub struct Journal {
     logger: Logger,
     tally: Arc<Tally>,
+    /// As it is to be typed here.
+    importerd: Arc<str>,
 }
 
 impl Journal {
     /// Speaks through this logger, and is counted.
     #[must_use]
     pub fn new(logger: Logger, tally: Arc<Tally>) -> Self {
-        Self { logger, tally }
+        Self { logger, tally, importerd: "importerd".into() }
+    }
+
+    /// With `importerd` as it is to be typed: with the options that lead to these settings and this state.
+    #[must_use]
+    pub fn typed_as(self, importerd: &str) -> Self {
+        Self { importerd: importerd.into(), ..self }
+    }
+
+    /// A text with the commands in it as they are to be typed.
+    #[must_use]
+    pub fn typed(&self, text: &str) -> String {
+        ledger::typed(text, &self.importerd)
     }
 
     /// A journal that nobody reads: what it is told is in the ledger.

@@ -198,8 +198,8 @@ pub(crate) fn refuse_another_name(folder: &settings::Folder, remembered: &Rememb
     let (path, active) = (folder.path.display(), folder.path.join("active"));
     let text = format!("{path}: its files are known under the name {before}, and it is called {} now", folder.name);
     let hint = format!(
-        "name it [folder.{before}] again; or, to begin anew with it, so that files done before count as new: when {0} is \
-         empty, remove {0}/{1}",
+        "name it [folder.{before}] again; or, to begin anew with it, so that files done before count as new: when no file \
+         is left below {0}, remove {0}/{1}",
         active.display(),
         remembered::FILE_NAME
     );

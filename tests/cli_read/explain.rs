@@ -273,7 +273,10 @@ fn of_what_was_never_seen_nothing_is_known_and_that_is_1() {
     );
     assert!(answer.err.ends_with(" ls\n"), "{answer:?}");
     let answer = Desk::with("").ask(&["explain", "ghost.csv"]);
-    assert!(answer.err.ends_with("to begin, type: importerd watch DIR\n"), "{answer:?}");
+    assert!(
+        answer.err.ends_with("to begin, type: importerd watch DIR; or name the settings: --config FILE\n"),
+        "{answer:?}"
+    );
 }
 
 /// A file that was done and dropped again by the operator is a new story, not the old one.

@@ -35,3 +35,22 @@ fn a_name_that_two_folders_know_is_not_guessed_at() {
     // Only one is left that it can be.
     assert!(done(&drop, &["retry", "a.csv"]).contains("drop: back in the inbox"));
 }
+
+#[test]
+fn what_is_to_be_typed_next_finds_this_daemon_again() {
+    let drop = Drop::new();
+    let state = drop.state().display().to_string();
+    let options = format!("importerd --config {} --state-dir", drop.settings().display());
+    let nobody = order(&drop, &["retry", "a.csv"]);
+    assert!(nobody.err.ends_with(&format!("state directory: {options} DIR \u{2026}\n")), "{nobody:?}");
+    drop.put("a.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
+    }
+    for words in [&["retry", "a.csv"][..], &["pause", "drop"], &["status"]] {
+        let said = order(&drop, words);
+        assert_eq!(said.code, Some(78), "{words:?}: {said:?}");
+        assert!(said.err.ends_with(&format!("{options} {state} ledger rebuild\n")), "{words:?}: {said:?}");
+    }
+}

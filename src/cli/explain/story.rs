@@ -12,13 +12,13 @@ use super::super::surroundings::Surroundings;
 use super::super::when::{self, Stamp};
 use super::obstacle::{self, obstacles};
 use super::target::Target;
-use crate::fault::Reason;
+use crate::fault::{self, Reason};
 use crate::folder::name::suffixed;
 use crate::folder::quarantine::REASON_SUFFIX;
 use crate::folder::survey::Lying;
 use crate::import::BRING_BACK;
 use crate::ledger::history::{Failed, History};
-use crate::ledger::{Row, State};
+use crate::ledger::{self, Row, State};
 use crate::log::escape;
 use crate::run::results::Planned;
 use crate::settings::Folder;
@@ -256,7 +256,8 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
         State::Replaced => "nothing: it was loaded again under another number".to_owned(),
         State::Forgotten => format!("nothing: it is forgotten; to have it done as a new file, drop it into {inbox}"),
         State::Quarantined => {
-            let hint = row.hint.as_deref().unwrap_or("correct the file");
+            let hint = row.hint.as_deref().unwrap_or(fault::advice(row.reason_code.as_deref().unwrap_or_default()));
+            let hint = ledger::typed(hint, importerd);
             let then = if hint.ends_with('?') { " Then" } else { "; then" };
             if is_there {
                 format!("{hint}{then} type: {importerd} retry {}", row.id.0)

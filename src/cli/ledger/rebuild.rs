@@ -12,7 +12,7 @@ use super::whereabouts;
 use crate::daemon::lock_state;
 use crate::exit;
 use crate::fault::Fault;
-use crate::ledger::{FILE_NAME, REFUSALS};
+use crate::ledger::FILE_NAME;
 use crate::log::visible;
 use crate::rebuild::{Condition, Learnt, Report, condition, rebuild};
 
@@ -21,8 +21,8 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
     stranger::refuse(global, &settings, state)?;
-    let _lock = lock_state(state).map_err(|fault| refused(fault.reason().clone()))?;
-    let condition = condition(&settings, state).map_err(refused)?;
+    let _lock = lock_state(state).map_err(|fault| fault.reason().clone())?;
+    let condition = condition(&settings, state)?;
     if condition == Condition::Sound && !force {
         let text = format!("{}: nothing is wrong with it", state.join(FILE_NAME).display());
         let next =
@@ -32,7 +32,7 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
     if !yes && !is_wanted(state, &condition)? {
         return Err(Complaint::new(exit::REFUSED, "nothing was done", "to make it anew, answer y, or add --yes"));
     }
-    let report = rebuild(&settings, state).map_err(|fault| refused(fault.reason().clone()))?;
+    let report = rebuild(&settings, state).map_err(|fault| fault.reason().clone())?;
     if global.json {
         print_json(&report)?;
     } else {
@@ -40,16 +40,6 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
         page(&report, &condition, state, &typed(global), &start).print()?;
     }
     Ok(exit::OK)
-}
-
-/// What is refused for good ends with the code of a wrong setting, as the daemon's start does.
-fn refused(reason: crate::fault::Reason) -> Complaint {
-    let is_for_good = REFUSALS.contains(&reason.code);
-    let mut complaint = Complaint::from(reason);
-    if is_for_good {
-        complaint.code = exit::CONFIG;
-    }
-    complaint
 }
 
 fn is_wanted(state: &Path, condition: &Condition) -> Result<bool, Complaint> {
