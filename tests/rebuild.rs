@@ -34,7 +34,7 @@ fn said(output: &Output) -> String {
 
 /// Makes the ledger anew. Its report.
 fn rebuild(site: &Site) -> Value {
-    let output = command(site, &["--json", "ledger", "rebuild"]).output().unwrap();
+    let output = command(site, &["--json", "ledger", "rebuild", "--yes"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -265,7 +265,7 @@ fn a_ledger_lost_in_the_middle_of_the_work_leaves_nothing_doubled_and_nothing_lo
             1 => drop(fs::remove_file(site.root().join("state/ledger.db-wal"))),
             _ => fs::write(ledger(&site), "this is not a database at all, and long enough to be read as one").unwrap(),
         }
-        let output = command(&site, &["--json", "ledger", "rebuild", "--force"]).output().unwrap();
+        let output = command(&site, &["--json", "ledger", "rebuild", "--force", "--yes"]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "round {round} of seed {seed}: {}", said(&output));
         let mut list = load.list().clone();
         in_hand += settle_what_was_in_hand(&site, &mut list);
@@ -363,7 +363,7 @@ fn a_rebuild_killed_at_any_moment_leaves_a_ledger_that_is_refused_and_the_next_o
     let mut later = Duration::ZERO;
     let mut killed = 0;
     loop {
-        let mut rebuild = command(&site, &["ledger", "rebuild"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut rebuild = command(&site, &["ledger", "rebuild", "--yes"]).stdout(Stdio::null()).spawn().unwrap();
         crash::spin(later);
         rebuild.kill().unwrap();
         let ended = rebuild.wait().unwrap();
@@ -421,6 +421,13 @@ fn a_ledger_that_is_well_newer_in_use_or_of_somebody_else_is_not_made_anew() {
         refused(77, "sudo -u '#65534' importerd --config");
         std::os::unix::fs::chown(site.root().join("state"), Some(0), None).unwrap();
     }
+    let unasked = command(&site, &["ledger", "rebuild"]).output().unwrap();
+    assert_eq!(unasked.status.code(), Some(64), "{}", said(&unasked));
+    assert!(
+        said(&unasked).contains("nothing was done: ") && said(&unasked).contains("add --yes"),
+        "{}",
+        said(&unasked)
+    );
     assert!(!ledger(&site).exists(), "nothing was made");
     rebuild(&site);
 }
@@ -467,7 +474,7 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
     }
-    let output = drop.command(&["ledger", "rebuild"]).output().unwrap();
+    let output = drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
     let text = said(&output);
     assert!(
         output.status.success() && text.contains("a.txt was in hand") && text.contains("ls --quarantined"),
@@ -491,7 +498,7 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
 fn with_a_whole_ledger_a_file_in_hand_stays_and_is_carried_again() {
     let (drop, gate) = gated();
     killed_with_a_file_in_hand(&drop);
-    let output = drop.command(&["ledger", "rebuild", "--force"]).output().unwrap();
+    let output = drop.command(&["ledger", "rebuild", "--force", "--yes"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(drop.names("quarantine"), [""; 0]);
     let mut daemon = drop.launch();
@@ -544,13 +551,13 @@ fn the_ledger_of_a_folder_that_is_not_there_is_not_rebuilt_and_nothing_is_made_i
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
     }
-    let output = drop.command(&["ledger", "rebuild"]).output().unwrap();
+    let output = drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
     let text = said(&output);
     assert!(!output.status.success() && text.contains("mount its filesystem"), "{text}");
     assert_eq!(fs::read_dir(drop.path()).unwrap().count(), 0);
     fs::remove_dir(drop.path()).unwrap();
     fs::rename(&elsewhere, drop.path()).unwrap();
-    let output = drop.command(&["ledger", "rebuild"]).output().unwrap();
+    let output = drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
     assert!(output.status.success(), "the control: it is there now: {}", said(&output));
     assert_eq!(drop.once().code(), Some(0));
 }

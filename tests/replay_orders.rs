@@ -89,7 +89,17 @@ fn a_paused_folder_replays_nothing_until_it_goes_on_and_what_waits_is_taken_back
     assert!(drop.once().success());
     let before = rows(&drop);
     assert_eq!(order(&drop, &["pause", "drop"]).0, Some(0));
-    let (code, told) = order(&drop, &["replay", "--folder", "drop"]);
+    for (verb, what) in [
+        ("replay", "loaded again, each in place of its rows"),
+        ("forget", "forgotten: the same bytes count as new then"),
+    ] {
+        let (code, told) = order(&drop, &[verb, "--folder", "drop"]);
+        let first = format!("importerd: nothing was done: 3 files are to be {what}");
+        assert_eq!((code, &told[0]), (Some(64), &first), "without a terminal nobody can be asked");
+        assert!(told[1].contains("add --yes"), "{told:?}");
+    }
+    assert_eq!(order(&drop, &["ls", "--archived", "--json"]).1.len(), 3);
+    let (code, told) = order(&drop, &["replay", "--folder", "drop", "--yes"]);
     assert_eq!((code, told.len()), (Some(0), 5), "{told:?}");
     assert_eq!(told[0], "3 files are to be loaded again, each in place of its rows");
     let mut daemon = drop.launch();

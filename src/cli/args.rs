@@ -247,7 +247,7 @@ pub struct Replay {
     /// Only those imported since then: 2026-11-22, 2026-11-22T18:30 (local time), 2026-11-22T17:30:00Z, or 36h for so long ago
     #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
     pub since: Option<Timestamp>,
-    /// Don't ask
+    /// Don't ask; without a terminal, nothing is done without it
     #[arg(long)]
     pub yes: bool,
     /// Only say what would be done
@@ -273,7 +273,7 @@ pub struct Forget {
     /// Only those that came to their end since then: 2026-11-22, 2026-11-22T18:30 (local time), 2026-11-22T17:30:00Z, or 36h for so long ago
     #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "files")]
     pub since: Option<Timestamp>,
-    /// Don't ask
+    /// Don't ask; without a terminal, nothing is done without it
     #[arg(long)]
     pub yes: bool,
     /// Only say what would be done
@@ -314,7 +314,7 @@ pub enum LedgerCommand {
     Check,
     /// Make it anew from what can be read of it, the targets and the folders; the old one is put aside
     Rebuild {
-        /// Don't ask
+        /// Don't ask; without a terminal, nothing is done without it
         #[arg(long)]
         yes: bool,
         /// Also when nothing is wrong with it

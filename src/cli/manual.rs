@@ -24,7 +24,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::USAGE,
-        "The command line can't be understood, or says too little: --folder where several have a file of that name.",
+        "The command line can't be understood, or says too little: --folder, or --yes where nobody can be asked.",
     ),
     (exit::DATAERR, "try: the file would be refused, or a file of its name is never taken."),
     (exit::NOINPUT, "try: there is no such file, or it can't be read."),

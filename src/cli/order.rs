@@ -80,7 +80,7 @@ pub fn forget(global: &Global, forget: &Forget) -> u8 {
     told(given.map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
-/// Of files that nobody named, it is said how many there are; and on a terminal, it is asked.
+/// Of files that nobody named, it is said how many there are, and asked; without a terminal it needs `--yes`.
 fn give_when_meant(
     global: &Global,
     ended: &Ended,
@@ -91,11 +91,16 @@ fn give_when_meant(
     if ended.selection.files.is_empty() && !ended.dry_run {
         let mut counted = Paper { silent: true, ..Paper::new(global) };
         carry(global, &request(Ended { dry_run: true, ..ended.clone() }), &mut counted)?;
-        if !global.json {
-            let files = if counted.did == 1 { "file is" } else { "files are" };
-            print(&format!("{} {files} to be {what}\n", counted.did))?;
+        let files = if counted.did == 1 { "file is" } else { "files are" };
+        let how_many = format!("{} {files} to be {what}", counted.did);
+        let asks = !yes && counted.did > 0;
+        if asks && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+            let next = "to have it done without being asked, add --yes; to see which files, add --dry-run";
+            return Err(Complaint::new(exit::USAGE, format!("nothing was done: {how_many}"), next));
         }
-        let asks = !yes && counted.did > 0 && io::stdin().is_terminal() && io::stdout().is_terminal();
+        if !global.json {
+            print(&format!("{how_many}\n"))?;
+        }
         if asks && !is_meant()? {
             print("nothing was done\n")?;
             return Ok(exit::OK);

@@ -176,7 +176,7 @@ fn check_explain_status_and_the_ledgers_commands_know_the_database() {
     for ending in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
     }
-    let rebuilt = say(&["ledger", "rebuild"]);
+    let rebuilt = say(&["ledger", "rebuild", "--yes"]);
     assert!(rebuilt.contains("1 load marker"), "{rebuilt}");
     put(&drop, 1);
     assert!(drop.once().success());

@@ -16,7 +16,7 @@ use crate::ledger::FILE_NAME;
 use crate::log::visible;
 use crate::rebuild::{Condition, Learnt, Report, condition, rebuild};
 
-/// Asks on a terminal, unless told not to.
+/// Asks, unless told not to; without a terminal it needs `--yes`.
 pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
@@ -43,10 +43,11 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
 }
 
 fn is_wanted(state: &Path, condition: &Condition) -> Result<bool, Complaint> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(true);
-    }
     let ledger = state.join(FILE_NAME);
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let text = format!("nothing was done: {}", told(condition, &ledger));
+        return Err(Complaint::new(exit::USAGE, text, "to have it made anew without being asked, add --yes"));
+    }
     let question = format!(
         "{}\nIt is put aside, and one is made anew from what can be read of it, the targets and the folders. Go on? [y/N] ",
         visible(&told(condition, &ledger)).replace("\\n", "\n")
