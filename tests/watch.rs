@@ -6,12 +6,13 @@ mod harness;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use harness::{Daemon, eventually, has};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tempfile::TempDir;
 
 /// Typed in that directory.
@@ -126,6 +127,22 @@ fn its_greeting_can_be_pasted_into_a_shell() {
     assert!(stop.ends_with(&format!("(look: importerd --state-dir '{}' status)", state.display())), "{stop}");
 }
 
+/// A daemon that is nobody's child: where the test fails, it is not left behind.
+struct Left(OwnedFd);
+
+impl Left {
+    fn by_status(said: &str) -> Self {
+        let pid = said.split_once("(pid ").and_then(|(_, rest)| rest.split_once(')')).unwrap().0;
+        Self(pidfd_open(Pid::from_raw(pid.parse().unwrap()).unwrap(), PidfdFlags::empty()).unwrap())
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let _ = pidfd_send_signal(&self.0, Signal::KILL);
+    }
+}
+
 /// A shell that goes, as when a line breaks, would leave it to itself, with the folder in use.
 #[test]
 fn it_drains_when_its_terminal_goes() {
@@ -142,6 +159,7 @@ fn it_drains_when_its_terminal_goes() {
         String::from_utf8(output.stdout).unwrap()
     };
     eventually("it runs", || status().contains("up since"));
+    let _left = Left::by_status(&status());
     terminal.kill().unwrap();
     terminal.wait().unwrap();
     eventually("it has ended", || status().contains("not running"));

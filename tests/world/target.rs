@@ -101,7 +101,7 @@ fn a_target_that_files_went_into_and_that_is_not_there_at_the_start_is_waited_fo
     fs::rename(drop.state().join("rows.db"), &away).expect("move the target away");
     put_row(&drop, 1);
     for (words, code, line) in [
-        ("check", 69, "rows.db is gone, and files were imported into it: the folder is held until it is back"),
+        ("check", 69, "rows.db is not there, and this folder has imported: it is held until the database is"),
         ("check", 69, "mount its disk, or put it back; to begin with an empty one, put an empty file in its place"),
         ("once", 75, "rows.db: No such file or directory"),
         ("explain 0.csv", 0, "can't be reached: it is gone"),

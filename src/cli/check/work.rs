@@ -36,7 +36,7 @@ fn database(settings: &Settings, import: &Import, state: &Path, section: &mut Se
     }
     if place.is_missing() && has_imports(settings, &place, state) {
         let text = format!(
-            "the database {place} is gone, and files were imported into it: the folder is held until it is back"
+            "the database {place} is not there, and this folder has imported: it is held until the database is"
         );
         return section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
     }
@@ -139,7 +139,8 @@ fn command(command: &[String], section: &mut Section) {
 /// The program that the first line of a script names, where there is none.
 fn missing_interpreter(script: &Path) -> Option<String> {
     let mut start = [0; SHEBANG_BYTES_MAX];
-    let read = File::open(script).and_then(|mut file| file.read(&mut start)).ok()?;
+    // Nobody waits for a FIFO.
+    let read = script.is_file().then(|| File::open(script).and_then(|mut file| file.read(&mut start)))?.ok()?;
     let line = start[..read].strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?.trim_ascii_start();
     let name = line.split(|byte| matches!(byte, b' ' | b'\t')).next()?;
     let is_there = Path::new(OsStr::from_bytes(name)).exists();
