@@ -1,8 +1,9 @@
 //! What a command finds in its environment.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::process;
+use std::sync::OnceLock;
 
 use super::command::Job;
 
@@ -34,7 +35,7 @@ const WITHHELD_PREFIXES: &[&str] = &["LISTEN_", "MEMORY_PRESSURE_", "IMPORTERD__
 
 /// Gives a command the daemon's environment without what is the daemon's own, and the file's facts.
 pub(super) fn set(command: &mut process::Command, job: &Job<'_>) {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_withheld(name)) {
+    for name in withheld() {
         command.env_remove(name);
     }
     command
@@ -43,6 +44,12 @@ pub(super) fn set(command: &mut process::Command, job: &Job<'_>) {
         .env(PATH, job.path)
         .env("IMPORTERD_FILE_ID", job.id.0.to_string())
         .env("IMPORTERD_ATTEMPT", job.attempt.to_string());
+}
+
+/// Which of them are set. The daemon's environment stays as it was at the start.
+fn withheld() -> &'static [OsString] {
+    static SET: OnceLock<Vec<OsString>> = OnceLock::new();
+    SET.get_or_init(|| std::env::vars_os().map(|(name, _)| name).filter(|name| is_withheld(name)).collect())
 }
 
 fn is_withheld(name: &OsStr) -> bool {

@@ -46,9 +46,8 @@ pub(super) struct Ended {
 pub(super) fn run(command: &mut std::process::Command, timeout: Duration, turn: &Turn<'_>) -> io::Result<Ended> {
     let (stderr, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
+    // The builder holds our copy of their end, so that the pipe has no end of its own, which would only wake us once more.
     let child = command.process_group(0).stderr(theirs).spawn()?;
-    // The builder still holds our copy of their end: without it the pipe ends when theirs do.
-    command.stderr(std::process::Stdio::null());
     let leader = Leader::new(child)?;
     turn.started(leader.child.id());
     let mut stderr = Stderr { pipe: Some(stderr), tail: Vec::new() };
