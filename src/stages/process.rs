@@ -16,7 +16,7 @@ use crate::pulse;
 use crate::run::{Command, Job};
 use crate::settings::Duplicates;
 
-/// How much of a file is read at a time to hash it.
+/// How much of a large file is read at a time to hash it; of most files, less than so much is all.
 const CHUNK_BYTES: usize = 256 << 10;
 
 impl Carrier {
@@ -61,6 +61,7 @@ impl Carrier {
             name: &file.name,
             path: &path,
             staging: &staging,
+            spare: &file.slot.spare,
         };
         let attempt = command.process(&job);
         *stderr_tail = attempt.stderr_tail;
@@ -86,7 +87,9 @@ impl Folder {
 pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
     file.rewind()?;
     let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
+    // One byte more than there should be, so that the second read finds the end.
+    let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(CHUNK_BYTES).saturating_add(1);
+    let mut chunk = vec![0; bytes.min(CHUNK_BYTES)];
     loop {
         pulse::beat();
         match file.read(&mut chunk) {

@@ -5,6 +5,7 @@ mod ends;
 mod names;
 mod orphans;
 mod publication;
+mod spare;
 mod staged;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 
 use super::results::{self, Planned, Produced, Publication};
-use super::{Attempt, Command, Job, Running};
+use super::{Attempt, Command, Job, Running, Spare};
 use crate::fault::Fault;
 use crate::file::FileId;
 use crate::settings;
@@ -32,6 +33,7 @@ const LONG: Duration = Duration::from_mins(1);
 struct Place {
     dir: TempDir,
     running: Arc<Running>,
+    spare: Spare,
 }
 
 impl Place {
@@ -40,7 +42,7 @@ impl Place {
         for below in ["active/1", "staging", "results"] {
             fs::create_dir_all(dir.path().join(below)).unwrap();
         }
-        Self { dir, running: Arc::new(Running::new().unwrap()) }
+        Self { dir, running: Arc::new(Running::new().unwrap()), spare: Spare::default() }
     }
 
     fn path(&self, below: impl AsRef<Path>) -> PathBuf {
@@ -65,7 +67,8 @@ impl Place {
     fn attempt_of(&self, argv: &[&str], name: &OsStr, timeout: Duration) -> Attempt {
         let path = self.path("active/1").join(name);
         let staging = self.staging();
-        let job = Job { id: FileId(7), folder: "scans", attempt: 3, name, path: &path, staging: &staging };
+        let spare = &self.spare;
+        let job = Job { id: FileId(7), folder: "scans", attempt: 3, name, path: &path, staging: &staging, spare };
         let command = argv.iter().map(|&argument| argument.to_owned()).collect();
         Command::new(&settings::Run { command, timeout }, Arc::clone(&self.running)).process(&job)
     }
@@ -99,7 +102,7 @@ impl Place {
     }
 
     fn publication(&self, produced: &Produced) -> Publication {
-        Publication { staging: produced.staging().into(), plan: self.plan(produced) }
+        produced.publication(self.plan(produced))
     }
 
     fn publish(&self, publication: &mut Publication) {
