@@ -39,7 +39,7 @@ fn refuse_by(global: &Global, state: &Path, mut places: impl Iterator<Item = Pat
 }
 
 /// This command line, for another user, who finds another state directory where none is named.
-fn typed_again(global: &Global, state: &Path) -> String {
+pub fn typed_again(global: &Global, state: &Path) -> String {
     let mut words = vec!["importerd".to_owned()];
     if global.state_dir.is_none() {
         words.extend(["--state-dir".to_owned(), quoted(state)]);

@@ -14,6 +14,7 @@ use rustix::fs::Access;
 use super::args::Global;
 use super::complaint::{Complaint, told};
 use super::page::print_json;
+use super::stranger;
 use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, typed};
 use crate::control::socket::NAME;
 use crate::exit;
@@ -73,7 +74,7 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
         Usable::No => {}
     }
     if let Some(text) = checked_as_another(state) {
-        let fix = format!("sudo -u '#{}' {} check", owner(state).unwrap_or_default(), typed(global));
+        let fix = format!("sudo -u '#{}' {}", owner(state).unwrap_or_default(), stranger::typed_again(global, state));
         section.warn(text, Some(fix));
     }
     of_socket(directories, &mut section);
