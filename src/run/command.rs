@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::results::Produced;
 use super::running::{Running, Turn};
-use super::spare::Spare;
 use super::staging::{self, Input, Staging};
 use super::supervise::{self, Ended};
 use super::verdict::{self, End};
@@ -42,8 +41,6 @@ pub struct Job<'a> {
     /// Where the attempt works: a directory of this file's own, on the filesystem of results/.
     /// Absolute. Its parent exists; it need not.
     pub staging: &'a Path,
-    /// Where an earlier attempt may have left a directory for it, and where it leaves its own.
-    pub spare: &'a Spare,
 }
 
 /// What became of an attempt.
@@ -81,7 +78,7 @@ impl Command {
         let Some(turn) = self.running.enter(job) else { return Attempt::not_started(verdict::abandoned()) };
         match self.run(job, &turn) {
             Ok((input, staging, ended)) => {
-                let outcome = self.conclude(job, &input, staging, &ended, &turn);
+                let outcome = self.conclude(job, &input, staging, &ended);
                 Attempt { outcome, end: Some(ended.end), stderr_tail: ended.stderr_tail }
             }
             Err(fault) => Attempt::not_started(fault),
@@ -92,7 +89,7 @@ impl Command {
         let (program, arguments) =
             self.argv.split_first().ok_or_else(|| Fault::world("command_missing", "the command is empty"))?;
         let input = Input::at(job.path)?;
-        let mut staging = Staging::fresh(job.staging, job.spare)?;
+        let staging = Staging::fresh(job.staging)?;
         staging.note(&input)?;
         let mut command = process::Command::new(program);
         command
@@ -112,7 +109,6 @@ impl Command {
         input: &Input<'_>,
         staging: Staging<'_>,
         ended: &Ended,
-        turn: &Turn<'_>,
     ) -> Result<Produced, Fault> {
         let verdict = verdict::of(ended.end, &ended.stderr_tail, self.timeout);
         let outcome = match verdict {
@@ -129,13 +125,6 @@ impl Command {
             orphans::end_rest_of(job.path, job.staging)?;
         }
         let is_there = input.bring_back(job.staging)?;
-        let outcome = outcome.map(|(mut produced, clean)| {
-            if let Some(clean) = clean.filter(|_| turn.has_left_nobody()) {
-                job.spare.put(clean);
-                produced.is_passed_on = true;
-            }
-            produced
-        });
         outcome.map_err(|fault| {
             // Only room is lost if this does not work: the next attempt removes it or says why not.
             let _ = staging::discard(job.staging);

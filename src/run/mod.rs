@@ -23,23 +23,18 @@
 pub(crate) mod argv;
 mod command;
 mod environment;
-mod named;
 mod orphans;
 pub mod results;
 mod running;
-mod spare;
 mod staging;
 mod supervise;
-mod survivors;
 mod tree;
 mod verdict;
 
 pub use command::{Attempt, Command, Job};
-pub use named::Named;
 pub use orphans::{Orphan, end_orphans};
 pub use running::{Running, Underway};
-pub use spare::Spare;
-pub use staging::{bring_back, gather, has_produced, open_up, undo};
+pub use staging::{Named, bring_back, gather, has_produced, open_up, undo};
 pub use supervise::{STDERR_TAIL_BYTES_MAX, STOP_GRACE};
 pub use verdict::End;
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::command::Job;
-use super::survivors::Survivors;
 use crate::file::FileId;
 
 /// How long [`Running::abandon`] waits, after the grace, for what was sent SIGKILL to be gone.
@@ -24,7 +23,6 @@ pub struct Running {
     changed: Condvar,
     /// Becomes readable, for ever, when everything is abandoned.
     abandoned: OwnedFd,
-    survivors: Survivors,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +54,7 @@ impl Running {
     /// No file descriptor is left.
     pub fn new() -> io::Result<Self> {
         let abandoned = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { state: Mutex::default(), changed: Condvar::new(), abandoned, survivors: Survivors::come_here() })
+        Ok(Self { state: Mutex::default(), changed: Condvar::new(), abandoned })
     }
 
     /// What is running, the oldest first.
@@ -95,12 +93,6 @@ impl Running {
         Some(Turn { running: self, entry })
     }
 
-    /// Whether no command has left a process.
-    #[cfg(test)]
-    pub(super) fn is_left_alone(&self) -> bool {
-        self.survivors.are_none()
-    }
-
     /// A panic elsewhere can't leave the list half changed: each change is one step.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,11 +116,6 @@ impl Turn<'_> {
     /// Readable as soon as everything is abandoned.
     pub(super) fn abandoned(&self) -> BorrowedFd<'_> {
         self.running.abandoned.as_fd()
-    }
-
-    /// Whether nothing is alive for certain of what this command, which has ended, and those before it had started.
-    pub(super) fn has_left_nobody(&self) -> bool {
-        self.running.survivors.are_none()
     }
 
     /// How long after SIGTERM the SIGKILL comes, once abandoned.

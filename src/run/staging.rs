@@ -3,25 +3,23 @@
 //! STAGING is called `ID-INODE-DEFERRALS-NAME` after the file that it is for: enough to undo an attempt that nobody saw
 //! the end of, and there for as long as anything is that was moved into it. Beside it, `ID-INODE-DEFERRALS.out` is what was
 //! printed. Only where the name would be too long, `ID-INODE-DEFERRALS.for` is a symbolic link that says which file it is;
-//! a power cut may take it away. STAGING is made before these two and removed after them, or becomes the next command's: see
-//! [`spare`]. What was printed is all there is of such an attempt then.
+//! a power cut may take it away. STAGING is made before these two and removed after them.
 //!
 //! No more than that: what is made and removed for each command costs most of what a short one costs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
 
-use super::named::Named;
 use super::results::Produced;
-use super::spare::{self, Clean, Made, Spare};
 use super::tree::{self, Node};
 use crate::fault::{Fault, Reason, if_there};
+use crate::file::FileId;
 use crate::folder::moves;
 use crate::room;
 
@@ -33,24 +31,19 @@ const NOTE: &str = ".for";
 /// Nobody else's business.
 const WORK_MODE: u32 = 0o700;
 
+/// How long a name may be on any filesystem: eCryptfs takes no longer one.
+const NAME_BYTES_MAX: usize = 143;
+
 /// A staging directory made for one attempt.
 pub(super) struct Staging<'a> {
     root: &'a Path,
     /// Opened before the command could write: it will know of every write that fails from now on.
-    opened: Arc<File>,
-    made: Made,
-    printed: Option<Made>,
+    opened: File,
 }
 
 impl<'a> Staging<'a> {
-    /// Makes it of the one that is to spare, or anew after removing what an earlier attempt left. Its parent must exist.
-    pub(super) fn fresh(root: &'a Path, spare: &Spare) -> Result<Self, Fault> {
-        if let Some(clean) = spare.take() {
-            if let Some(renamed) = Self::renamed(&clean, root) {
-                return Ok(renamed);
-            }
-            discard(&clean.root)?;
-        }
+    /// Makes it, after removing what an earlier attempt left. Its parent must exist.
+    pub(super) fn fresh(root: &'a Path) -> Result<Self, Fault> {
         let made = || {
             DirBuilder::new().mode(WORK_MODE).create(root)?;
             File::open(root)
@@ -62,21 +55,8 @@ impl<'a> Staging<'a> {
             }
             opened => opened,
         };
-        let opened = opened.and_then(|opened| Ok((opened.metadata()?, opened)));
-        let (found, opened) = opened.map_err(|error| Fault::io(format_args!("make {}", root.display()), &error))?;
-        Ok(Self { root, opened: Arc::new(opened), made: Made::of(&found), printed: None })
-    }
-
-    /// `None`: it is to be made anew.
-    fn renamed(clean: &Clean, root: &'a Path) -> Option<Self> {
-        spare::rename(&clean.root, root).ok()?;
-        let mut staging = Self { root, opened: Arc::clone(&clean.opened), made: clean.made, printed: clean.printed };
-        let from = printed(&clean.root);
-        if staging.printed.is_some() && spare::rename(&from, &printed(root)).is_err() {
-            staging.printed = None;
-            if_there(fs::remove_file(from)).ok()?;
-        }
-        Some(staging)
+        let opened = opened.map_err(|error| Fault::io(format_args!("make {}", root.display()), &error))?;
+        Ok(Self { root, opened })
     }
 
     /// Writes down which file it is for, unless its own name says so. A symbolic link is there as a whole or not at all.
@@ -99,28 +79,22 @@ impl<'a> Staging<'a> {
     }
 
     /// Where its standard output goes.
-    pub(super) fn stdout(&mut self) -> Result<File, Fault> {
+    pub(super) fn stdout(&self) -> Result<File, Fault> {
         let path = printed(self.root);
-        let opened = OpenOptions::new().write(true).create_new(self.printed.is_none()).open(&path);
-        let opened = opened.and_then(|opened| {
-            if self.printed.is_none() {
-                self.printed = Some(Made::of(&opened.metadata()?));
-            }
-            Ok(opened)
-        });
-        opened.map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        made.map_err(|error| Fault::io(format_args!("make {}", path.display()), &error))
     }
 
     /// Takes stock of what a command that ended well has left: regular files and directories only.
     ///
     /// Set-user-ID, set-group-ID and capabilities are taken away (fault 43); what the owner could
-    /// not read or move becomes readable and movable. With it comes the directory, if it is as it was made.
-    pub(super) fn harvest(self, name: &OsStr) -> Result<(Produced, Option<Clean>), Fault> {
+    /// not read or move becomes readable and movable.
+    pub(super) fn harvest(self, name: &OsStr) -> Result<Produced, Fault> {
         let work = self.work();
         let of = |path: &Path, error: &io::Error| Fault::io(path.display(), error);
         let found = if_there(fs::symlink_metadata(work)).map_err(|error| of(work, &error))?;
-        let found = found.filter(Metadata::is_dir).ok_or_else(work_is_gone)?;
-        open_up_found(work, &found).map_err(|error| of(work, &error))?;
+        found.filter(Metadata::is_dir).ok_or_else(work_is_gone)?;
+        open_up(work).map_err(|error| of(work, &error))?;
         let mut entries = Vec::new();
         let mut nodes = 0;
         tree::walk(work, &mut |node| {
@@ -131,20 +105,11 @@ impl<'a> Staging<'a> {
             }
             Ok(())
         })?;
-        let path = printed(work);
-        let printed = if_there(fs::symlink_metadata(&path)).map_err(|error| of(&path, &error))?;
-        let stdout = printed.as_ref().is_some_and(|found| found.is_file() && found.len() > 0);
+        let stdout = printed(work);
+        let stdout = if_there(fs::symlink_metadata(&stdout)).map_err(|error| of(&stdout, &error))?;
+        let stdout = stdout.is_some_and(|found| found.is_file() && found.len() > 0);
         let nodes = nodes + usize::from(stdout);
-        let printed =
-            printed.filter(|_| !stdout).map(|found| self.printed.filter(|made| made.is_as_it_was(&found, &path)));
-        // Whose name says which file it is for has no note beside it.
-        let has_note = Named::of(work).is_none_or(|named| named.file.is_none());
-        let is_clean =
-            nodes == usize::from(stdout) && !has_note && printed != Some(None) && self.made.is_as_it_was(&found, work);
-        let (staging, name, opened) = (self.root.into(), name.into(), Arc::clone(&self.opened));
-        let produced = Produced { entries, stdout, staging, is_passed_on: false, name, nodes, opened };
-        let clean = Clean { root: self.root.into(), opened: self.opened, made: self.made, printed: printed.flatten() };
-        Ok((produced, is_clean.then_some(clean)))
+        Ok(Produced { entries, stdout, staging: self.root.into(), name: name.into(), nodes, opened: self.opened })
     }
 }
 
@@ -194,6 +159,41 @@ fn not_a_result(node: &Node<'_>, kind: FileType) -> Fault {
     };
     let text = format!("result {:?} is {kind}: only regular files and directories can be published", node.path);
     Fault::Deferred { reason: Reason::new("not_a_result", text), charged: true }
+}
+
+/// What the name of a staging directory says: `ID-INODE-DEFERRALS-NAME`, or without the last where it would be too long.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// The number of the claimed file.
+    pub id: FileId,
+    /// Its inode.
+    pub inode: u64,
+    /// How often it was deferred before.
+    pub deferrals: u32,
+    /// Its name.
+    pub file: Option<&'a OsStr>,
+}
+
+impl<'a> Named<'a> {
+    /// Reads the name of a directory. `None`: it is no staging directory's.
+    #[must_use]
+    pub fn of(root: &'a Path) -> Option<Self> {
+        let mut parts = root.file_name()?.as_bytes().splitn(4, |&byte| byte == b'-');
+        let mut number = || str::from_utf8(parts.next()?).ok();
+        let (id, inode, deferrals) = (number()?.parse().ok()?, number()?.parse().ok()?, number()?.parse().ok()?);
+        Some(Self { id: FileId(id), inode, deferrals, file: parts.next().map(OsStr::from_bytes) })
+    }
+
+    /// The name to give to one.
+    #[must_use]
+    pub fn name(&self) -> OsString {
+        let mut name = OsString::from(format!("{}-{}-{}", self.id.0, self.inode, self.deferrals));
+        if let Some(file) = self.file.filter(|file| name.len() + 1 + file.len() <= NAME_BYTES_MAX) {
+            name.push("-");
+            name.push(file);
+        }
+        name
+    }
 }
 
 /// Which file an attempt is for, as its staging directory says: its inode and its name.
@@ -334,14 +334,12 @@ pub(super) fn discard(root: &Path) -> Result<(), Fault> {
 /// # Errors
 /// What the system says.
 pub fn open_up(root: &Path) -> io::Result<()> {
-    if_there(fs::symlink_metadata(root))?.map_or(Ok(()), |found| open_up_found(root, &found))
-}
-
-fn open_up_found(root: &Path, found: &Metadata) -> io::Result<()> {
-    if found.is_dir() && found.mode() & 0o7777 != WORK_MODE {
-        return fs::set_permissions(root, Permissions::from_mode(WORK_MODE));
+    match if_there(fs::symlink_metadata(root))? {
+        Some(found) if found.is_dir() && found.mode() & 0o7777 != WORK_MODE => {
+            fs::set_permissions(root, Permissions::from_mode(WORK_MODE))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn cannot_remove(root: &Path, error: &io::Error) -> Fault {

@@ -53,7 +53,7 @@ impl Carrier {
         }
         let path = places.path.join("active").join(slot.to_string());
         let descriptor = open.slot(slot).map_err(|error| halt(&Fault::io(path.display(), &error)))?;
-        let opened = Arc::new(SlotDirectory::new(descriptor, path));
+        let opened = Arc::new(SlotDirectory { descriptor, path });
         self.slots.insert((folder, slot), (open, Arc::clone(&opened)));
         Ok(opened)
     }

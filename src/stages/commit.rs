@@ -165,14 +165,13 @@ impl Carrier {
             let plan = results::plan(results, &produced, &promised).map_err(|fault| halt(&fault))?;
             promised.extend(plan.iter().map(|planned| planned.published.clone()));
             let end = End::Results { json: to_json(&plan), count: plan.len() };
-            publications.push((claimed.id, produced.publication(plan)));
+            publications.push((claimed.id, Publication { staging: produced.staging().to_owned(), plan }));
             done.push((claimed, Account::new(digest, end)));
         }
         let files = self.enter(Durability::Flushed, done)?;
         *planned = promised;
         drop(planned);
         self.publish(folder, publications)?;
-        files.iter().try_for_each(|file| file.claimed.slot.spare.discard()).map_err(|fault| halt(&fault))?;
         Ok(Committed { files })
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use importerd_actors::InHand;
 use jiff::Timestamp;
@@ -18,7 +18,6 @@ use crate::folder::places::{moved, place, place_at};
 use crate::import::Checked;
 use crate::ledger::{Entry, State};
 use crate::log::escape;
-use crate::run::Spare;
 use crate::run::results::Produced;
 
 /// `active/SLOT/` of a folder, opened.
@@ -26,16 +25,9 @@ use crate::run::results::Produced;
 pub struct SlotDirectory {
     pub(super) descriptor: OwnedFd,
     pub(super) path: PathBuf,
-    /// Where its commands work, once that is there.
-    pub(super) staging: OnceLock<PathBuf>,
-    pub(super) spare: Spare,
 }
 
 impl SlotDirectory {
-    pub(super) fn new(descriptor: OwnedFd, path: PathBuf) -> Self {
-        Self { descriptor, path, staging: OnceLock::new(), spare: Spare::default() }
-    }
-
     /// Who worked by its path and met something strange asks whether it was this directory all the while. fault 12
     ///
     /// # Errors

@@ -22,7 +22,6 @@
 //! | claim | the file in its slot | carries it again |
 //! | process (import) | the same: rows were in memory only | carries it again |
 //! | process (run) | and `.staging/ID-INODE-DEFERRALS-NAME/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
-//! | the name of its directory changed to that of the next file | its output beside it, if it printed something; the next file's directory, empty | clears both, carries both again |
 //! | commit in the target (import) | rows and load marker | learns from the marker, archives |
 //! | `committed` in the ledger (run) | results sealed in staging, their names in the ledger | publishes what is not published, archives |
 //! | publish | some or all results in `results/` | publishes the rest: what is gone from staging is published |

@@ -61,7 +61,6 @@ impl Carrier {
             name: &file.name,
             path: &path,
             staging: &staging,
-            spare: &file.slot.spare,
         };
         let attempt = command.process(&job);
         *stderr_tail = attempt.stderr_tail;

@@ -230,7 +230,7 @@ impl Carrier {
         let Some(staging) = self.find_staging(folder, row)? else { return Ok(()) };
         let plan: Vec<Planned> = serde_json::from_str(results)
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
-        self.publish(folder, vec![(row.id, Publication { staging, plan, is_passed_on: false })])
+        self.publish(folder, vec![(row.id, Publication { staging, plan })])
     }
 }
 

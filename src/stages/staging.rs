@@ -38,14 +38,11 @@ impl Staged {
 impl SlotDirectory {
     /// Where the command of a file of this slot works; its parent is made when missing.
     pub(super) fn staging(&self, file: &Claimed) -> Result<PathBuf, Fault> {
-        if self.staging.get().is_none() {
-            subdirectory(&self.descriptor, STAGING.as_ref())
-                .map_err(|error| Fault::io(format_args!("make {}", self.path.join(STAGING).display()), &error))?;
-        }
-        let staging = self.staging.get_or_init(|| self.path.join(STAGING));
+        subdirectory(&self.descriptor, STAGING.as_ref())
+            .map_err(|error| Fault::io(format_args!("make {}", self.path.join(STAGING).display()), &error))?;
         let (inode, deferrals) = (file.identity.inode, file.deferrals);
         let named = run::Named { id: file.id, inode, deferrals, file: Some(&file.name) };
-        Ok(staging.join(named.name()))
+        Ok(self.path.join(STAGING).join(named.name()))
     }
 
     /// What is in staging, whoever made it.

@@ -62,8 +62,7 @@ pub fn imports() -> Vec<Upload> {
     ]
 }
 
-/// Files for the folder that runs a command: two results, a later one, a bad one; two that leave their directory empty, for the next one, and
-/// one that is moved there.
+/// Files for the folder that runs a command: two results, a later one, a bad one.
 pub fn commands() -> Vec<Upload> {
     let upload = |name, content: &str, fate| Upload { folder: WORK, name, content: content.to_owned(), fate };
     let result = |payload: &str| format!("{payload}\n");
@@ -71,9 +70,6 @@ pub fn commands() -> Vec<Upload> {
         upload("f5.txt", "both payload-5\n", Fate::Results(vec![result("payload-5"); 2])),
         upload("f6.txt", "later payload-6\n", Fate::Results(vec![result("payload-6")])),
         upload("f7.txt", "bad payload-7\n", Fate::Refused("payload-7 is bad".to_owned())),
-        upload("f8.txt", "moved payload-8\n", Fate::Results(vec!["moved payload-8\n".to_owned()])),
-        upload("f9.txt", "printed payload-9\n", Fate::Results(vec![result("payload-9")])),
-        upload("f10.txt", "printed payload-10\n", Fate::Results(vec![result("payload-10")])),
     ]
 }
 

@@ -12,8 +12,7 @@ mod seal;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use super::staging;
 use crate::fault::Fault;
@@ -31,14 +30,12 @@ pub struct Produced {
     /// Whether something was printed.
     pub stdout: bool,
     pub(super) staging: PathBuf,
-    /// Whether the directory was empty, and is another's by now: only what was printed lies beside it, if anything.
-    pub(super) is_passed_on: bool,
     /// The name of the file that it was made from.
     pub(super) name: OsString,
     /// How many files and directories there are at any depth.
     pub(super) nodes: usize,
     /// The staging directory, opened before anything was written.
-    pub(super) opened: Arc<File>,
+    pub(super) opened: File,
 }
 
 /// Throws away what an attempt produced: it will not be published.
@@ -50,9 +47,9 @@ pub fn discard(produced: &Produced) -> Result<(), Fault> {
 }
 
 impl Produced {
-    /// To be published so.
+    /// Where it lies.
     #[must_use]
-    pub fn publication(&self, plan: Vec<Planned>) -> Publication {
-        Publication { staging: self.staging.clone(), plan, is_passed_on: self.is_passed_on }
+    pub fn staging(&self) -> &Path {
+        &self.staging
     }
 }

@@ -24,13 +24,6 @@ pub struct Planned {
     pub published: OsString,
 }
 
-impl Planned {
-    /// Whether it lies beside the staging directory, and under which name: what was printed does.
-    pub(super) fn beside(&self) -> Option<&OsStr> {
-        Path::new(&self.staged).strip_prefix("..").ok().map(Path::as_os_str)
-    }
-}
-
 /// Finds a name for each result that nothing in results/ has: `report.pdf`, else `report~2.pdf`, ….
 /// What was printed becomes `NAME.out`. The names `promised` to results not published yet are taken too.
 ///

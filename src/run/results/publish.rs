@@ -1,9 +1,9 @@
 //! Moves sealed results from staging into results/, never over anything, as often as it takes.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, RenameFlags, fsync, linkat, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
@@ -23,8 +23,6 @@ pub struct Publication {
     pub staging: PathBuf,
     /// What goes where.
     pub plan: Vec<Planned>,
-    /// Whether the directory is another's by now; what was printed lies beside it.
-    pub is_passed_on: bool,
 }
 
 /// Publishes a batch: moves every result, flushes results/ once, removes the staging directories.
@@ -48,33 +46,22 @@ pub fn publish(results: BorrowedFd<'_>, batch: &mut [Publication]) -> Result<(),
 }
 
 fn discard_all(batch: &[Publication]) -> Result<(), Fault> {
-    let own = batch.iter().filter(|publication| !publication.is_passed_on);
-    own.map(|publication| &publication.staging).try_for_each(|own| staging::discard(own))
+    batch.iter().try_for_each(|publication| staging::discard(&publication.staging))
 }
 
 impl Publication {
-    /// What is gone, directory and all, was moved by an earlier try.
     fn publish(&mut self, results: BorrowedFd<'_>) -> Result<(), Fault> {
-        let (printed, left): (Vec<_>, Vec<_>) = self.plan.iter_mut().partition(|planned| planned.beside().is_some());
-        for (directory, plan) in [(self.staging.parent(), printed), (Some(&*self.staging), left)] {
-            let Some(directory) = directory.filter(|_| !plan.is_empty()) else { continue };
-            match tree::open_dir(directory) {
-                Ok(opened) => plan.into_iter().try_for_each(|planned| planned.publish(opened.as_fd(), results))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Fault::io(format_args!("read {}", directory.display()), &error)),
-            }
-        }
-        Ok(())
+        let staging = match tree::open_dir(&self.staging) {
+            Ok(staging) => staging,
+            // An earlier try got as far as removing it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Fault::io(format_args!("read {}", self.staging.display()), &error)),
+        };
+        self.plan.iter_mut().try_for_each(|planned| planned.publish(staging.as_fd(), results))
     }
 }
 
-/// `staging`: the directory that it lies in.
 impl Planned {
-    /// What it is called there.
-    fn name(&self) -> &OsStr {
-        self.beside().unwrap_or(&self.staged)
-    }
-
     fn publish(&mut self, staging: BorrowedFd<'_>, results: BorrowedFd<'_>) -> Result<(), Fault> {
         for _ in 0..TRIES_MAX {
             match self.move_into(staging, results) {
@@ -90,8 +77,8 @@ impl Planned {
 
     /// Moves the result, `EEXIST` if the name is taken by another.
     fn move_into(&self, staging: BorrowedFd<'_>, results: BorrowedFd<'_>) -> Result<(), Errno> {
-        match renameat_with(staging, self.name(), results, &self.published, RenameFlags::NOREPLACE) {
-            Err(Errno::EXIST) if self.is_linked(staging, results)? => unlinkat(staging, self.name(), AtFlags::empty()),
+        match renameat_with(staging, &self.staged, results, &self.published, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) if self.is_linked(staging, results)? => unlinkat(staging, &self.staged, AtFlags::empty()),
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.move_by_link(staging, results),
             moved => moved,
         }
@@ -99,25 +86,25 @@ impl Planned {
 
     /// The same, for filesystems that can't rename without replacing.
     pub(in crate::run) fn move_by_link(&self, staging: BorrowedFd<'_>, results: BorrowedFd<'_>) -> Result<(), Errno> {
-        let found = statat(staging, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let found = statat(staging, &self.staged, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             // Replaces nothing but an empty directory.
-            return match renameat(staging, self.name(), results, &self.published) {
+            return match renameat(staging, &self.staged, results, &self.published) {
                 Err(Errno::NOTEMPTY | Errno::NOTDIR) => Err(Errno::EXIST),
                 moved => moved,
             };
         }
-        match linkat(staging, self.name(), results, &self.published, AtFlags::empty()) {
+        match linkat(staging, &self.staged, results, &self.published, AtFlags::empty()) {
             Err(Errno::EXIST) if !self.is_linked(staging, results)? => return Err(Errno::EXIST),
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
-        unlinkat(staging, self.name(), AtFlags::empty())
+        unlinkat(staging, &self.staged, AtFlags::empty())
     }
 
     /// Whether the result already has its new name, and its old one still.
     fn is_linked(&self, staging: BorrowedFd<'_>, results: BorrowedFd<'_>) -> Result<bool, Errno> {
-        let staged = statat(staging, self.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let staged = statat(staging, &self.staged, AtFlags::SYMLINK_NOFOLLOW)?;
         let published = match statat(results, &self.published, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(false),
             found => found?,
@@ -127,12 +114,13 @@ impl Planned {
 
     /// An earlier try moved it; where it is now is its reader's business.
     fn is_moved(&self, staging: BorrowedFd<'_>) -> bool {
-        matches!(statat(staging, self.name(), AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+        matches!(statat(staging, &self.staged, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
     }
 
     fn next_name(&self, results: BorrowedFd<'_>) -> Result<OsString, Fault> {
-        let wish = if self.beside().is_some() { &self.published } else { &self.staged };
-        Wish::named(wish).free(|name| is_taken(results, name))
+        let staged = Path::new(&self.staged);
+        let entry = staged.file_name().filter(|_| !staged.starts_with(".."));
+        Wish::named(entry.unwrap_or(&self.published)).free(|name| is_taken(results, name))
     }
 
     fn fault(&self, error: Errno) -> Fault {

@@ -34,8 +34,7 @@ pub fn seal(batch: &[&Produced]) -> Result<(), Fault> {
 /// What a command of the same batch has removed would be taken for published.
 fn is_there(produced: &Produced) -> Result<(), Fault> {
     let stdout = produced.stdout.then(|| staging::printed(&produced.staging));
-    let directory = (!produced.is_passed_on).then(|| produced.staging.clone());
-    [directory, stdout].iter().flatten().try_for_each(|path| {
+    [Some(produced.staging.clone()), stdout].iter().flatten().try_for_each(|path| {
         let found = path.symlink_metadata();
         found.map(drop).map_err(|error| Fault::io(format_args!("find result {}", path.display()), &error))
     })
@@ -48,7 +47,7 @@ fn flush_filesystems(batch: &[&Produced]) -> io::Result<()> {
     for produced in batch {
         let device = produced.opened.metadata()?.dev();
         if !flushed.contains(&device) {
-            syncfs(&*produced.opened)?;
+            syncfs(&produced.opened)?;
             flushed.push(device);
         }
     }
@@ -59,19 +58,16 @@ fn flush_each(produced: &Produced) -> Result<(), Fault> {
     if produced.nodes == 0 {
         return Ok(());
     }
-    let directory = (!produced.is_passed_on).then_some(&*produced.staging);
-    if let Some(directory) = directory {
-        tree::walk(directory, &mut |node| {
-            let flushed = match node.kind() {
-                FileType::RegularFile | FileType::Directory => node.open().and_then(|file| Ok(fsync(file.as_fd())?)),
-                _ => Ok(()),
-            };
-            flushed.map_err(|error| Fault::io(format_args!("flush result {:?}", node.path), &error))
-        })?;
-    }
+    tree::walk(&produced.staging, &mut |node| {
+        let flushed = match node.kind() {
+            FileType::RegularFile | FileType::Directory => node.open().and_then(|file| Ok(fsync(file.as_fd())?)),
+            _ => Ok(()),
+        };
+        flushed.map_err(|error| Fault::io(format_args!("flush result {:?}", node.path), &error))
+    })?;
     let stdout = produced.stdout.then(|| staging::printed(&produced.staging));
     let parent = produced.staging.parent();
-    let rest = [stdout.as_deref(), directory, parent];
+    let rest = [stdout.as_deref(), Some(&produced.staging), parent];
     rest.into_iter().flatten().try_for_each(flush)
 }
 

@@ -5,7 +5,6 @@ mod ends;
 mod names;
 mod orphans;
 mod publication;
-mod spare;
 mod staged;
 
 use std::collections::BTreeSet;
@@ -21,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 
 use super::results::{self, Planned, Produced, Publication};
-use super::{Attempt, Command, Job, Running, Spare};
+use super::{Attempt, Command, Job, Running};
 use crate::fault::Fault;
 use crate::file::FileId;
 use crate::settings;
@@ -33,7 +32,6 @@ const LONG: Duration = Duration::from_mins(1);
 struct Place {
     dir: TempDir,
     running: Arc<Running>,
-    spare: Spare,
 }
 
 impl Place {
@@ -42,7 +40,7 @@ impl Place {
         for below in ["active/1", "staging", "results"] {
             fs::create_dir_all(dir.path().join(below)).unwrap();
         }
-        Self { dir, running: Arc::new(Running::new().unwrap()), spare: Spare::default() }
+        Self { dir, running: Arc::new(Running::new().unwrap()) }
     }
 
     fn path(&self, below: impl AsRef<Path>) -> PathBuf {
@@ -67,8 +65,7 @@ impl Place {
     fn attempt_of(&self, argv: &[&str], name: &OsStr, timeout: Duration) -> Attempt {
         let path = self.path("active/1").join(name);
         let staging = self.staging();
-        let spare = &self.spare;
-        let job = Job { id: FileId(7), folder: "scans", attempt: 3, name, path: &path, staging: &staging, spare };
+        let job = Job { id: FileId(7), folder: "scans", attempt: 3, name, path: &path, staging: &staging };
         let command = argv.iter().map(|&argument| argument.to_owned()).collect();
         Command::new(&settings::Run { command, timeout }, Arc::clone(&self.running)).process(&job)
     }
@@ -102,7 +99,7 @@ impl Place {
     }
 
     fn publication(&self, produced: &Produced) -> Publication {
-        produced.publication(self.plan(produced))
+        Publication { staging: produced.staging().into(), plan: self.plan(produced) }
     }
 
     fn publish(&self, publication: &mut Publication) {

@@ -18,9 +18,7 @@ fn a_daemon_to_be_killed() {
     let at = Path::new(&at);
     let staging = at.join("staging/7");
     let path = at.join("active/1/a.txt");
-    let spare = &Spare::default();
-    let job =
-        Job { id: FileId(7), folder: "scans", attempt: 1, name: name(b"a.txt"), path: &path, staging: &staging, spare };
+    let job = Job { id: FileId(7), folder: "scans", attempt: 1, name: name(b"a.txt"), path: &path, staging: &staging };
     // The child keeps its environment but leaves the directory; the grandchild has only the directory.
     let body = "cd /; sleep 1000 & a=$!; cd \"$OLDPWD\"; env -i setsid sleep 1000 & echo $$ $a $! > \"$1.pids\"; wait";
     let argv = ["/bin/sh", "-c", body, "sh", "{path}"];

@@ -50,7 +50,7 @@ fn a_publication_cut_short_anywhere_is_finished_by_the_next_one() {
             fs::rename(from, to).unwrap();
         }
         let recorded: Vec<Planned> = serde_json::from_str(&serde_json::to_string(&publication.plan).unwrap()).unwrap();
-        let mut recovered = Publication { staging: place.staging(), plan: recorded, is_passed_on: false };
+        let mut recovered = Publication { staging: place.staging(), plan: recorded };
         place.publish(&mut recovered);
         assert_eq!(place.published(), ["a.txt.out", "b", "c"], "cut short after {moved}");
         assert_eq!(recovered, publication);
@@ -90,7 +90,7 @@ fn two_processors_that_want_one_name_get_two() {
         fs::rename(place.path(format!("staging/7{of}")), place.path(format!("staging/8{of}"))).unwrap();
     }
     let second = place.publication(&place.produced("echo 2 > same"));
-    let mut batch = [Publication { staging: place.path("staging/8"), plan, is_passed_on: false }, second];
+    let mut batch = [Publication { staging: place.path("staging/8"), plan }, second];
     results::publish(place.results().as_fd(), &mut batch).unwrap();
     assert_eq!(place.published(), ["same", "same~2"]);
     assert_eq!(place.result("same~2"), "2\n");

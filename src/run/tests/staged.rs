@@ -122,15 +122,7 @@ fn a_name_too_long_for_a_staging_directory_is_noted_in_it() {
     let named = Named { id: FileId(7), inode, deferrals: 0, file: Some(name) }.name();
     assert_eq!(Named::of(named.as_ref()).unwrap().file, None);
     let staging = place.path("staging").join(&named);
-    let job = Job {
-        id: FileId(7),
-        folder: "scans",
-        attempt: 1,
-        name,
-        path: &claimed,
-        staging: &staging,
-        spare: &place.spare,
-    };
+    let job = Job { id: FileId(7), folder: "scans", attempt: 1, name, path: &claimed, staging: &staging };
     let run = settings::Run { command: ["/bin/mv", "{path}", "moved"].map(str::to_owned).into(), timeout: LONG };
     Command::new(&run, Arc::clone(&place.running)).process(&job).outcome.unwrap();
     // As before it was brought back.
