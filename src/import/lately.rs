@@ -15,27 +15,32 @@ const REMEMBERED_MAX: Duration = Duration::from_secs(30);
 
 /// The last failure, for as long again as it took.
 #[derive(Debug, Default)]
-pub(super) struct Lately(Mutex<Option<Failure>>);
+pub(super) struct Lately(Mutex<Tried>);
 
-#[derive(Debug)]
-struct Failure {
-    fault: Fault,
-    until: Instant,
+#[derive(Debug, Default)]
+struct Tried {
+    failure: Option<(Fault, Instant)>,
+    succeeded_at: Option<Instant>,
 }
 
 impl Lately {
     /// Tries, unless somebody has just failed.
     pub(super) fn attempt<T>(&self, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        if let Some(failure) = lock(&self.0).as_ref().filter(|failure| Instant::now() < failure.until) {
-            return Err(failure.fault.clone());
-        }
         let began = Instant::now();
-        let tried = work();
-        let took = began.elapsed();
-        let failed = tried.as_ref().err().filter(|_| took >= QUICK);
-        let until = Instant::now() + took.min(REMEMBERED_MAX);
-        *lock(&self.0) = failed.map(|fault| Failure { fault: fault.clone(), until });
-        tried
+        if let Some((fault, _)) = lock(&self.0).failure.as_ref().filter(|(_, until)| began < *until) {
+            return Err(fault.clone());
+        }
+        let outcome = work();
+        let (now, took) = (Instant::now(), began.elapsed());
+        let mut tried = lock(&self.0);
+        match &outcome {
+            Ok(_) => *tried = Tried { failure: None, succeeded_at: Some(now) },
+            // Somebody who began later was faster: what has failed is well again.
+            Err(_) if tried.succeeded_at.is_some_and(|at| at > began) => {}
+            Err(fault) if took >= QUICK => tried.failure = Some((fault.clone(), now + took.min(REMEMBERED_MAX))),
+            Err(_) => {}
+        }
+        outcome
     }
 }
 
@@ -58,6 +63,17 @@ mod tests {
         let refused = lately.attempt::<()>(|| panic!("it is not tried")).unwrap_err();
         assert_eq!(refused.reason().text, "no answer");
         std::thread::sleep(2 * LONG);
+        lately.attempt(|| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn what_somebody_has_had_meanwhile_is_not_refused_for_a_failure_that_began_before() {
+        let lately = Lately::default();
+        let failed = lately.attempt(|| {
+            lately.attempt(|| Ok(())).unwrap();
+            in_vain::<()>(LONG)
+        });
+        failed.unwrap_err();
         lately.attempt(|| Ok(())).unwrap();
     }
 
