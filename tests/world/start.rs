@@ -132,7 +132,7 @@ fn a_target_whose_directory_is_missing_at_the_start_holds_its_folder_until_it_is
     put_row(&drop, 1);
     let mut daemon = drop.launch();
     is_worked_on(&mut daemon);
-    held_for(&mut daemon, "rows.db: unable to open", || fs::rename(&aside, &disk).expect("bring it back"));
+    held_for(&mut daemon, "rows.db: No such file or directory", || fs::rename(&aside, &disk).expect("bring it back"));
     daemon.wait_for_file("file.archived", "1.csv");
     assert_eq!(daemon.stop().code(), Some(0));
     let target = Connection::open(disk.join("rows.db")).expect("open rows.db");
