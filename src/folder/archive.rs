@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::claim::{Claim, Sealed, seal};
 use super::moves::{move_as, move_numbered};
+use super::name::numbered;
 use super::places::{Places, identity, identity_flags, subdirectory};
 use crate::fault::{Reason, if_there};
 use crate::file::Identity;
@@ -141,24 +142,47 @@ fn open_day(archive: impl AsFd, day: &OsStr) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Where files lie that were moved into the directory of one of these days, relative to the folder, whatever they are called
-/// there. Each directory is read once, however many are looked for.
+/// Where files lie that were moved into the directory of one of these days, relative to the folder: under the names that
+/// they had, or whatever they are called there. An operator who takes files away leaves gaps between the names; and not
+/// every filesystem says in its directories which file it is.
 ///
 /// # Errors
 /// What the system says.
-pub fn find(places: &Places, days: &BTreeSet<String>, files: &[Identity]) -> io::Result<HashMap<Identity, OsString>> {
-    let mut found = HashMap::new();
-    let wanted: HashMap<u64, &Identity> = files.iter().map(|file| (file.inode, file)).collect();
+pub fn find(
+    places: &Places,
+    days: &BTreeSet<String>,
+    files: &[(&OsStr, Identity)],
+) -> io::Result<HashMap<Identity, OsString>> {
     let archive = places.archive()?;
+    let mut found = HashMap::new();
     for day in days {
         let Some(directory) = open_day(&archive, OsStr::new(day))? else { continue };
+        let at = |name: &OsStr| {
+            let stat = statx(&directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
+            if_there(stat).map(|stat| stat.map(|stat| identity(&stat)))
+        };
+        let place = |name: &OsStr| Path::new("archive").join(day).join(name).into_os_string();
+        for (name, file) in files {
+            // Names were given in order.
+            for name in (1..).map(|copy| numbered(name, copy)) {
+                let Some(there) = at(&name)? else { break };
+                if there.is_same_file(file) {
+                    found.insert(*file, place(&name));
+                    break;
+                }
+            }
+        }
+        let missed = files.iter().map(|(_, file)| file).filter(|file| !found.contains_key(file));
+        let missed: HashMap<u64, Identity> = missed.map(|file| (file.inode, *file)).collect();
+        if missed.is_empty() {
+            continue;
+        }
         for entry in Dir::read_from(&directory)? {
             let entry = entry?;
-            let Some(file) = wanted.get(&entry.ino()) else { continue };
+            let Some(file) = missed.get(&entry.ino()) else { continue };
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let stat = statx(&directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
-            if if_there(stat)?.is_some_and(|stat| identity(&stat).is_same_file(file)) {
-                found.insert(**file, Path::new("archive").join(day).join(name).into_os_string());
+            if at(name)?.is_some_and(|there| there.is_same_file(file)) {
+                found.insert(*file, place(name));
             }
         }
     }

@@ -185,7 +185,13 @@ impl Targets {
             return Ok(Arc::clone(database));
         }
         let database = Arc::new(sqlite::Database::closed(path)?);
-        database.open().or_else(|fault| if is_borne(&fault) { Ok(()) } else { Err(fault) })?;
+        database.open().or_else(|fault| {
+            // A file that is there and can't be opened has what it has: taken away to be mended, it isn't made anew.
+            if !path.try_exists().is_ok_and(|is_there| !is_there) {
+                database.is_awaited();
+            }
+            if is_borne(&fault) { Ok(()) } else { Err(fault) }
+        })?;
         // Another path may lead to the same file.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let database = Arc::clone(files.entry(real).or_insert(database));

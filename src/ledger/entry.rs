@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::{identity_columns, name_column};
 use super::schema;
@@ -101,6 +101,13 @@ impl<'a> Entry<'a> {
             results: None,
             failure: None,
         }
+    }
+
+    /// Whether nothing is known of its number, or only that the file was deferred.
+    pub(super) fn is_news(&self, transaction: &Connection) -> rusqlite::Result<bool> {
+        let mut query = transaction.prepare_cached(schema::STATE)?;
+        let state: Option<String> = query.query_row([self.id.0], |row| row.get(0)).optional()?;
+        Ok(state.is_none_or(|state| state == State::Deferred.name()))
     }
 
     pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {

@@ -4,6 +4,7 @@
 //! refusal, the results of a command) is flushed before anything moves. What can be found out again (an
 //! import has its load marker in the target) is written without waiting for the disk.
 
+mod archived;
 mod doubt;
 pub mod draft;
 mod entry;
@@ -31,6 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, params};
 
+pub use archived::Archived;
 pub use entry::{Entry, Failure};
 pub use identity::LedgerId;
 pub use opening::look_meanwhile;
@@ -127,25 +129,13 @@ impl Ledger {
         })
     }
 
-    /// Enters that these files lie where they stay; or nowhere: then their command took them away. With entries of
-    /// files that it has none of.
+    /// Enters what became of files behind their commit. Returns of which that was news: a recovery may have learnt of
+    /// others meanwhile, and told of them.
     ///
     /// # Errors
     /// The ledger can't be written; nothing is entered.
-    pub fn archived<'e>(
-        &self,
-        files: &[(FileId, Option<&str>)],
-        entries: &[Entry<'_>],
-        mut events: impl Iterator<Item = &'e Event>,
-    ) -> Result<(), Fault> {
-        self.write(Durability::Lazy, |transaction| {
-            entries.iter().try_for_each(|entry| entry.write(transaction))?;
-            let mut update = transaction.prepare_cached(schema::ARCHIVED)?;
-            for (id, place) in files {
-                update.execute(params![id.0, place])?;
-            }
-            events.try_for_each(|event| write_event(transaction, event))
-        })
+    pub fn archived(&self, files: &[Archived<'_>]) -> Result<Vec<bool>, Fault> {
+        self.write(Durability::Lazy, |transaction| files.iter().map(|file| file.write(transaction)).collect())
     }
 
     /// Enters what the target says was done, unless the ledger knows more than that the file was
@@ -155,9 +145,7 @@ impl Ledger {
     /// The ledger can't be written; nothing is entered.
     pub fn learn(&self, entry: &Entry<'_>, event: &Event) -> Result<bool, Fault> {
         self.write(Durability::Lazy, |transaction| {
-            let mut query = transaction.prepare_cached(schema::STATE)?;
-            let state: Option<String> = query.query_row([entry.id.0], |row| row.get(0)).optional()?;
-            let is_news = state.is_none_or(|state| state == State::Deferred.name());
+            let is_news = entry.is_news(transaction)?;
             if is_news {
                 entry.write(transaction)?;
                 write_event(transaction, event)?;

@@ -56,11 +56,39 @@ fn an_archived_file_is_no_longer_open_and_a_duplicate_stays_one() {
         entry(FileId(2), OsStr::new("b.csv"), State::Duplicate),
     ];
     ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
-    ledger.archived(&[(FileId(1), Some("archive/a.csv")), (FileId(2), Some("archive/b.csv"))], &[], [].iter()).unwrap();
+    let places = [(FileId(1), "archive/a.csv"), (FileId(2), "archive/b.csv")];
+    ledger.archived(&places.map(|(id, place)| Archived::known(id, Some(place), &[]))).unwrap();
     assert_eq!(ledger.unplaced("orders", State::Committed).unwrap(), []);
     assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Archived);
     assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().state, State::Duplicate);
     assert_eq!(ledger.by_id(FileId(2)).unwrap().unwrap().place.as_deref(), Some("archive/b.csv"));
+}
+
+/// A recovery by another Processor may learn of a file from its load marker while its own one moves it.
+#[test]
+fn what_a_recovery_has_entered_and_told_meanwhile_is_not_entered_and_told_again() {
+    let state = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(state.path()).unwrap();
+    let name = OsStr::new("a.csv");
+    let learnt = entry(FileId(1), name, State::Committed);
+    assert!(ledger.learn(&learnt, &Event::new(Kind::FileCommitted).folder("orders")).unwrap());
+    let told = [Event::new(Kind::FileClaimed).folder("orders")];
+    let events = [Kind::FileCommitted, Kind::FileArchived].map(|kind| Event::new(kind).folder("orders"));
+    let place = "archive/2026-11-29/a.csv";
+    let done = |id| {
+        let entry = Entry { place: Some(place.to_owned()), ..entry(FileId(id), name, State::Archived) };
+        Archived { id: FileId(id), place: Some(place), entry: Some(entry), told: &told, events: &events }
+    };
+    let left = Archived { place: None, entry: Some(learnt.clone()), ..done(1) };
+    assert_eq!(ledger.archived(&[left]).unwrap(), [false]);
+    assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Committed, "it could not be moved");
+    assert_eq!(ledger.archived(&[done(1), done(2)]).unwrap(), [false, true]);
+    for id in [1, 2] {
+        let row = ledger.by_id(FileId(id)).unwrap().unwrap();
+        assert_eq!((row.state, row.place.as_deref()), (State::Archived, Some(place)));
+    }
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.committed'"), 2, "once for each");
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.archived'"), 1);
 }
 
 #[test]
@@ -71,7 +99,7 @@ fn what_is_forgotten_stays_so_whoever_enters_where_it_lies() {
     let entries = ids.map(|id| entry(id, OsStr::new("a.csv"), State::Duplicate));
     ledger.enter(Durability::Lazy, &entries, &[]).unwrap();
     ledger.forget(&ids, &[]).unwrap();
-    ledger.archived(&[(ids[0], Some("archive/a.csv"))], &[], [].iter()).unwrap();
+    ledger.archived(&[Archived::known(ids[0], Some("archive/a.csv"), &[])]).unwrap();
     assert!(ledger.found_archived(ids[1], "archive/a~2.csv", &Event::new(Kind::FileArchived)).unwrap());
     for (id, place) in ids.into_iter().zip(["archive/a.csv", "archive/a~2.csv"]) {
         let row = ledger.by_id(id).unwrap().unwrap();
@@ -227,7 +255,7 @@ fn the_index_of_hashes_has_the_files_of_commands_only_and_each_is_entered_once()
     for state in ["committed", "archived"] {
         let known = ledger.done_before("orders", &Same::Bytes(Digest([3; 32]))).unwrap().unwrap();
         assert_eq!((known.id, known.state.name()), (FileId(2), state));
-        ledger.archived(&[(FileId(2), Some("archive/2026-11-22/b.csv"))], &[], [].iter()).unwrap();
+        ledger.archived(&[Archived::known(FileId(2), Some("archive/2026-11-22/b.csv"), &[])]).unwrap();
     }
     let connection = ledger.connection().unwrap();
     for sql in [schema::ARCHIVED, schema::FOUND_ARCHIVED] {
@@ -348,7 +376,7 @@ fn each_write_waits_for_the_disk_or_not_as_it_was_told() {
     assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
     ledger.enter(Durability::Flushed, &archived, &[]).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), full);
-    ledger.archived(&[(FileId(1), Some("archive/a.csv"))], &[], [].iter()).unwrap();
+    ledger.archived(&[Archived::known(FileId(1), Some("archive/a.csv"), &[])]).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), normal);
     ledger.never_again(FileId(3)).unwrap();
     assert_eq!(count(&ledger, "PRAGMA synchronous"), full);

@@ -13,7 +13,7 @@ use super::file::{Done, SlotDirectory};
 use crate::events::{Event, Kind};
 use crate::fault::Fault;
 use crate::folder::archive::Day;
-use crate::ledger::{Entry, State};
+use crate::ledger::{Archived, Entry, State};
 use crate::log::escape;
 
 /// Where a file lies now, relative to its folder. `None`: its command has taken it away.
@@ -23,26 +23,13 @@ impl Carrier {
     /// Moves done files to the archive, durably, then enters where they are, with all of them that is not entered yet.
     pub(super) fn archive_all(&self, folder: usize, files: &[Done]) -> Result<(), Halt> {
         let (places, moved) = self.move_all(folder, files);
-        let (archived, left) = files.split_at(places.len());
-        let (mut entries, mut known, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        for (file, place) in archived.iter().zip(&places) {
-            match &file.unentered {
-                Some(account) => {
-                    let entry = account.entry(&file.claimed);
-                    entries.push(Entry { state: State::Archived, place: place.clone(), ..entry });
-                    events.push(account.event(&file.claimed));
-                }
-                None => known.push((file.claimed.id, place.as_deref())),
-            }
-            events.push(archived_event(file, place.as_deref()));
-        }
-        for (file, account) in left.iter().filter_map(|file| Some((file, file.unentered.as_ref()?))) {
-            entries.push(account.entry(&file.claimed));
-            events.push(account.event(&file.claimed));
-        }
-        let told = files.iter().filter(|file| file.unentered.is_some()).flat_map(|file| &file.claimed.told);
-        self.ledger.archived(&known, &entries, told.chain(&events)).map_err(|fault| halt(&fault))?;
-        self.journal.tell_all_entered(&events);
+        // Those behind the last could not be moved; of them it is entered that they are committed.
+        let places = places.iter().map(Some).chain(std::iter::repeat(None));
+        let stories: Vec<_> = files.iter().zip(places).map(|(file, place)| Story::of(file, place)).collect();
+        let entries: Vec<_> = stories.iter().filter_map(Story::entry).collect();
+        let news = self.ledger.archived(&entries).map_err(|fault| halt(&fault))?;
+        let events = entries.iter().zip(news).filter(|(_, is_news)| *is_news).flat_map(|(entry, _)| entry.events);
+        self.journal.tell_all_entered(&events.cloned().collect::<Vec<_>>());
         moved
     }
 
@@ -71,11 +58,37 @@ impl Carrier {
     }
 }
 
-fn archived_event(file: &Done, place: Option<&str>) -> Event {
-    let event = file.claimed.event(Kind::FileArchived, "archive");
-    match place {
-        Some(place) => event.with("moved_to", place),
-        None => event.with("reason", "its command has moved or removed it"),
+/// What became of a file. `place`: where it was moved, if it was.
+struct Story<'f> {
+    file: &'f Done,
+    place: Option<&'f Place>,
+    events: Vec<Event>,
+}
+
+impl<'f> Story<'f> {
+    fn of(file: &'f Done, place: Option<&'f Place>) -> Self {
+        let committed = file.unentered.as_ref().map(|account| account.event(&file.claimed));
+        let archived = place.map(|place| {
+            let event = file.claimed.event(Kind::FileArchived, "archive");
+            match place {
+                Some(place) => event.with("moved_to", place.as_str()),
+                None => event.with("reason", "its command has moved or removed it"),
+            }
+        });
+        Self { file, place, events: committed.into_iter().chain(archived).collect() }
+    }
+
+    /// `None`: there is nothing to enter.
+    fn entry(&self) -> Option<Archived<'_>> {
+        let Done { claimed, unentered } = self.file;
+        let place = self.place.and_then(Option::as_deref);
+        let entry = unentered.as_ref().map(|account| {
+            let committed = account.entry(claimed);
+            let state = if self.place.is_some() { State::Archived } else { committed.state };
+            Entry { state, place: place.map(str::to_owned), ..committed }
+        });
+        let told = if entry.is_some() { claimed.told.as_slice() } else { &[] };
+        (!self.events.is_empty()).then_some(Archived { id: claimed.id, place, entry, told, events: &self.events })
     }
 }
 

@@ -120,9 +120,10 @@ impl Carrier {
             let has_marker = !matches!(account.end, End::DuplicateOf { .. });
             !has_marker || claimed.is_entered || self.ledger.given_since(claimed.id) > MARKERS_BACK / 2
         });
-        // A duplicate has no load marker: only the ledger knows of it.
-        let has_duplicates = now.iter().any(|(_, account)| matches!(account.end, End::DuplicateOf { .. }));
-        let durability = if has_duplicates { Durability::Flushed } else { Durability::Lazy };
+        // A duplicate has no load marker, and that of an old number nobody asks for: only the ledger knows of them.
+        let is_known_by_marker =
+            |(claimed, account): &Accounted| claimed.is_entered && !matches!(account.end, End::DuplicateOf { .. });
+        let durability = if now.iter().all(is_known_by_marker) { Durability::Lazy } else { Durability::Flushed };
         let mut done = self.enter(durability, now)?;
         done.extend(later.into_iter().map(|(claimed, account)| Done { claimed, unentered: Some(account) }));
         Ok(done)

@@ -185,7 +185,7 @@ impl Carrier {
         let places = Arc::clone(&self.folders[folder].places);
         let failed = |error| halt(&Fault::io(places.path.join("archive").display(), &error));
         let days: BTreeSet<_> = rows.iter().flat_map(likely_days).collect();
-        let files: Vec<_> = rows.iter().map(|row| row.identity).collect();
+        let files: Vec<_> = rows.iter().map(|row| (row.name.as_os_str(), row.identity)).collect();
         let mut found = archive::find(&places, &days, &files).map_err(failed)?;
         archive::flush(&places, &days).map_err(failed)?;
         for slot in self.slots(folder)? {

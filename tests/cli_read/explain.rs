@@ -9,7 +9,7 @@ use importerd::events::{Event, Kind};
 use importerd::fault::Reason;
 use importerd::file::FileId;
 use importerd::import::{Import, Load};
-use importerd::ledger::{Durability, Failure, State};
+use importerd::ledger::{Archived, Durability, Failure, State};
 use importerd::settings;
 use jiff::{SignedDuration, Timestamp};
 
@@ -324,7 +324,7 @@ a.csv #2 deferred folder orders 8 bytes
     let done = event(Kind::FileCommitted, 2, "a.csv", "commit").with("rows", 4).with("rows_before", 3);
     let done = done.with("replaces", 1).with("bytes_changed", true);
     ledger.enter(Durability::Flushed, &[again], &[done]).unwrap();
-    ledger.archived(&[(FileId(2), Some("archive/2026-11-22/a.csv"))], &[], [].iter()).unwrap();
+    ledger.archived(&[Archived::known(FileId(2), Some("archive/2026-11-22/a.csv"), &[])]).unwrap();
     let gave_way = "nothing: its rows gave way to those of #2; for that story, type: ";
     assert!(first().starts_with("a.csv #1 replaced") && first().contains(gave_way), "{}", first());
     let told = "committed: 4 rows; in place of the 3 rows of #1; its bytes have changed since";

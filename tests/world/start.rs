@@ -141,6 +141,33 @@ fn a_target_whose_directory_is_missing_at_the_start_holds_its_folder_until_it_is
 }
 
 /// fault 92
+/// What it has is not known then; a copy of it may be put back at any time.
+#[test]
+fn a_damaged_target_that_is_taken_away_to_be_mended_is_not_made_anew() {
+    let drop = Drop::with_daemon(BACK_OFF, "import = { into = \"sqlite:../rows.db\", table = \"drop\" }");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    let (file, aside) = (drop.root().join("rows.db"), drop.root().join("aside.db"));
+    fs::copy(&file, &aside).expect("a backup");
+    let mut garbage = fs::read(&file).expect("read it");
+    garbage[100..].fill(0xA5);
+    fs::write(&file, garbage).expect("damage it");
+    put_row(&drop, 1);
+    let mut daemon = drop.launch();
+    paused_for(&mut daemon, "rows.db");
+    fs::remove_file(&file).expect("take it away");
+    daemon.wait_until("that it is missed", |record| {
+        record["reason"].as_str().is_some_and(|reason| reason.contains("No such file or directory"))
+    });
+    assert!(!file.exists());
+    fs::rename(&aside, &file).expect("restore it");
+    daemon.wait_for_file("file.archived", "1.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let target = Connection::open(&file).expect("open rows.db");
+    let count: i64 = target.query_row("SELECT count(*) FROM \"drop\"", [], |row| row.get(0)).expect("count");
+    assert_eq!(count, 2);
+}
+
 #[test]
 fn once_does_the_other_folders_and_says_by_75_that_one_is_held() {
     let drop = Drop::with_daemon(BACK_OFF, "import = { into = \"sqlite:../disk/rows.db\", table = \"drop\" }");

@@ -58,7 +58,7 @@ pub struct Database {
     reader: parking_lot::Mutex<Held>,
     tables: Mutex<HashMap<String, Seen>>,
     log: Log,
-    /// It was had once, or files were imported into it: it isn't made anew.
+    /// It was there once, or files were imported into it: it isn't made anew.
     is_known: AtomicBool,
     /// Opening came to nothing.
     unopened: Lately,
@@ -115,7 +115,14 @@ impl Database {
     ///
     /// [`Fault::World`]: there is no room for it.
     pub fn awaited(path: &Path) -> Result<Self, Fault> {
-        Ok(Self { is_known: AtomicBool::new(true), ..Self::closed(path)? })
+        let database = Self::closed(path)?;
+        database.is_awaited();
+        Ok(database)
+    }
+
+    /// From now on it is not made anew.
+    pub fn is_awaited(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
     }
 
     /// The writing connection, for one transaction.

@@ -49,9 +49,11 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
 
 /// Whether a row of several in a statement may meet another fate than one by itself: a trigger sees the others, a reference
 /// is looked at behind the last, and a clause of a constraint may keep those before it or end the transaction, and nobody
-/// says which row it was.
+/// says which row it was. SQLite takes those before it back only where it expects a constraint to fail: not for a type of a
+/// STRICT table.
 fn takes_rows_alone(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))
+        OR EXISTS (SELECT 1 FROM pragma_table_list(?1) WHERE strict)
         OR EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
             OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
     connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))

@@ -233,6 +233,26 @@ fn of_rows_that_go_in_together_only_those_are_left_out_that_the_database_refuses
     assert_eq!(orders.rows(rows), ["96|4879|1|1"]);
 }
 
+/// SQLite keeps the rows before the one it refuses, where it expects no constraint to fail: then none share a statement. The
+/// control is the other table.
+// fault 45
+#[test]
+fn rows_that_are_refused_for_more_than_a_constraint_go_in_one_by_one_and_once() {
+    let content: String = (1..=40).map(|id| format!("{id},{}\n", if id == 16 { "no" } else { "" })).collect();
+    for sql in [
+        "CREATE TABLE orders (id INTEGER, note BLOB) STRICT",
+        "CREATE TABLE orders (id INTEGER, note TEXT CHECK (note <> 'no'))",
+    ] {
+        let mut orders = tolerating(Tolerance::Rows(40));
+        orders.sql().execute_batch(sql).unwrap();
+        let outcome = orders.import("a.csv", format!("id,note\n{content}")).unwrap();
+        let Outcome::Loaded { rows, rejects, .. } = outcome else { panic!("{sql}: {outcome:?}") };
+        assert_eq!(rows + rejects, 40, "{sql}");
+        assert_eq!(orders.rows("SELECT count(*) FROM orders"), [format!("{rows}")], "{sql}");
+        assert_eq!(orders.rows("SELECT line FROM _importerd_rejects WHERE line = 17"), ["17"], "{sql}");
+    }
+}
+
 /// Here a row is accepted or not by what came before it, wherever it stands in the file.
 #[test]
 fn rows_that_refer_to_each_other_go_in_one_by_one() {
