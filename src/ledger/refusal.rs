@@ -22,11 +22,33 @@ const NAMED: [&str; 14] = [
     "retry", "status",
 ];
 
-/// A hint with the commands in it as they are to be typed: `importerd` with its options.
+/// A hint with the commands in it as they are to be typed: `importerd` with its options. Those that have theirs stay as they
+/// are, also where a directory is called `importerd`.
 #[must_use]
 pub fn typed(hint: &str, importerd: &str) -> String {
-    let typed = |hint: String, name: &&str| hint.replace(&format!("importerd {name}"), &format!("{importerd} {name}"));
-    if importerd == "importerd" { hint.to_owned() } else { NAMED.iter().fold(hint.to_owned(), typed) }
+    let mut typed = String::with_capacity(hint.len());
+    let mut rest = hint;
+    while let Some(at) = rest.find("importerd ") {
+        let (before, command) = rest.split_at(at);
+        let (word, after) = command.split_at("importerd".len());
+        typed.push_str(before);
+        let is_command = is_program(&typed) && NAMED.contains(&name(after.trim_start()));
+        typed.push_str(if is_command { importerd } else { word });
+        rest = after;
+    }
+    typed + rest
+}
+
+/// Whether what follows this text is a program: neither the end of a path, nor the value of an option.
+fn is_program(before: &str) -> bool {
+    let is_within_a_word = before.ends_with(|end: char| end.is_alphanumeric() || "/.-_=".contains(end));
+    let last_word = before.trim_end().rsplit(char::is_whitespace).next();
+    !is_within_a_word && !last_word.is_some_and(|word| word.starts_with("--"))
+}
+
+/// The command at the beginning.
+fn name(text: &str) -> &str {
+    text.split(|end: char| !end.is_ascii_lowercase()).next().unwrap_or_default()
 }
 
 impl Ledger {
@@ -98,4 +120,24 @@ pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
         Reason::new("ledger", format!("{}: {error}", path.display()))
             .hint("the daemon's user must be able to write the state directory")
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_has_its_options_is_not_given_them_again_whatever_its_directories_are_called() {
+        let hint = "look: importerd ls; or type: importerd config show, importerd lsof, /usr/bin/importerd ls";
+        for state in ["state", "x/.importerd", "/var/lib/importerd", "importerd"] {
+            let importerd = format!("importerd --state-dir {state}");
+            let once = typed(hint, &importerd);
+            let as_expected = format!(
+                "look: {importerd} ls; or type: {importerd} config show, importerd lsof, /usr/bin/importerd ls"
+            );
+            assert_eq!(once, as_expected);
+            assert_eq!(typed(&once, &importerd), once);
+        }
+        assert_eq!(typed(hint, "importerd"), hint);
+    }
 }
