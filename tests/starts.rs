@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::manager::Manager;
 use harness::{Daemon, Drop};
+use rustix::process::Signal;
 
 fn start(drop: &Drop, manager: &Manager) -> Daemon {
     let mut command = drop.command(&["run"]);
@@ -68,7 +69,9 @@ fn a_server_that_never_answers_keeps_a_start_waiting_twice_and_not_for_each_proc
     });
     daemon.wait_for_file("file.archived", "local.csv");
     daemon.wait_until("that one is held", |record| record["event"] == "folder.paused" && record["folder"] == "b");
-    // A held folder keeps no stop from being a good end.
-    assert_eq!(daemon.stop().code(), Some(0));
+    // A held folder keeps no stop from being a good end, and makes up no files.
+    daemon.signal(Signal::TERM);
+    daemon.wait_until("how it ended", |record| record["event"] == "daemon.drained" && record["in_hand"] == 0);
+    assert_eq!(daemon.end().code(), Some(0));
     assert!(manager.rest().iter().all(|said| !said.contains("starting")));
 }

@@ -30,9 +30,10 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
             never = self.tell_progress() => match never {},
         };
         let (files, _) = self.pool.in_hand();
+        let is_all_done = files == 0 && !self.pool.is_unknown() && !self.cut_short.get();
         self.end(match finished {
             Some(Finished::Fatal { cause }) => Ending::Fatal(cause),
-            Some(Finished::Empty) if files == 0 && !self.cut_short.get() => Ending::Drained,
+            Some(Finished::Empty) if is_all_done => Ending::Drained,
             Some(Finished::Empty) if !self.plan.once => Ending::Held { files },
             Some(Finished::Empty) | None => Ending::LeftBehind { files },
         });

@@ -1,6 +1,6 @@
 //! What a slot has in hand, and its signs of life, visible from outside the Processor's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,6 +43,8 @@ struct Files {
     at_work: bool,
     /// How many wait claimed, by folder: not carried yet, or held.
     waiting: BTreeMap<usize, usize>,
+    /// Folders whose last recovery failed: whether files of theirs wait, beside those counted, nobody knows.
+    unknown: BTreeSet<usize>,
     /// Files that crashed a Processor, by folder, until recovery has heard of them.
     blames: BTreeMap<usize, Blame>,
 }
@@ -66,14 +68,13 @@ impl Hand {
     pub(crate) fn found(&self, folder: usize, files: usize) {
         let mut hand = self.files();
         hand.blames.remove(&folder);
+        hand.unknown.remove(&folder);
         hand.waiting.insert(folder, files);
     }
 
-    /// Recovery failed: at least one file may wait, nobody knows.
+    /// Recovery failed: what waits in the folder is not known.
     pub(crate) fn not_found(&self, folder: usize) {
-        let mut hand = self.files();
-        let waiting = hand.waiting.entry(folder).or_default();
-        *waiting = (*waiting).max(1);
+        self.files().unknown.insert(folder);
     }
 
     /// So many files of the folder wait still.
@@ -166,10 +167,15 @@ impl Hand {
         self.files().busy
     }
 
-    /// How many files are claimed, at work or waiting.
+    /// How many files are known to be claimed, at work or waiting.
     pub(crate) fn count(&self) -> usize {
         let hand = self.files();
         hand.batch.len() + hand.waiting.values().sum::<usize>()
+    }
+
+    /// Whether more may wait than is known.
+    pub(crate) fn is_unknown(&self) -> bool {
+        !self.files().unknown.is_empty()
     }
 
     /// The file that has been at work for longest.

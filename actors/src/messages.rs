@@ -130,15 +130,15 @@ pub enum Ending {
     /// Nothing stays claimed. What an earlier run left in slots that were not recovered yet doesn't
     /// count: the drain came during the start.
     Drained,
-    /// All is done that could be; files of held folders stay claimed.
+    /// All is done that could be; files of held folders stay claimed, or a folder is held whose files were never found.
     Held {
-        /// How many are claimed.
+        /// How many are known to be claimed.
         files: usize,
     },
     /// Files stay claimed, because the grace is over, or a second signal came; or a folder was held when everything
     /// was to be carried once.
     LeftBehind {
-        /// How many are claimed, as far as is known.
+        /// How many are known to be claimed.
         files: usize,
     },
     /// More crashes than the restart budget allows.

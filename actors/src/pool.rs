@@ -226,7 +226,12 @@ impl<S: Stages> Pool<S> {
         self.slots().len()
     }
 
-    /// How many files are claimed, and the one that has been at work for longest.
+    /// Whether files may be claimed that nobody has found yet, because their folder is held.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.slots().iter().any(|slot| slot.hand.is_unknown())
+    }
+
+    /// How many files are known to be claimed, and the one that has been at work for longest.
     pub(crate) fn in_hand(&self) -> (usize, Option<(String, Duration)>) {
         let slots = self.slots();
         let count = slots.iter().map(|slot| slot.hand.count()).sum();

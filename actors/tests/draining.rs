@@ -276,6 +276,28 @@ fn a_drain_with_a_held_folder_says_how_many_files_stay_claimed() {
     });
 }
 
+#[test]
+fn a_drain_with_a_folder_held_from_the_start_counts_no_file_that_nobody_has_seen() {
+    for once in [false, true] {
+        stopped_clock(async {
+            let world = World::new();
+            world.script(|step| match step.stage {
+                Stage::Recover | Stage::Look if step.folder == 0 => Act::Hold,
+                _ => Act::Go,
+            });
+            let tree = Tree::grow(&world, Plan { once, ..plan(4, 2) }).await;
+            world.until(|state| state.happened(|what| matches!(what, Happening::FolderPaused { .. })) == 1).await;
+            if once {
+                assert_eq!(tree.end().await, Ending::LeftBehind { files: 0 });
+            } else {
+                assert_eq!(tree.drain().await, Ending::Held { files: 0 });
+            }
+            let told = |what: &Happening| matches!(what, Happening::DrainProgress { in_hand: 1.., .. });
+            assert_eq!(world.state().happened(told), 0);
+        });
+    }
+}
+
 /// Fault 71: a ledger that can't be trusted is no clean end.
 #[test]
 fn a_fatal_answer_in_a_drain_is_heard() {

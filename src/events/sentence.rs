@@ -68,7 +68,13 @@ impl Event {
             ]),
             Kind::DaemonDraining if self.number("in_hand").is_none() => "what is in hand is finished first".to_owned(),
             Kind::DaemonDraining => self.in_hand(),
+            Kind::DaemonAbandoned if self.number("in_hand") == Some(0) => {
+                joined([Some(self.in_hand()), Some("the next start finds what may be left".to_owned())])
+            }
             Kind::DaemonAbandoned => joined([Some(self.in_hand()), Some("the next start recovers them".to_owned())]),
+            Kind::DaemonDrained if self.number("in_hand") == Some(0) => {
+                "all is done that could be; a folder is held, and the next start goes on with it".to_owned()
+            }
             Kind::DaemonDrained => match self.count("in_hand", "file") {
                 Some(held) => format!("all is done but {held} of held folders; the next start goes on with them"),
                 None => self.kind.help().to_owned(),

@@ -61,6 +61,14 @@ fn a_sentence_says_what_happened_to_what_and_why() {
         said(&Event::new(Kind::DaemonDraining).with("in_hand", 3).with("oldest", "a.csv").with("oldest_secs", 42)),
         "daemon draining: 3 files in hand, oldest 42 s (a.csv)"
     );
+    assert_eq!(
+        said(&Event::new(Kind::DaemonDrained).with("in_hand", 2)),
+        "daemon drained: all is done but 2 files of held folders; the next start goes on with them"
+    );
+    assert_eq!(
+        said(&Event::new(Kind::DaemonDrained).with("in_hand", 0)),
+        "daemon drained: all is done that could be; a folder is held, and the next start goes on with it"
+    );
 }
 
 #[test]
