@@ -4,6 +4,9 @@
 
 mod harness;
 
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
@@ -104,6 +107,29 @@ fn told_to_stop_with_files_left_is_exit_code_75_and_it_says_how_many() {
         let output = once(&drop, &["--set", "folder.drop.run.command=[\"true\", \"{path}\"]"]);
         assert_eq!((output.status.code(), printed(&output)), (Some(0), &*format!("{left} done\n")));
     }
+}
+
+/// A start that waits for a server has taken up nothing yet of what an earlier run had in hand when the power went.
+#[test]
+fn told_to_stop_during_the_start_is_exit_code_75_while_a_file_lies_in_active() {
+    let drop = Drop::with("run = { command = [\"cat\", \"{path}\"] }");
+    assert_eq!(once(&drop, &[]).status.code(), Some(0));
+    fs::create_dir_all(drop.path().join("active/0")).unwrap();
+    fs::write(drop.path().join("active/0/f.txt"), "text").unwrap();
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let into = format!("postgres://ann@127.0.0.1:{port}/sales?sslmode=disable&connect_timeout=60");
+    let path = format!("folder.far.path={}", drop.root().join("far").display());
+    let into = format!("folder.far.import.into={into}");
+    let mut child = drop.command(&["once", "--set", &path, "--set", &into]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("starting for ")), "the control: it waits");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), printed(&output)), (Some(75), "0 done, 1 left (told to stop)\n"));
+    let output = once(&drop, &[]);
+    assert_eq!((output.status.code(), printed(&output)), (Some(0), "1 done\n"));
 }
 
 /// Cron mails on the code: a file that waits is no news that all is well, whichever run deferred it.

@@ -35,7 +35,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
     (
         exit::TEMPFAIL,
-        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files in an inbox. ledger check: the ledger was written each time it was read.",
+        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files left. ledger check: the ledger was written each time it was read.",
     ),
     (exit::NOPERM, "Permission is missing."),
     (

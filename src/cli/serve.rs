@@ -141,7 +141,7 @@ fn greeting(settings: &Settings, state: &Path) -> String {
 /// Files that were not done.
 #[derive(Debug, Clone, Copy)]
 struct Left {
-    /// In an inbox, since somebody told it to stop.
+    /// In an inbox, or in `active/` of an earlier run, since somebody told it to stop.
     waiting: u64,
     /// They wait for another try.
     deferred: u64,
@@ -169,7 +169,7 @@ impl Left {
         let mut left = Self { waiting: 0, deferred: 0 };
         for folder in surroundings.settings.folders.values() {
             let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;
-            left.waiting += found.waiting;
+            left.waiting += found.waiting + found.active;
             left.deferred += found.deferred + surroundings.waiting_in_archive(folder)?;
         }
         Ok(left)
