@@ -417,9 +417,10 @@ fn a_ledger_that_is_well_newer_in_use_or_of_somebody_else_is_not_made_anew() {
     fs::write(&target, rows).unwrap();
 
     if rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(site.root().join("state"), Some(65_534), None).unwrap();
+        let in_hand = site.root().join("rows/active");
+        std::os::unix::fs::chown(&in_hand, Some(65_534), None).unwrap();
         refused(77, "sudo -u '#65534' importerd --config");
-        std::os::unix::fs::chown(site.root().join("state"), Some(0), None).unwrap();
+        std::os::unix::fs::chown(&in_hand, Some(0), None).unwrap();
     }
     let unasked = command(&site, &["ledger", "rebuild"]).output().unwrap();
     assert_eq!(unasked.status.code(), Some(64), "{}", said(&unasked));

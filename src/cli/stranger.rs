@@ -4,9 +4,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
 use rustix::process::geteuid;
 
 use super::args::Global;
+use super::check::rights::may;
 use super::complaint::Complaint;
 use super::shell::quoted;
 use crate::exit;
@@ -14,10 +16,13 @@ use crate::ledger::FILE_NAME;
 use crate::settings::Settings;
 
 /// Refuses who is another than the daemon's user, and says what to type: its files are the ledger, or where there is none,
-/// the state directory, or what folders have in hand.
+/// what folders have in hand. The state directory may have been made for it by another, who isn't it for that; but root, and
+/// who may not write in it, are not the one whom it was made for.
 pub fn refuse(global: &Global, settings: &Settings, state: &Path) -> Result<(), Complaint> {
     let folders = settings.folders.values().map(|folder| folder.path.join("active"));
-    refuse_by(global, state, [state.join(FILE_NAME), state.to_owned()].into_iter().chain(folders))
+    let is_made_for_another = geteuid().is_root() || may(state, Access::WRITE_OK).is_err();
+    let places = std::iter::once(state.join(FILE_NAME)).chain(folders);
+    refuse_by(global, state, places.chain(is_made_for_another.then(|| state.to_owned())))
 }
 
 /// Refuses root where another user's daemon made the ledger. What anybody else may not do, the kernel says.

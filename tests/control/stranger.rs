@@ -94,6 +94,40 @@ fn root_is_told_to_order_as_the_daemons_user_where_none_runs_and_leaves_nothing_
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
+/// As in a container that runs all as root, on a volume of the host's user.
+#[test]
+fn a_lost_ledger_is_made_anew_by_whom_the_files_in_hand_belong_to_whoever_owns_the_state_directory() {
+    let Some((drop, _)) = of_nobody() else { return };
+    for path in everything(drop.root()) {
+        lchown(&path, Some(0), Some(0)).unwrap();
+    }
+    lchown(drop.state(), Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::remove_file(drop.state().join("ledger.db")).unwrap();
+    let said = order(&drop, &["ledger", "rebuild", "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(of_root(&drop).iter().filter(|path| path.ends_with("ledger.db")).count(), 1);
+}
+
+#[test]
+fn a_state_directory_that_root_made_is_used_by_who_may_write_in_it() {
+    let Some((drop, program)) = of_nobody() else { return };
+    // As before the first start.
+    fs::remove_dir_all(drop.path()).unwrap();
+    fs::create_dir(drop.path()).unwrap();
+    lchown(drop.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::remove_dir_all(drop.state()).unwrap();
+    fs::create_dir(drop.state()).unwrap();
+    let pause = || Said::by(as_nobody(&drop, &program, &["pause", "drop"]));
+    fs::set_permissions(drop.state(), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = pause();
+    let text = format!("importerd: {} belongs to user 0, and this is user {NOBODY}\n", drop.state().display());
+    assert!(said.code == Some(77) && said.err.starts_with(&text), "{said:?}");
+    fs::set_permissions(drop.state(), fs::Permissions::from_mode(0o777)).unwrap();
+    let said = pause();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(of_root(&drop), [drop.state()]);
+}
+
 #[test]
 fn what_a_daemon_may_not_read_of_its_folder_is_a_failure_of_check() {
     let Some((drop, program)) = of_nobody() else { return };
