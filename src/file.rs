@@ -14,6 +14,12 @@ impl FileId {
         let id: i64 = digits.parse().ok()?;
         (id.to_string() == digits).then_some(Self(id))
     }
+
+    /// As a shell takes it, and nobody takes it for a name: `'#48213'`.
+    #[must_use]
+    pub fn quoted(self) -> String {
+        format!("'{self}'")
+    }
 }
 
 impl fmt::Display for FileId {

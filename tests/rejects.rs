@@ -130,7 +130,7 @@ fn a_file_with_rejects_is_told_from_one_without_everywhere() {
     assert_eq!((&story["rejects"], &story["target"]["rejects"]), (&3.into(), &3.into()));
     let story = ask(&drop, &["explain", "bad.csv"]);
     assert!(out(&story).contains("committed: 2 rows; 3 rejects"), "{}", out(&story));
-    let next = format!("rejects {}\n", files[0]["id"]);
+    let next = format!("rejects '#{}'\n", files[0]["id"]);
     assert!(out(&story).contains(&next), "{}", out(&story));
 }
 
@@ -146,7 +146,7 @@ fn a_refused_file_lists_its_rows_in_the_reason_file_and_gives_them_back_with_the
         "\n  line 3, column id: \"x0\" is not an integer; and 29 more rows don't fit: lines 4, 5, 6, 7, 8, …\n",
         "\nRows that don't fit (the first 20 of 30):\n  line 3, column id: \"x0\" is not an integer\n",
         "\n  line 22, column id: \"x19\" is not an integer\nTo have all of them with their text, type: importerd --config ",
-        &format!("/state rejects {id}\n"),
+        &format!("/state rejects '#{id}'\n"),
     ] {
         assert!(reason.contains(text), "{text}\nis not in:\n{reason}");
     }

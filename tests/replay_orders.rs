@@ -72,7 +72,7 @@ fn a_replay_that_was_refused_takes_the_place_of_the_old_rows_when_it_is_correcte
     let refused = daemon.wait_for_file("file.quarantined", "a.csv")["file_id"].as_i64().expect("its number");
     assert_eq!(rows(&drop), [(1, first), (2, first)]);
     let (code, told) = order(&drop, &["replay", &first.to_string()]);
-    assert!(code == Some(1) && told[0].contains(&format!("explain {refused}")), "{told:?}");
+    assert!(code == Some(1) && told[0].contains(&format!("explain '#{refused}'")), "{told:?}");
     std::fs::write(drop.path().join("quarantine/a.csv"), "id\n1\n3\n").expect("correct it");
     assert_eq!(order(&drop, &["retry", &refused.to_string()]).0, Some(0));
     daemon.wait_until("the replay", |record| record["replaces"] == first && record["event"] == "file.committed");

@@ -87,7 +87,11 @@ fn refused(
     let path = place(folder, row).filter(|path| path.is_file());
     let Some(path) = path else {
         let text = format!("{} {} does not lie in quarantine any more", row.id, escape(&row.name));
-        return Err(Complaint::new(exit::REFUSED, text, format!("{} explain {}", surroundings.importerd, row.id.0)));
+        return Err(Complaint::new(
+            exit::REFUSED,
+            text,
+            format!("{} explain {}", surroundings.importerd, row.id.quoted()),
+        ));
     };
     let file = File::open(&path).map_err(|error| Fault::io(path.display(), &error).reason().clone())?;
     let place = stages::target(import, &surroundings.directories.state);
@@ -97,7 +101,8 @@ fn refused(
         recheck.each(&mut |rejected| sheet.add(&rejected))
     });
     let shown = sheet.end()?;
-    let retry = format!("correct it in {}; then type: {} retry {}", quoted(&path), surroundings.importerd, row.id.0);
+    let retry =
+        format!("correct it in {}; then type: {} retry {}", quoted(&path), surroundings.importerd, row.id.quoted());
     match checked {
         Err(Fault::Permanent(reason)) => {
             Err(Complaint::new(exit::REFUSED, format!("its rows can't be told: {reason}"), retry))

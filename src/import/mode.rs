@@ -94,7 +94,7 @@ impl Import {
             format!("files of mode {mode} take each other's rows away: those of {} can't be told any more", marker.id);
         let hint = format!(
             "to load it as the latest: importerd forget {}, then move it from archive/ into the inbox",
-            marker.id.0
+            marker.id.quoted()
         );
         Err(Fault::Permanent(Reason::new("mode", text).hint(hint)))
     }

@@ -254,7 +254,7 @@ impl Refusal<'_> {
         // No full stop behind it: a hint may be a command, to be copied.
         let advice = reason.hint.as_deref().unwrap_or(fault::advice(code));
         let inbox = folder.places.inbox_path.display();
-        let (folder, id, number) = (&folder.name, file.id, file.id.0);
+        let (folder, id, number) = (&folder.name, file.id, file.id.quoted());
         let (stays, by_hand) = match file.replaces {
             // By hand, it would be imported as another file, beside those rows.
             Some(earlier) => (format!("; the rows of {earlier} stay"), String::new()),
@@ -272,7 +272,7 @@ impl Refusal<'_> {
 /// The rows that don't fit. After a crash the ledger doesn't know them; `rejects` finds all of them at any time.
 fn rows(Listed { rows, all }: &Listed, id: FileId) -> String {
     let first = if rows.len() as u64 == *all { String::new() } else { format!(" (the first {} of {all})", rows.len()) };
-    let (lines, number) = (rows.join("\n  "), id.0);
+    let (lines, number) = (rows.join("\n  "), id.quoted());
     format!(
         "Rows that don't fit{first}:\n  {lines}\nTo have all of them with their text, type: importerd rejects {number}\n\n"
     )

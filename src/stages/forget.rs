@@ -69,7 +69,8 @@ impl Folder {
             State::Archived | State::Duplicate | State::Quarantined | State::Forgotten => {
                 match again.filter(|again| again.state == State::Deferred) {
                     Some(again) => {
-                        let hint = format!("wait until that is done; or let that go: importerd forget {}", again.id.0);
+                        let hint =
+                            format!("wait until that is done; or let that go: importerd forget {}", again.id.quoted());
                         refused(format!("it is being loaded again, as {}", again.id), &hint)
                     }
                     None => Ok(Ok(())),

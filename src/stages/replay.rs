@@ -169,8 +169,8 @@ impl Folder {
         }
         let text = format!("it no longer lies in the archive, at {}", row.place.as_deref().unwrap_or("a known place"));
         let hint = match earlier {
-            Some(earlier) => format!("to see where it is, type: importerd explain {}", earlier.id.0),
-            None => format!("put it back there; for its story, type: importerd explain {}", row.id.0),
+            Some(earlier) => format!("to see where it is, type: importerd explain {}", earlier.id.quoted()),
+            None => format!("put it back there; for its story, type: importerd explain {}", row.id.quoted()),
         };
         Err(Fault::Permanent(Reason::new("not_in_archive", text).hint(hint)))
     }
@@ -179,7 +179,7 @@ impl Folder {
 /// Why a file in this state can't be loaded again. `earlier`: the last that was to take its place.
 fn not_replayable(row: &Row, earlier: Option<&Row>) -> Option<Reason> {
     let refused = |code, text: &str, hint: String| Some(Reason::new(code, text).hint(hint));
-    let replay = |id: FileId| format!("for {id}, type: importerd replay {}", id.0);
+    let replay = |id: FileId| format!("for {id}, type: importerd replay {}", id.quoted());
     let wait = || "wait until that is done".to_owned();
     match (row.state, earlier) {
         (State::Archived, Some(under_way)) if matches!(under_way.state, State::Deferred | State::Committed) => {
@@ -193,7 +193,7 @@ fn not_replayable(row: &Row, earlier: Option<&Row>) -> Option<Reason> {
             refused("duplicate", "nothing of it was imported: the rows are those of the first one", hint)
         }
         (State::Quarantined, _) => {
-            let hint = format!("to have it tried again, type: importerd retry {}", row.id.0);
+            let hint = format!("to have it tried again, type: importerd retry {}", row.id.quoted());
             refused("refused", "it was refused, and not imported", hint)
         }
         (State::Replaced, earlier) => {

@@ -41,7 +41,7 @@ scan.pdf #7 quarantined folder scans 8 bytes
             | page 3:
             | \\x1b[31mno text
   now at /T/scans/quarantine/scan.pdf (why: scan.pdf.reason.txt beside it)
-  do see what the command printed; then type: IMPORTERD retry 7
+  do see what the command printed; then type: IMPORTERD retry '#7'
 ";
     for typed in
         ["scan.pdf", "7", "#7", "scans/quarantine/scan.pdf", desk.path("scans/inbox/scan.pdf").to_str().unwrap()]
@@ -132,13 +132,18 @@ late.csv #9 deferred folder orders 8 bytes
   now at /T/orders/inbox/late.csv
   target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
   do nothing: it is tried again in N s (TIME); to have it tried now, type: importerd --config /T/importerd.toml \
---state-dir /T/state retry 9
+--state-dir /T/state retry '#9'
 ";
     assert_eq!(out, expected);
     drop(daemon);
     let out = desk.ask(&["explain", "late.csv"]).out;
     assert!(out.contains("  not yet   no daemon runs\n"), "{out}");
-    assert!(out.ends_with("  do        start it, for instance: systemctl start importerd\n"), "{out}");
+    assert!(
+        out.ends_with(
+            "  do        start it, for instance: systemctl start importerd\n"
+        ),
+        "{out}"
+    );
 }
 
 /// Why a file in the inbox is not taken, and what to do.

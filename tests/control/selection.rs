@@ -1,9 +1,10 @@
 //! Which files an order is for, and what is said of it.
 
 use std::fs;
+use std::process::Command;
 
 use crate::harness::Drop;
-use crate::{done, order};
+use crate::{Said, done, order};
 
 /// Two folders, each with a refused `a.csv`.
 fn with_the_same_name_in_both() -> Drop {
@@ -53,4 +54,30 @@ fn what_is_to_be_typed_next_finds_this_daemon_again() {
         assert_eq!(said.code, Some(78), "{words:?}: {said:?}");
         assert!(said.err.ends_with(&format!("{options} {state} ledger rebuild\n")), "{words:?}: {said:?}");
     }
+}
+
+/// A scanner names its files 1, 2, 3.
+#[test]
+fn what_is_printed_to_be_typed_of_a_file_is_understood_where_another_has_its_number_for_a_name() {
+    let drop = Drop::new();
+    drop.put("a.csv", "id,name\n1\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let id: i64 = drop.ledger().query_row("SELECT id FROM file", [], |row| row.get(0)).unwrap();
+    drop.put(id.to_string(), "id,name\n2\n");
+    assert_eq!(drop.once().code(), Some(1));
+    assert_eq!(order(&drop, &["retry", &id.to_string()]).code, Some(64), "the control: it could be either");
+    let reason = String::from_utf8(drop.read("quarantine", "a.csv.reason.txt")).unwrap();
+    let typed = reason.lines().find_map(|line| line.strip_prefix("Then type: importerd ")).unwrap();
+    let (typed, _) = typed.split_once("   (or move it back").unwrap();
+    let story = done(&drop, &["explain", &format!("#{id}")]);
+    let said = format!("; then type: importerd {typed}\n");
+    assert!(story.ends_with(&said), "{story}\nhas not: {said}");
+    let program = env!("CARGO_BIN_EXE_importerd");
+    let said = Said::by({
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{program} {typed}"));
+        shell
+    });
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.starts_with(&format!("a.csv  #{id}  drop: back in the inbox")), "{said:?}");
 }

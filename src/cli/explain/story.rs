@@ -233,24 +233,24 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
         State::Deferred if row.waits_in_archive() => "nothing: it is loaded again as soon as it is its turn".to_owned(),
         State::Replaced | State::Archived if replay.is_some() => after(importerd, row, replay),
         State::Deferred if row.place.is_some() => {
-            format!("its way back into the inbox was cut short; to go on, type: {importerd} retry {}", row.id.0)
+            format!("its way back into the inbox was cut short; to go on, type: {importerd} retry {}", row.id.quoted())
         }
         State::Deferred if !is_there => format!("it is gone; to have it done, drop it again into {inbox}"),
         State::Deferred => match row.retry_at {
             Some(at) => {
                 let first = row.hint.as_ref().map_or("nothing: ".to_owned(), |hint| format!("{hint}; "));
-                let now = format!("to have it tried now, type: {importerd} retry {}", row.id.0);
+                let now = format!("to have it tried now, type: {importerd} retry {}", row.id.quoted());
                 format!("{first}it is tried again in {} ({}); {now}", when::until(at), when::clock(at))
             }
             None => "nothing: it is tried again".to_owned(),
         },
         State::Committed => "nothing: it is archived at once".to_owned(),
         State::Archived if row.rejects > 0 => {
-            format!("to see the rows that don't fit, and to mend them, type: {importerd} rejects {}", row.id.0)
+            format!("to see the rows that don't fit, and to mend them, type: {importerd} rejects {}", row.id.quoted())
         }
         State::Archived => "nothing: it is done".to_owned(),
         State::Duplicate => match row.duplicate_of {
-            Some(id) => format!("nothing: it was done before; to see when, type: {importerd} explain {}", id.0),
+            Some(id) => format!("nothing: it was done before; to see when, type: {importerd} explain {}", id.quoted()),
             None => "nothing: it was done before".to_owned(),
         },
         State::Replaced => "nothing: it was loaded again under another number".to_owned(),
@@ -260,7 +260,7 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
             let hint = ledger::typed(hint, importerd);
             let then = if hint.ends_with('?') { " Then" } else { "; then" };
             if is_there {
-                format!("{hint}{then} type: {importerd} retry {}", row.id.0)
+                format!("{hint}{then} type: {importerd} retry {}", row.id.quoted())
             } else {
                 format!("{hint}{then} drop it again into {inbox}")
             }
@@ -277,5 +277,5 @@ fn after(importerd: &str, row: &Row, replay: Option<&Row>) -> String {
         (_, State::Quarantined) => "its rows stay, but it was refused when it was loaded again, as",
         _ => "its rows stay; nothing came of loading it again, as",
     };
-    format!("nothing: {came} {}; for that story, type: {importerd} explain {}", replay.id, replay.id.0)
+    format!("nothing: {came} {}; for that story, type: {importerd} explain {}", replay.id, replay.id.quoted())
 }
