@@ -95,10 +95,11 @@ impl Surroundings {
         Ok(vec![folder])
     }
 
-    /// What starts the daemon, to be typed. Of one that began as `importerd watch`, the settings are recorded.
+    /// What starts the daemon, to be typed. The service manager's has its settings and its state where no option leads elsewhere,
+    /// unless it began as `importerd watch`: of that one, the settings are recorded.
     pub fn start(&self) -> String {
-        let watched = self.directories.state.join(WATCH_FILE).exists();
-        if watched { format!("{} run", self.importerd) } else { "systemctl start importerd".to_owned() }
+        let is_elsewhere = self.importerd != "importerd" || self.directories.state.join(WATCH_FILE).exists();
+        if is_elsewhere { format!("{} run", self.importerd) } else { "systemctl start importerd".to_owned() }
     }
 
     /// A folder's files that wait for another try, also those that somebody has taken away since.

@@ -140,7 +140,7 @@ late.csv #9 deferred folder orders 8 bytes
     assert!(out.contains("  not yet   no daemon runs\n"), "{out}");
     assert!(
         out.ends_with(
-            "  do        start it, for instance: systemctl start importerd\n"
+            "  do        start it, for instance: importerd --config /T/importerd.toml --state-dir /T/state run\n"
         ),
         "{out}"
     );
@@ -217,7 +217,7 @@ fn a_folder_that_takes_nothing_explains_its_files() {
     let (not_yet, next) = why(&desk, "a.csv");
     assert_eq!(
         (not_yet.as_str(), next.as_str()),
-        ("no daemon runs", "start it, for instance: systemctl start importerd")
+        ("no daemon runs", "start it, for instance: importerd --config /T/importerd.toml --state-dir /T/state run")
     );
     let _daemon = desk.daemon();
     tell(&desk.ledger(), Event::new(Kind::FolderPaused).folder("orders").with("reason", "disk full"));

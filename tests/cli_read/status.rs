@@ -101,6 +101,12 @@ fn files_that_wait_for_no_daemon_are_said_to_wait_in_vain() {
     let desk = Desk::with(ORDERS);
     desk.put("orders/inbox/a.csv");
     let out = desk.ask(&["status"]).out;
+    assert!(out.ends_with("nothing is taken until it runs, for instance: importerd --config /T/importerd.toml --state-dir /T/state run\n"), "{out}");
+    // By the usual ways, it is the service manager's.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+    command.env_clear().env("IMPORTERD_STATE_DIRECTORY", desk.path("state")).arg("status");
+    command.env("IMPORTERD__FOLDER__ORDERS__PATH", desk.path("orders"));
+    let out = desk.answer(command).out;
     assert!(out.ends_with("nothing is taken until it runs, for instance: systemctl start importerd\n"), "{out}");
 }
 
