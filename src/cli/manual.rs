@@ -16,7 +16,10 @@ use crate::settings::keys::KEYS;
 
 /// What every exit code means, as in [`crate::exit`].
 const EXIT_CODES: &[(u8, &str)] = &[
-    (exit::OK, "All went well; after a drain, nothing was left in hand but files of held folders."),
+    (
+        exit::OK,
+        "All went well; after a drain of run and watch, nothing was left in hand but files of held folders: they stay in active/, and the next start goes on with them.",
+    ),
     (
         exit::REFUSED,
         "once: some file was refused. explain, rejects: nothing is known of the file. rejects: its rows can't be told. retry, replay, forget: some file can't be done \
@@ -35,7 +38,8 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
     (
         exit::TEMPFAIL,
-        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files left. ledger check: the ledger was written each time it was read.",
+        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files left. retry: a file can't go \
+         back now. Any order: the daemon ended before it was carried out to its end, or had too many at a time. ledger check: the ledger was written each time it was read.",
     ),
     (exit::NOPERM, "Permission is missing."),
     (
@@ -101,7 +105,8 @@ fn description() -> Roff {
         "Every file dropped into a folder's inbox is settled before it is touched, worked on exactly once, and its rows or \
          results appear once or not at all: under kill -9, power loss, a full disk, a crashed worker, a stop in the middle. \
          A file is imported into a database, or handed to your own command. When told to stop (SIGTERM, SIGINT), importerd \
-         finishes what it has in hand and exits; a second signal, half a second later at the earliest, ends it at once.",
+         finishes what it has in hand and exits; a second signal, half a second later at the earliest, ends it at once; \
+         the order drain counts as none.",
     )]);
     page.control("SH", ["FILES"]);
     for (place, holds) in [

@@ -73,7 +73,7 @@ macro_rules! kinds {
 kinds! {
     DaemonStarted     "daemon.started"     Info    "recovery is over and every folder is watched"
     DaemonDraining    "daemon.draining"    Info    "told to stop: nothing new is taken"
-    DaemonDrained     "daemon.drained"     Info    "all that was in hand is done; the daemon exits"
+    DaemonDrained     "daemon.drained"     Info    "all that was in hand is done, but for files of held folders (`in_hand`); the daemon exits"
     DaemonAbandoned   "daemon.abandoned"   Warning "the drain ended with files in hand; the next start recovers them"
     FolderWatching    "folder.watching"    Info    "the inbox is watched"
     FolderPolling     "folder.polling"     Warning "the inbox can't be watched, for the stated reason; it is read every two seconds instead"
@@ -134,7 +134,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("path", "the directory, or the settings file"),
     ("folders", "how many folders there are"),
     ("recovered", "how many files of an earlier run were found in active/"),
-    ("in_hand", "how many files are claimed and not yet archived"),
+    ("in_hand", "how many files are known to be claimed and not yet archived"),
     ("oldest", "the name of the one that is longest in hand"),
     ("oldest_secs", "since when, in seconds"),
     ("grace_secs", "how long the drain may take, in seconds"),

@@ -77,7 +77,7 @@ impl Event {
             }
             Kind::DaemonDrained => match self.count("in_hand", "file") {
                 Some(held) => format!("all is done but {held} of held folders; the next start goes on with them"),
-                None => self.kind.help().to_owned(),
+                None => "all that was in hand is done; the daemon exits".to_owned(),
             },
             Kind::FolderOverflow => self.kind.help().to_owned(),
             Kind::FolderWatching | Kind::LedgerRebuilt => self.text("path").unwrap_or_default().to_owned(),
