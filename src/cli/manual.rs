@@ -48,6 +48,39 @@ const EXIT_CODES: &[(u8, &str)] = &[
     ),
 ];
 
+/// What is worth knowing before it is met.
+const NOTES: &[(&str, &str)] = &[
+    (
+        "Naming a file",
+        "By its number, its path, or its name as ls prints it. A name that several folders have in a state that fits needs --folder; where digits are one file's number \
+         and another's name, nothing is done: say '#17' or the path.",
+    ),
+    (
+        "Orders where no daemon runs",
+        "The command takes the daemon's locks and does the same, for the daemon's user alone: what another one makes, root too, the daemon could not read. No file is \
+         overwritten, charged or lost, wherever an order is cut short. forget also takes back a replay that waits, by its number.",
+    ),
+    (
+        "A folder that is held",
+        "The cause is a fault of the world, and it goes on by itself, also when it was held at the start. Its files stay in active/ at a stop, which is no reason for \
+         another exit code but with once.",
+    ),
+    (
+        "A SQLite file that is gone",
+        "One that something was imported into is never made anew, also not at a start: mount its disk, or put it back. To begin with an empty one on purpose, also where \
+         import.into names another, put an empty file in its place.",
+    ),
+    (
+        "A folder under another name",
+        "It is refused (78), or what is in would go in again: name it as before. To begin anew with it on purpose, so that files done before count as new, remove \
+         active/.ledger when no file is left below active/.",
+    ),
+    (
+        "SIGHUP",
+        "Only logs that it does not reload yet. watch and once on a terminal take it for the terminal's end, and drain.",
+    ),
+];
+
 /// `importerd man [PAGE]`
 pub fn man(page: Page) -> Result<u8, Complaint> {
     let mut text = Vec::new();
@@ -108,6 +141,9 @@ fn description() -> Roff {
          finishes what it has in hand and exits; a second signal, half a second later at the earliest, ends it at once; \
          the order drain counts as none.",
     )]);
+    for (what, how) in NOTES {
+        entry(&mut page, what, how);
+    }
     page.control("SH", ["FILES"]);
     for (place, holds) in [
         (
