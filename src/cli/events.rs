@@ -22,6 +22,8 @@ use crate::log::visible;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 /// How many events are read and printed at once.
 const BATCH_MAX: u32 = 1_000;
+/// So many looks in a row may fail, five seconds in all: a ledger that is being made or restored is none for a moment.
+const FAILED_MAX: u32 = 20;
 
 /// `importerd events`
 pub fn answer(global: &Global, events: &Events) -> u8 {
@@ -67,23 +69,35 @@ fn follow(
     wanted: &Wanted<'_>,
     json: bool,
 ) -> Result<(), Complaint> {
-    let mut opened = None;
+    let (mut opened, mut failed) = (None, 0);
     loop {
-        // Looked at before it is opened: one that is put in its place between is met the next time.
-        let lying = lying(state);
-        // One that nobody wrote when it was opened, or that wasn't there; or another lies there now, made anew or restored.
-        if history.as_ref().is_none_or(History::is_frozen) || lying != opened {
-            history = History::open(state)?;
-            opened = lying;
-            // Another one may be behind.
-            if let Some(history) = &history {
-                last = last.min(history.last_number()?);
+        let mut look = || -> Result<Vec<Stored>, Complaint> {
+            // Looked at before it is opened: one that is put in its place between is met the next time.
+            let lying = lying(state);
+            // One that nobody wrote when it was opened, or that wasn't there; or another lies there now, made anew or restored.
+            if history.as_ref().is_none_or(History::is_frozen) || lying != opened {
+                history = History::open(state)?;
+                opened = lying;
+                // Another one may be behind.
+                if let Some(history) = &history {
+                    last = last.min(history.last_number()?);
+                }
             }
-        }
-        let stored = match &history {
-            Some(history) => history.events_after(last, wanted, BATCH_MAX)?,
-            None => Vec::new(),
+            Ok(history.as_ref().map_or(Ok(Vec::new()), |history| history.events_after(last, wanted, BATCH_MAX))?)
         };
+        let stored = match look() {
+            Ok(stored) => stored,
+            // It may be being made, or put in its place, just now.
+            Err(_) if failed < FAILED_MAX => {
+                failed += 1;
+                (history, opened) = (None, None);
+                Vec::new()
+            }
+            Err(complaint) => return Err(complaint),
+        };
+        if history.is_some() {
+            failed = 0;
+        }
         last = stored.last().map_or(last, |event| event.number);
         if !print_all(&stored, json)? {
             return Ok(());
