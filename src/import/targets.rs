@@ -137,7 +137,7 @@ impl Targets {
     /// [`Fault::World`]: it may not be written, or is no SQLite database.
     pub fn open(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
         match place {
-            Place::Sqlite(path) => Ok(self.opened(path, Fault::may_pass)?),
+            Place::Sqlite(path) => Ok(self.opened(path, false, Fault::may_pass)?),
             Place::Postgres(address) => Ok(self.server(address)?),
         }
     }
@@ -149,15 +149,7 @@ impl Targets {
     /// The same.
     pub fn open_again(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
         match place {
-            Place::Sqlite(path) if place.is_missing() => {
-                let mut files = lock(&self.files);
-                if let Some(database) = files.get(path) {
-                    return Ok(Arc::clone(database) as Arc<dyn Target>);
-                }
-                let database = Arc::new(sqlite::Database::awaited(path)?);
-                files.insert(path.clone(), Arc::clone(&database));
-                Ok(database)
-            }
+            Place::Sqlite(path) if place.is_missing() => Ok(self.opened(path, true, Fault::may_pass)?),
             _ => self.open(place),
         }
     }
@@ -175,20 +167,28 @@ impl Targets {
     /// A SQLite file, opened.
     #[cfg(test)]
     pub(super) fn file(&self, path: &Path) -> Result<Arc<sqlite::Database>, Fault> {
-        self.opened(path, |_| false)
+        self.opened(path, false, |_| false)
     }
 
-    /// A SQLite file, opened, or kept from it by something that is borne.
-    fn opened(&self, path: &Path, is_borne: impl Fn(&Fault) -> bool) -> Result<Arc<sqlite::Database>, Fault> {
+    /// A SQLite file, opened, or kept from it by something that is borne. `was_had`: it isn't made.
+    fn opened(
+        &self,
+        path: &Path,
+        was_had: bool,
+        is_borne: impl Fn(&Fault) -> bool,
+    ) -> Result<Arc<sqlite::Database>, Fault> {
         let mut files = lock(&self.files);
         if let Some(database) = files.get(path) {
             return Ok(Arc::clone(database));
         }
         let database = Arc::new(sqlite::Database::closed(path)?);
+        if was_had {
+            database.keep_from_being_made();
+        }
         database.open().or_else(|fault| {
             // A file that is there and can't be opened has what it has: taken away to be mended, it isn't made anew.
             if !path.try_exists().is_ok_and(|is_there| !is_there) {
-                database.is_awaited();
+                database.keep_from_being_made();
             }
             if is_borne(&fault) { Ok(()) } else { Err(fault) }
         })?;

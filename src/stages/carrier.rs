@@ -135,10 +135,10 @@ impl Stages for Carrier {
 
     fn recover(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
         let folders = Arc::clone(&self.folders);
-        let is_recovered_now = &folders[folder].is_recovered_now;
-        is_recovered_now.store(true, Ordering::Relaxed);
+        let recovering = &folders[folder].recovering;
+        recovering.fetch_add(1, Ordering::Relaxed);
         let recovered = self.recover_slot(folder, blame);
-        is_recovered_now.store(false, Ordering::Relaxed);
+        recovering.fetch_sub(1, Ordering::Relaxed);
         recovered
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -49,8 +49,8 @@ pub struct Folder {
     /// answered under it. The names in results/ that are planned and not published yet.
     pub(super) planned: Mutex<BTreeSet<OsString>>,
     pub(super) belonging: Belonging,
-    /// A Processor is about to find out what lies in its slot.
-    pub(super) is_recovered_now: AtomicBool,
+    /// How many Processors are about to find out what lies in their slots.
+    pub(super) recovering: AtomicUsize,
 }
 
 /// What a folder does with a file.
@@ -108,7 +108,7 @@ impl Folder {
             backoff: settings.backoff,
             planned: Mutex::default(),
             belonging: Belonging::new(folder, state_directory),
-            is_recovered_now: AtomicBool::new(false),
+            recovering: AtomicUsize::new(0),
         };
         if opened.places.now().is_ok() {
             match opened.check_belonging(ledger) {
@@ -155,7 +155,7 @@ impl Folder {
     /// Whether folder and target are being asked for what was left in a slot.
     #[must_use]
     pub fn is_recovered_now(&self) -> bool {
-        self.is_recovered_now.load(Ordering::Relaxed)
+        self.recovering.load(Ordering::Relaxed) > 0
     }
 
     /// Remembers, durably, that a file of this folder may have this number, before it has it.

@@ -109,19 +109,8 @@ impl Database {
         self.checked(&self.reader).map(drop)
     }
 
-    /// One that is missing and must not be made anew: it is opened when it is there, and asked for in vain until then.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::World`]: there is no room for it.
-    pub fn awaited(path: &Path) -> Result<Self, Fault> {
-        let database = Self::closed(path)?;
-        database.is_awaited();
-        Ok(database)
-    }
-
     /// From now on it is not made anew.
-    pub fn is_awaited(&self) {
+    pub fn keep_from_being_made(&self) {
         self.is_known.store(true, Ordering::Relaxed);
     }
 
