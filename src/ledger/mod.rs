@@ -16,6 +16,7 @@ mod pause;
 #[cfg(test)]
 mod plans;
 mod prune;
+mod questions;
 pub(crate) mod read_only;
 mod refusal;
 mod release;
@@ -25,12 +26,11 @@ mod schema;
 mod state;
 pub mod swap;
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 pub use archived::Archived;
 pub use entry::{Entry, Failure};
@@ -38,6 +38,7 @@ pub use identity::LedgerId;
 pub use opening::look_meanwhile;
 pub use pause::Pause;
 pub use prune::Pruned;
+pub use questions::{NAMESAKES_MAX, Same};
 pub use refusal::{REBUILD, REFUSALS, typed};
 pub use row::Row;
 pub use salvage::Salvaged;
@@ -45,15 +46,12 @@ pub use state::State;
 
 use crate::events::Event;
 use crate::fault::Fault;
-use crate::file::{Digest, FileId, Identity};
+use crate::file::FileId;
 use crate::write_back::Log;
 use ids::Ids;
 
 /// The ledger's file in the state directory.
 pub const FILE_NAME: &str = "ledger.db";
-
-/// A feed may have had the same name every minute for years: so many files of one name are looked at, the latest.
-pub const NAMESAKES_MAX: u32 = 1_000;
 
 /// What is known when a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,173 +225,6 @@ impl Ledger {
         write().map_err(|error| self.write_fault(&error))
     }
 
-    fn rows(&self, sql: &str, params: impl Params) -> Result<Vec<Row>, Fault> {
-        self.read(|connection| connection.prepare_cached(sql)?.query_map(params, Row::read)?.collect())
-    }
-
-    fn read<T>(&self, story: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Fault> {
-        self.connection().and_then(|connection| story(&connection)).map_err(|error| self.fault(&error))
-    }
-
-    /// What is known of a file, by what it is and not by what it is called.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn by_identity(&self, folder: &str, file: &Identity) -> Result<Option<Row>, Fault> {
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::BY_IDENTITY)?;
-            let (inode, born, size, mtime) = row::identity_columns(file);
-            query.query_row(params![folder, inode, born, size, mtime], Row::read).optional()
-        })
-    }
-
-    /// The file that waits to be tried again, though it may have been written to meanwhile.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn deferred_by_key(&self, folder: &str, file: &Identity) -> Result<Option<Row>, Fault> {
-        let (inode, born, _, mtime) = row::identity_columns(file);
-        Ok(self.rows(schema::DEFERRED_BY_KEY, params![folder, inode, born, mtime])?.pop())
-    }
-
-    /// What is known of a number.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn by_id(&self, id: FileId) -> Result<Option<Row>, Fault> {
-        self.read(|connection| connection.prepare_cached(schema::BY_ID)?.query_row([id.0], Row::read).optional())
-    }
-
-    /// The last file that was to take the place of this one's rows.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn replay_of(&self, id: FileId) -> Result<Option<Row>, Fault> {
-        Ok(self.rows(schema::REPLAY_OF, [id.0])?.pop())
-    }
-
-    /// The end of what the command wrote to its standard error when the file was last tried in vain.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_words(&self, id: FileId) -> Result<Vec<u8>, Fault> {
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::LAST_WORDS)?;
-            let words: Option<Option<Vec<u8>>> = query.query_row([id.0], |row| row.get(0)).optional()?;
-            Ok(words.flatten().unwrap_or_default())
-        })
-    }
-
-    /// A file of the folder that was done before: with the same bytes and by a command, or with the same name. Of imports
-    /// the load markers tell the bytes.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn done_before(&self, folder: &str, same: &Same<'_>) -> Result<Option<Row>, Fault> {
-        self.read(|connection| match same {
-            Same::Bytes(digest) => connection
-                .prepare_cached(schema::DONE_WITH_BYTES)?
-                .query_row(params![folder, digest.0], Row::read)
-                .optional(),
-            Same::Name(name) => connection
-                .prepare_cached(schema::DONE_WITH_NAME)?
-                .query_row(params![folder, row::name_column(name)], Row::read)
-                .optional(),
-        })
-    }
-
-    /// The files of this name in any folder, the latest first: at most [`NAMESAKES_MAX`].
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn by_name(&self, name: &OsStr) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::BY_NAME, params![row::name_column(name), NAMESAKES_MAX])
-    }
-
-    /// The folder's files in one state with higher numbers than this, at most so many, in order; none for
-    /// [`State::Archived`] and [`State::Duplicate`], which are without end.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn in_state_after(&self, folder: &str, state: State, after: FileId, limit: u32) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::IN_STATE_AFTER, params![folder, state.name(), after.0, limit])
-    }
-
-    /// So many of the folder's files in a state that files stay in, with higher numbers than this, in their order.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn ended_after(&self, folder: &str, state: State, after: FileId, limit: u32) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::ENDED_AFTER, params![folder, state.name(), after.0, limit])
-    }
-
-    /// The refused file that was put there last.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn quarantined_at(&self, folder: &str, place: &str) -> Result<Option<Row>, Fault> {
-        Ok(self.rows(schema::QUARANTINED_AT, params![folder, place])?.pop())
-    }
-
-    /// The folder's files in one state that are not known to lie where they stay, oldest first.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn unplaced(&self, folder: &str, state: State) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::UNPLACED, params![folder, state.name()])
-    }
-
-    /// The folder's files that wait for a try, wherever they lie, oldest first.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn deferred(&self, folder: &str) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::IN_STATE, [folder, State::Deferred.name()])
-    }
-
-    /// Those of them with lower numbers than this.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn deferred_below(&self, folder: &str, id: FileId) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::DEFERRED_BELOW, params![folder, id.0])
-    }
-
-    /// The highest number entered for a folder, 0 when there is none.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn last_id(&self, folder: &str) -> Result<FileId, Fault> {
-        self.read(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
-    }
-
-    /// The folder's numbers from one on, but for those that are only known to be deferred.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn ids_ended_from(&self, folder: &str, first: FileId) -> Result<Vec<i64>, Fault> {
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::IDS_ENDED_FROM)?;
-            query.query_map(params![folder, first.0], |row| row.get(0))?.collect()
-        })
-    }
-
-    /// Whether this folder has ever been watched, or read, with its inbox at this path.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn has_watched(&self, folder: &str, inbox: &Path) -> Result<bool, Fault> {
-        self.read(|connection| schema::has_watched(connection, folder, inbox))
-    }
-
-    /// Whether a file of this folder was ever imported.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn has_imported(&self, folder: &str) -> Result<bool, Fault> {
-        self.read(|connection| schema::has_imported(connection, folder))
-    }
-
     /// Makes sure that this number is never given out: a target has it already.
     ///
     /// # Errors
@@ -409,15 +240,6 @@ impl Ledger {
         self.ids.forget_up_to(id);
         Ok(())
     }
-}
-
-/// What makes a file a duplicate of one that was done before.
-#[derive(Debug, Clone, Copy)]
-pub enum Same<'a> {
-    /// The same bytes.
-    Bytes(Digest),
-    /// The same name.
-    Name(&'a std::ffi::OsStr),
 }
 
 /// With `synchronous=full` a commit waits for the disk; with `normal` it doesn't, in a write-ahead log.

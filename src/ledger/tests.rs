@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
-use rusqlite::ffi;
+use rusqlite::{OptionalExtension, ffi};
 
 use super::*;
 use crate::events::{Event, Kind};
 use crate::fault::Reason;
+use crate::file::{Digest, Identity};
 
 fn entry(id: FileId, name: &OsStr, state: State) -> Entry<'_> {
     let identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: -10 };
