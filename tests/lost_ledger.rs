@@ -11,6 +11,7 @@ use std::process::Command;
 
 use harness::{Daemon, Drop};
 use rusqlite::Connection;
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// Prints the file and counts how often it ran, beside the folder.
@@ -385,6 +386,64 @@ fn a_deleted_log_of_a_killed_daemon_is_missed() {
         fs::write(&log, saved.0).unwrap();
         assert_eq!(drop.once().code(), Some(0));
     }
+}
+
+/// fault 76: while a folder isn't mounted, files of the others get the numbers that the restored ledger lacks. The control: the
+/// latest ledger goes on.
+#[test]
+fn an_older_ledger_of_a_command_is_noticed_when_its_folder_is_mounted_late() {
+    for is_restored in [true, false] {
+        let drop = run_folder();
+        let (other, away) = (drop.root().join("other"), drop.root().join("away"));
+        let settings = fs::read_to_string(drop.settings()).unwrap();
+        let more = format!("[folder.other]\npath = {other:?}\nimport = {{ into = \"sqlite:rows.db\" }}\n");
+        fs::write(drop.settings(), settings + &more).unwrap();
+        worked_on(&drop);
+        let backup = fs::read(ledger(&drop)).unwrap();
+        drop.put("b.csv", "id\n2\n");
+        assert_eq!(drop.once().code(), Some(0));
+        let below = remembered(&drop)["numbers_below"].as_i64().unwrap();
+        if is_restored {
+            fs::write(ledger(&drop), &backup).unwrap();
+        }
+        fs::rename(drop.path(), &away).unwrap();
+        let mut daemon = drop.launch();
+        daemon.wait_for("daemon.started");
+        fs::write(other.join("inbox/o.csv"), "id\n3\n").unwrap();
+        daemon.wait_for_file("file.archived", "o.csv");
+        let reserved: i64 =
+            drop.ledger().query_row("SELECT value FROM counter WHERE name = 'next_id'", [], |row| row.get(0)).unwrap();
+        assert!(reserved >= below, "else it is noticed by that: {reserved}");
+        fs::write(away.join("inbox/c.csv"), "id\n4\n").unwrap();
+        fs::rename(&away, drop.path()).unwrap();
+        if is_restored {
+            daemon.wait_until("that the ledger is older", |record| {
+                record["event"] == "folder.paused" && record["reason"].to_string().contains("older than")
+            });
+            assert_eq!(drop.names("results"), ["a.csv.out", "b.csv.out"]);
+        } else {
+            daemon.wait_for_file("file.archived", "c.csv");
+        }
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.end().code(), Some(0));
+    }
+}
+
+/// The first daemon of all was killed before it entered a file, and the folder comes late.
+#[test]
+fn a_folder_that_is_mounted_late_is_waited_for_also_when_the_ledger_has_nothing_of_it_yet() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    drop.ledger().execute_batch("DELETE FROM file; DELETE FROM event WHERE file_id IS NOT NULL").unwrap();
+    let away = drop.root().join("away");
+    fs::rename(drop.path(), &away).unwrap();
+    let mut daemon = drop.launch();
+    daemon.wait_for("daemon.started");
+    daemon.wait_for("folder.paused");
+    fs::rename(&away, drop.path()).unwrap();
+    drop.put("b.csv", "id\n2\n");
+    daemon.wait_for_file("file.archived", "b.csv");
+    assert_eq!((drop.row_count(), daemon.stop().code()), (2, Some(0)));
 }
 
 /// The control: who looks with SQLite takes the log away too, and nothing is lost with it.

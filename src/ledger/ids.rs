@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use super::{Durability, Ledger, counter};
+use crate::fault::Fault;
 use crate::file::FileId;
 
 const BLOCK: i64 = 1_024;
@@ -38,6 +40,36 @@ impl Ids {
         let mut block = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         block.start = block.start.max(id.0 + 1).min(block.end.max(block.start));
     }
+}
+
+/// What the folders remember.
+impl Ledger {
+    /// Every number of a file of this folder is below this, as it was told to remember. `None`: it was not yet told
+    /// anything by this ledger, or by an earlier version.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn folder_below(&self, folder: &str) -> Result<Option<i64>, Fault> {
+        self.read(|connection| folder_below(connection, folder))
+    }
+
+    /// Enters, durably, what the folder is told to remember next: one that remembers more than that has seen a later state of
+    /// this ledger.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn set_folder_below(&self, folder: &str, below: i64) -> Result<(), Fault> {
+        self.write(Durability::Flushed, |transaction| counter::raise(transaction, &of_folder(folder), below))
+    }
+}
+
+/// See [`Ledger::folder_below`].
+pub(super) fn folder_below(connection: &Connection, folder: &str) -> rusqlite::Result<Option<i64>> {
+    counter::get(connection, &of_folder(folder))
+}
+
+fn of_folder(folder: &str) -> String {
+    format!("below {folder}")
 }
 
 /// Reserves a block.

@@ -5,6 +5,7 @@
 //! import has its load marker in the target) is written without waiting for the disk.
 
 mod archived;
+mod counter;
 mod doubt;
 pub mod draft;
 mod entry;

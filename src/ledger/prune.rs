@@ -13,7 +13,7 @@ use std::ops::AddAssign;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Durability, Ledger, State, schema};
+use super::{Durability, Ledger, State, counter, schema};
 use crate::fault::Fault;
 use crate::file::FileId;
 
@@ -60,7 +60,7 @@ impl Ledger {
 
 /// Of before when events of files that are done may be gone.
 pub(super) fn pruned_before(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    counter(connection, BEFORE)
+    counter::get(connection, BEFORE)
 }
 
 /// The events that are looked at next, in the order in which they were entered.
@@ -74,7 +74,7 @@ struct Entered {
 
 impl Walk {
     fn next(connection: &Connection) -> rusqlite::Result<Self> {
-        let walked = counter(connection, WALKED)?.unwrap_or_default();
+        let walked = counter::get(connection, WALKED)?.unwrap_or_default();
         let entered = |row: &rusqlite::Row<'_>| {
             Ok(Entered { id: row.get(0)?, at_us: row.get(1)?, file: row.get::<_, Option<i64>>(2)?.map(FileId) })
         };
@@ -105,9 +105,9 @@ impl Walk {
                 Some(_) => {}
             }
         }
-        set_counter(transaction, WALKED, last)?;
+        counter::raise(transaction, WALKED, last)?;
         if events > 0 {
-            set_counter(transaction, BEFORE, before)?;
+            counter::raise(transaction, BEFORE, before)?;
         }
         Ok(Pruned { events: events as u64, failures: failures as u64, more: true })
     }
@@ -122,15 +122,6 @@ fn is_at_its_end(connection: &Connection, file: FileId, is_of_earlier_life: bool
         Some(_) => false,
         None => is_of_earlier_life,
     })
-}
-
-fn counter(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    connection.prepare_cached(schema::COUNTER)?.query_row([name], |row| row.get(0)).optional()
-}
-
-/// It only grows: a clock that was put back brings nothing back.
-fn set_counter(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached(schema::SET_COUNTER)?.execute(params![name, value]).map(drop)
 }
 
 #[cfg(test)]

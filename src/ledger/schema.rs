@@ -286,7 +286,7 @@ pub(super) fn of_kind(kind: Option<Kind>) -> String {
 
 pub(super) const COUNTER: &str = "SELECT value FROM counter WHERE name = ?";
 
-pub(super) const SET_COUNTER: &str = "
+pub(super) const RAISE_COUNTER: &str = "
 INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
 
 /// But for the last of all: it keeps SQLite from giving out numbers of events again.

@@ -56,6 +56,7 @@ impl Belonging {
         // All that the ledger has set aside at once, so that this is rarely written; never more, or the ledger
         // would seem to be older than the folder.
         let more = Remembered { numbers_below: ledger.numbers_below()?, ..remembered.clone() };
+        ledger.set_folder_below(&self.folder.name, more.numbers_below)?;
         self.write(&more, open)?;
         *remembered = more;
         Ok(())
@@ -80,11 +81,15 @@ impl Belonging {
             _ => None,
         };
         let known = Known::to(ledger, &folder.name)?;
+        let folder_below = known.folder_below;
         let judged = kinship::judge(folder, state_directory, before.as_ref(), newest.as_ref(), Some(known));
         let numbers_below = judged.map_err(Fault::Fatal)?;
         // A ledger restored from a backup goes on behind what its folders had.
         if numbers_below > ledger.numbers_below()? {
             ledger.never_again(FileId(numbers_below - 1))?;
+        }
+        if folder_below.is_none_or(|known| known < numbers_below) {
+            ledger.set_folder_below(&folder.name, numbers_below)?;
         }
         let state_directory = escape(state_directory.as_os_str());
         let name = Some(folder.name.clone());

@@ -33,6 +33,8 @@ pub struct Known {
     pub identity: Option<LedgerId>,
     /// Every number that it gave out is below this.
     pub numbers_below: i64,
+    /// The same of the folder's files alone, as the folder was told to remember. `None`: that was not entered yet.
+    pub folder_below: Option<i64>,
     /// The highest number that it has of the folder, or 0.
     pub last: FileId,
     /// Its last entries are gone, with the log that held them.
@@ -43,13 +45,15 @@ impl Known {
     pub(super) fn to(ledger: &Ledger, folder: &str) -> Result<Self, Fault> {
         let identity = ledger.identity()?;
         let (numbers_below, last) = (ledger.numbers_below()?, ledger.last_id(folder)?);
-        Ok(Self { identity, numbers_below, last, has_lost_its_log: ledger.has_lost_its_log() })
+        let folder_below = ledger.folder_below(folder)?;
+        Ok(Self { identity, numbers_below, folder_below, last, has_lost_its_log: ledger.has_lost_its_log() })
     }
 
     pub(crate) fn to_history(history: &History, folder: &str) -> Result<Self, Reason> {
         let identity = history.identity()?;
         let (numbers_below, last) = (history.numbers_below()?, history.last_id(folder)?);
-        Ok(Self { identity, numbers_below, last, has_lost_its_log: history.has_lost_its_log() })
+        let folder_below = history.folder_below(folder)?;
+        Ok(Self { identity, numbers_below, folder_below, last, has_lost_its_log: history.has_lost_its_log() })
     }
 
     /// It never gave out a number: as good as none.
@@ -101,11 +105,13 @@ fn check_with(
     ledger: Option<Known>,
     silent: &mut Silent,
 ) -> Result<(), Reason> {
-    let active = open_directory(&folder.path.join("active"));
-    if active.as_ref().is_ok_and(|active| lock::holder(active, LOCK).is_some()) {
-        return Ok(());
-    }
-    let remembered = active.and_then(Remembered::read).unwrap_or_default();
+    let remembered = match open_directory(&folder.path.join("active")) {
+        Ok(active) if lock::holder(&active, LOCK).is_some() => return Ok(()),
+        Ok(active) => Remembered::read(active).unwrap_or_default(),
+        // What it remembers may come with it, when it is mounted: it is asked then.
+        Err(_) if ledger.is_some_and(|known| !known.is_unused()) => return Ok(()),
+        Err(_) => None,
+    };
     let newest = if remembered.is_none() { newest_marker(folder, state_directory, silent) } else { None };
     judge(folder, state_directory, remembered.as_ref(), newest.as_ref(), ledger).map(drop)
 }
@@ -165,7 +171,8 @@ pub(super) fn judge(
         }
         (Some(remembered), Some(known)) => {
             refuse_another_name(folder, remembered)?;
-            let (known, had) = (known.numbers_below, remembered.numbers_below);
+            // Since it was restored, files of other folders may have got the numbers that it lacks.
+            let (known, had) = (known.folder_below.unwrap_or(known.numbers_below), remembered.numbers_below);
             if known < had && matches!(folder.work, Work::Run(_)) {
                 let text =
                     format!("older than {path}: it knows files below {known}, there have been files below {had}");

@@ -133,6 +133,14 @@ impl History {
         self.ask(ids::reserved_below)
     }
 
+    /// As [`Ledger::folder_below`](super::Ledger::folder_below).
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn folder_below(&self, folder: &str) -> Answer<Option<i64>> {
+        self.ask(|connection| ids::folder_below(connection, folder))
+    }
+
     /// The highest number entered for a folder, 0 when there is none.
     ///
     /// # Errors
