@@ -218,7 +218,7 @@ impl<'f> Reader<'f> {
     /// The reason, at the line and column of this byte of the window.
     fn refuse(&self, at: usize, reason: Reason) -> Fault {
         let line = self.line + breaks(&self.source.unread()[..at]);
-        let number = self.scanner.spans.iter().take_while(|span| span.end < at).count();
+        let number = self.scanner.spans.iter().take_while(|span| span.bytes().end < at).count();
         let column = self.names().get(number).map_or_else(|| (number + 1).to_string(), |name| shown::name(name));
         Fault::Permanent(reason.at_line(line).in_column(column))
     }
@@ -226,8 +226,9 @@ impl<'f> Reader<'f> {
 
 fn take_nulls(raw: &str, quote: Option<u8>, words: &[String], spans: &mut [Span]) {
     for span in spans.iter_mut().filter(|span| span.holds == Holds::Field && !span.rewritten) {
-        let is_quoted = span.start > 0 && Some(raw.as_bytes()[span.start - 1]) == quote;
-        if !is_quoted && words.iter().any(|word| *word == raw[span.start..span.end]) {
+        let bytes = span.bytes();
+        let is_quoted = bytes.start > 0 && Some(raw.as_bytes()[bytes.start - 1]) == quote;
+        if !is_quoted && words.iter().any(|word| *word == raw[bytes.clone()]) {
             *span = Span::NULL;
         }
     }

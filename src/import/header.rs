@@ -16,6 +16,8 @@ pub const LINEAGE: [&str; 2] = ["_file_id", "_line"];
 pub struct Header {
     names: Vec<String>,
     numbers: HashMap<String, usize>,
+    /// A name has a quote or a backslash.
+    has_odd_name: bool,
 }
 
 impl Header {
@@ -31,6 +33,11 @@ impl Header {
     /// The names, in order.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The name of a column, where none of them has a quote or a backslash: JSON writes it as it is.
+    pub fn plain_name(&self, column: usize) -> Option<&str> {
+        if self.has_odd_name { None } else { self.names.get(column).map(String::as_str) }
     }
 
     /// How many there are.
@@ -77,6 +84,7 @@ impl Header {
             };
             return Err(Reason::new("duplicate_column", text));
         }
+        self.has_odd_name |= name.contains(['"', '\\']);
         self.names.push(name.to_owned());
         Ok(number)
     }

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::header::Header;
-use super::plain::Members;
+use super::plain::{Key, Members};
 use super::record::{Holds, Span};
 use super::shown;
 use crate::fault::Reason;
@@ -109,8 +109,12 @@ impl Object {
     /// Takes a plain object apart that has no new column, and no key twice. `None`: it isn't one.
     fn take_plain(&mut self, raw: &str) -> Option<()> {
         let mut members = Members::of(raw)?;
-        while let Some((key, span)) = members.next().ok()? {
-            let column = self.known_column(key)?;
+        while let Some((key, span)) = members.next(self.header.plain_name(self.expected)).ok()? {
+            let column = match key {
+                Key::Expected => self.expected,
+                Key::Other(key) => self.known_column(key)?,
+            };
+            self.expected = column + 1;
             if std::mem::replace(&mut self.seen[column], self.number) == self.number {
                 return None;
             }
@@ -167,10 +171,10 @@ impl Object {
     /// Where the text of `value` lies, which starts at `start` of `raw`.
     fn span(&mut self, value: &str, raw: &str, start: usize) -> Result<Span, Flaw> {
         let end = start + value.len();
-        let span = |holds| Span { holds, rewritten: false, start, end };
+        let span = |holds| Span::raw(holds, start..end);
         Ok(match value.as_bytes().first() {
             Some(b'"') if memchr::memchr(b'\\', value.as_bytes()).is_none() => {
-                Span { start: start + 1, end: end - 1, ..span(Holds::String) }
+                Span::raw(Holds::String, start + 1..end - 1)
             }
             Some(b'"') => {
                 let text: String = serde_json::from_str(value).map_err(|error| malformed(&error, raw, start))?;
@@ -193,7 +197,7 @@ impl Object {
         }
         let start = self.rewritten.len();
         self.rewritten.push_str(text);
-        Ok(Span { holds: Holds::String, rewritten: true, start, end: self.rewritten.len() })
+        Ok(Span::rewritten(Holds::String, start..self.rewritten.len()))
     }
 }
 
@@ -211,7 +215,7 @@ impl<'r> Visitor<'r> for Fill<'_, 'r> {
     }
 
     fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(AnyKey(key)) = map.next_key()? {
             let value: &'r RawValue = map.next_value()?;
             if let Err(flaw) = self.object.fill(&key, self.raw, value.get()) {
                 self.object.refused = Some(flaw);
@@ -224,7 +228,7 @@ impl<'r> Visitor<'r> for Fill<'_, 'r> {
 
 /// A key, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
-struct Key<'r>(#[serde(borrow)] Cow<'r, str>);
+struct AnyKey<'r>(#[serde(borrow)] Cow<'r, str>);
 
 /// The parser's own words, with the place in `raw`, a part of which was parsed from `start` on.
 pub fn malformed(error: &serde_json::Error, raw: &str, start: usize) -> Flaw {

@@ -3,10 +3,21 @@
 //!
 //! All others go to [`serde_json`], and so does whatever is not well-formed: it knows how to say why.
 
+use std::ops::Range;
+
 use super::record::{Holds, Span};
 
 /// It is for the other parser, which may well take it.
 pub struct NotPlain;
+
+/// The key of a member.
+#[derive(Debug, Clone, Copy)]
+pub enum Key<'r> {
+    /// The one that was expected.
+    Expected,
+    /// Another one.
+    Other(&'r str),
+}
 
 /// The members of one object.
 pub struct Members<'r> {
@@ -26,29 +37,42 @@ impl<'r> Members<'r> {
         Some(members)
     }
 
-    /// The next key, and where its value lies. `None`: the object has ended, and the text with it.
-    pub fn next(&mut self) -> Result<Option<(&'r str, Span)>, NotPlain> {
+    /// The next key, and where its value lies. `None`: the object has ended, and the text with it. `expected`: most likely the
+    /// key; it must have no quote and no backslash.
+    pub fn next(&mut self, expected: Option<&str>) -> Result<Option<(Key<'r>, Span)>, NotPlain> {
         if self.take(b'}').is_some() {
             self.blanks();
             return if self.at == self.raw.len() { Ok(None) } else { Err(NotPlain) };
         }
-        self.member().map(Some).ok_or(NotPlain)
+        self.member(expected).map(Some).ok_or(NotPlain)
     }
 
-    fn member(&mut self) -> Option<(&'r str, Span)> {
+    fn member(&mut self, expected: Option<&str>) -> Option<(Key<'r>, Span)> {
         if !std::mem::replace(&mut self.is_first, false) {
             self.take(b',')?;
         }
-        let key = self.string()?;
+        let key = match expected {
+            Some(expected) if self.take_key(expected).is_some() => Key::Expected,
+            _ => Key::Other(&self.raw[self.string()?]),
+        };
         self.take(b':')?;
-        Some((&self.raw[key.start..key.end], self.value()?))
+        Some((key, self.value()?))
+    }
+
+    /// Goes behind this key, where it stands here: nobody has to look for its end.
+    fn take_key(&mut self, key: &str) -> Option<()> {
+        self.blanks();
+        let rest = self.raw.as_bytes()[self.at..].strip_prefix(b"\"")?;
+        rest.strip_prefix(key.as_bytes())?.first().filter(|&&byte| byte == b'"')?;
+        self.at += key.len() + 2;
+        Some(())
     }
 
     fn value(&mut self) -> Option<Span> {
         self.blanks();
         let rest = &self.raw.as_bytes()[self.at..];
         let (holds, length) = match rest.first()? {
-            b'"' => return self.string(),
+            b'"' => return self.string().map(|bytes| Span::raw(Holds::String, bytes)),
             b't' if rest.starts_with(b"true") => (Holds::Boolean, 4),
             b'f' if rest.starts_with(b"false") => (Holds::Boolean, 5),
             b'n' if rest.starts_with(b"null") => (Holds::Null, 4),
@@ -56,16 +80,16 @@ impl<'r> Members<'r> {
         };
         let start = self.at;
         self.at += length;
-        Some(if holds == Holds::Null { Span::NULL } else { Span { holds, rewritten: false, start, end: self.at } })
+        Some(if holds == Holds::Null { Span::NULL } else { Span::raw(holds, start..self.at) })
     }
 
-    fn string(&mut self) -> Option<Span> {
+    fn string(&mut self) -> Option<Range<usize>> {
         self.take(b'"')?;
         let start = self.at;
         let end = start + memchr::memchr2(b'"', b'\\', &self.raw.as_bytes()[start..])?;
         self.at = end;
         self.take(b'"')?;
-        Some(Span { holds: Holds::String, rewritten: false, start, end })
+        Some(start..end)
     }
 
     /// Goes behind this byte and the blanks before it.
@@ -105,11 +129,21 @@ mod tests {
 
     /// Keys and values. `None`: not plain.
     fn members(raw: &str) -> Option<Vec<(&str, Holds, &str)>> {
+        members_expecting(raw, &[])
+    }
+
+    /// The same, where these keys are expected, in this order.
+    fn members_expecting<'r>(raw: &'r str, keys: &[&'r str]) -> Option<Vec<(&'r str, Holds, &'r str)>> {
         let (mut members, mut found) = (Members::of(raw)?, Vec::new());
-        while let Some((key, span)) = members.next().ok()? {
-            found.push((key, span.holds, &raw[span.start..span.end]));
+        loop {
+            let expected = keys.get(found.len()).copied();
+            let Some((key, span)) = members.next(expected).ok()? else { return Some(found) };
+            let key = match key {
+                Key::Expected => expected?,
+                Key::Other(key) => key,
+            };
+            found.push((key, span.holds, &raw[span.bytes()]));
         }
-        Some(found)
     }
 
     #[test]
@@ -145,6 +179,8 @@ mod tests {
                     let text = format!("{before}{middle}{behind}");
                     let is_json = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
                     assert!(is_json || members(&text).is_none(), "{text:?}");
+                    let keys: Vec<&str> = members(object).into_iter().flatten().map(|(key, ..)| key).collect();
+                    assert_eq!(members_expecting(&text, &keys), members(&text), "{text:?}");
                     plain += u32::from(members(&text).is_some());
                 }
             }

@@ -1,9 +1,11 @@
 //! One record of a file, whatever its format: cells by column, borrowed from the reader's buffers.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::object::KEY;
 use super::reject::Refused;
+use super::source::RECORD_BYTES_MAX;
 use crate::fault::Reason;
 
 /// A cell as the file has it, before any type is asked for.
@@ -52,22 +54,44 @@ pub enum Holds {
     Nested,
 }
 
-/// Where a cell's text lies.
+/// Where a cell's text lies. Small, since one is made for every cell: a record is never so long that its places need more.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     /// What it holds.
     pub holds: Holds,
     /// In [`Record::rewritten`] (it had escapes), not in [`Record::raw`].
     pub rewritten: bool,
-    /// The first byte.
-    pub start: usize,
-    /// Behind the last byte.
-    pub end: usize,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
     /// A cell with no value.
     pub const NULL: Self = Self { holds: Holds::Null, rewritten: false, start: 0, end: 0 };
+
+    /// In [`Record::raw`].
+    #[inline]
+    pub fn raw(holds: Holds, bytes: Range<usize>) -> Self {
+        Self { holds, rewritten: false, start: place(bytes.start), end: place(bytes.end) }
+    }
+
+    /// In [`Record::rewritten`].
+    pub fn rewritten(holds: Holds, bytes: Range<usize>) -> Self {
+        Self { rewritten: true, ..Self::raw(holds, bytes) }
+    }
+
+    /// Which bytes it takes.
+    #[inline]
+    pub fn bytes(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+const _: () = assert!(RECORD_BYTES_MAX < u32::MAX as usize / 2);
+
+#[inline]
+fn place(byte: usize) -> u32 {
+    u32::try_from(byte).unwrap_or(u32::MAX)
 }
 
 /// Records of a file, one after the other.
@@ -112,7 +136,7 @@ impl<'r> Record<'r> {
     /// The cell of the column with this number; NULL where the record ends before it.
     pub fn cell(&self, column: usize) -> Cell<'r> {
         let span = self.spans.get(column).unwrap_or(&Span::NULL);
-        let text = &(if span.rewritten { self.rewritten } else { self.raw })[span.start..span.end];
+        let text = &(if span.rewritten { self.rewritten } else { self.raw })[span.bytes()];
         match span.holds {
             Holds::Null => Cell::Null,
             Holds::Field => Cell::Field(text),

@@ -89,7 +89,7 @@ impl Scanner {
             return self.bare_special(bytes, start, end, last);
         }
         let holds = if start == end { Holds::Null } else { Holds::Field };
-        self.push(Span { holds, rewritten: false, start, end });
+        self.push(Span::raw(holds, start..end));
         Ok(Some(end))
     }
 
@@ -122,7 +122,7 @@ impl Scanner {
         // CR that an escape keeps in the field and LF that ends the record are one line end to whoever looks.
         let is_one = bytes[..end].ends_with(b"\r") && bytes.get(end) == Some(&b'\n');
         self.breaks += breaks(&bytes[start..end]) - u64::from(is_one);
-        self.push(Span { holds: Holds::Field, rewritten: true, start, end });
+        self.push(Span::rewritten(Holds::Field, start..end));
         Ok(Some(end))
     }
 
@@ -135,7 +135,7 @@ impl Scanner {
             Some(&byte) if byte == self.dialect.delimiter => {}
             Some(_) => return Err(unclear(start)),
         }
-        self.push(Span { holds: Holds::Null, rewritten: false, start, end });
+        self.push(Span::raw(Holds::Null, start..end));
         Ok(Some(end))
     }
 
@@ -177,7 +177,11 @@ impl Scanner {
         }
         self.rewritten |= rewritten;
         self.breaks += breaks(&bytes[open + 1..close]);
-        self.push(Span { holds: Holds::Field, rewritten, start: open + 1, end: close });
+        self.push(if rewritten {
+            Span::rewritten(Holds::Field, open + 1..close)
+        } else {
+            Span::raw(Holds::Field, open + 1..close)
+        });
         Ok(Some(close + 1))
     }
 
@@ -235,7 +239,7 @@ pub fn rewrite(raw: &str, dialect: Dialect, spans: &mut [Span], rewritten: &mut 
     let second = special.next().unwrap_or(first);
     for span in spans.iter_mut().filter(|span| span.rewritten) {
         let start = rewritten.len();
-        let mut rest = &raw[span.start..span.end];
+        let mut rest = &raw[span.bytes()];
         while let Some(at) = memchr::memchr2(first, second, rest.as_bytes()) {
             // What follows is meant, be it a quote behind a quote: none is alone here.
             rewritten.push_str(&rest[..at]);
@@ -244,6 +248,6 @@ pub fn rewrite(raw: &str, dialect: Dialect, spans: &mut [Span], rewritten: &mut 
             rest = behind.as_str();
         }
         rewritten.push_str(rest);
-        (span.start, span.end) = (start, rewritten.len());
+        *span = Span::rewritten(span.holds, start..rewritten.len());
     }
 }
