@@ -215,7 +215,7 @@ pub struct Folders {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").args(["files", "failed", "deferred"]).required(true).multiple(true)))]
 pub struct Retry {
-    /// A file's number (48213), name or path; more may follow
+    /// A file's number (48213, or '#48213'), name or path; more may follow
     #[arg(value_name = "FILE")]
     pub files: Vec<OsString>,
     /// All refused files
@@ -238,7 +238,7 @@ pub struct Retry {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").args(["files", "folder"]).required(true).multiple(true)))]
 pub struct Replay {
-    /// A file's number (48213), name or path; more may follow
+    /// A file's number (48213, or '#48213'), name or path; more may follow
     #[arg(value_name = "FILE")]
     pub files: Vec<OsString>,
     /// Only in this folder; without FILE: all of its imported files
@@ -258,7 +258,7 @@ pub struct Replay {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").args(["files", "folder"]).required(true).multiple(true)))]
 pub struct Forget {
-    /// A file's number (48213), name or path; more may follow
+    /// A file's number (48213, or '#48213'), name or path; more may follow
     #[arg(value_name = "FILE")]
     pub files: Vec<OsString>,
     /// Only in this folder; without FILE: all of its files that are done, refused or duplicates

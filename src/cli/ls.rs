@@ -4,6 +4,7 @@
 //! what the ledger says.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -72,6 +73,9 @@ fn show(global: &Global, ls: &Ls) -> Result<u8, Complaint> {
             if !print_json(file)? {
                 break;
             }
+        }
+        if more {
+            let _ = writeln!(io::stderr(), "{}", left_out(ls.limit));
         }
     } else if folders.is_empty() {
         let mut page = Page::new();
@@ -255,6 +259,10 @@ fn of_row(folder: &Folder, row: &Row) -> Listed {
     }
 }
 
+fn left_out(limit: u32) -> String {
+    format!("older ones are left out; for more, add: --limit {}", limit.saturating_mul(10))
+}
+
 fn page(files: &[Listed], more: bool, limit: u32) -> Page {
     use Side::{Left, Right};
     let mut page = Page::new();
@@ -290,7 +298,7 @@ fn page(files: &[Listed], more: bool, limit: u32) -> Page {
         page.line(line);
     }
     if more {
-        page.line(format!("older ones are left out; for more, add: --limit {}", limit.saturating_mul(10)));
+        page.line(left_out(limit));
     }
     page
 }

@@ -90,7 +90,7 @@ pub const KEYS: &[Key] = &[
     row(
         "folder.*.path",
         Directory,
-        Required("\"/srv/orders\""),
+        Required("\"/srv/importerd/orders\""),
         "Holds inbox/ active/ archive/ quarantine/ results/; made when missing.",
     ),
     row(

@@ -227,7 +227,7 @@ fn deferred(file: &Claimed, stage: &'static str, reason: &Reason, folder: &Folde
 impl Folder {
     /// How long until the next try of a file, and when that is.
     fn next_try(&self, file: &Claimed) -> (Duration, Timestamp) {
-        let wait = jittered(self.back_off(file.deferrals));
+        let wait = jittered(self.back_off(file.deferrals)).min(self.backoff.max);
         (wait, Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX))
     }
 }

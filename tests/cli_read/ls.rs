@@ -75,6 +75,8 @@ fn each_filter_lists_its_own_files_and_two_of_them_both() {
     assert_eq!(names(&["--limit", "2"]), ["new.csv", "now.csv"]);
     let out = desk.ask(&["ls", "--limit", "2"]).out;
     assert!(out.ends_with("older ones are left out; for more, add: --limit 20\n"), "{out}");
+    let whole = [&["ls", "--json", "--limit", "2"][..], &["ls", "--json"]].map(|arguments| desk.ask(arguments).err);
+    assert_eq!(whole, ["older ones are left out; for more, add: --limit 20\n", ""]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn what_the_example_has_commented_out_is_the_default() {
         match row.preset {
             Preset::Is(text) => assert_eq!(shown.value, row.kind.take_text(text).unwrap(), "{}", shown.key),
             Preset::FolderName => assert_eq!(shown.value, Value::Text("orders".into())),
-            Preset::BelowPath(name) => assert_eq!(shown.value, Value::Text(format!("/srv/orders/{name}"))),
+            Preset::BelowPath(name) => assert_eq!(shown.value, Value::Text(format!("/srv/importerd/orders/{name}"))),
             Preset::Cores | Preset::Required(_) | Preset::Unset => {}
         }
     }

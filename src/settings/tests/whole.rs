@@ -5,7 +5,7 @@ use super::{Machine, ORDERS, problems_of};
 #[test]
 fn a_folder_without_a_path_is_refused_where_it_is_named() {
     let text = "attempts = 5\n[folder.orders]\nsettle = '1s'";
-    assert_eq!(problems_of(text), "2: folder.orders.path: missing; write it like path = \"/srv/orders\"");
+    assert_eq!(problems_of(text), "2: folder.orders.path: missing; write it like path = \"/srv/importerd/orders\"");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn everything_wrong_in_every_layer_is_told_at_once() {
         usr/importerd.toml.d/10.toml:1:13: unclosed array, expected `]`\n\
         environment IMPORTERD__RESTARTS: restarts: \"x\" is not a whole number\n\
         --set drain_grace: \"5\" has no unit; write it with one, for instance \"5s\"\n\
-        --set folder.b.path: missing; write it like path = \"/srv/orders\"\n\
+        --set folder.b.path: missing; write it like path = \"/srv/importerd/orders\"\n\
         to see every value and where it comes from, type: importerd config show --origin";
     assert_eq!(machine.without_root(&error.to_string()), expected);
     let restarts = error.values.iter().find(|shown| shown.key == "restarts").unwrap();
