@@ -16,6 +16,6 @@ pub struct Declared {
 pub struct Contract {
     /// Its columns by their names in lower case.
     pub columns: HashMap<String, Declared>,
-    /// Whether a key, a CHECK, a NOT NULL, a reference or a trigger may refuse a row that has the right types.
+    /// Whether a key, a CHECK, a NOT NULL, a reference, an expression or a trigger may refuse a row that has the right types.
     pub has_constraints: bool,
 }

@@ -134,7 +134,9 @@ fn complaint(fault: &Fault) -> Complaint {
 fn notes(surroundings: &Surroundings, trial: &Trial, database_is_there: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if trial.has_constraints {
-        notes.push("the table's keys, NOT NULLs, checks and triggers are only asked when rows go in".to_owned());
+        notes.push(
+            "the table's keys, NOT NULLs, checks, expressions and triggers are only asked when rows go in".to_owned(),
+        );
     }
     let dialect = trial.read_as.as_ref().and_then(|read_as| read_as.dialect.as_ref());
     let found = dialect.is_some_and(|dialect| dialect.delimiter.is_some() && dialect.delimiter_by == "content");

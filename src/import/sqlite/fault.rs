@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, ffi};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
@@ -59,6 +59,43 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         }
         _ => world(OTHER, "see the message; a trigger or a view of the table may be broken"),
     }
+}
+
+/// Who is to blame where SQLite says no more than that a statement failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The statement can't even be prepared: a trigger or a view of the table is broken.
+    Table,
+    /// An expression of the table has no value for this row; nothing of the row is in.
+    Row,
+    /// The same, but a trigger may have left something of it.
+    File,
+}
+
+/// Whether SQLite says no more than that.
+pub(super) fn is_unclassed(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_ERROR)
+}
+
+/// Of statements that insert into this table. They are prepared anew: those that were prepared before the table changed
+/// fail only when they run. Where a function fails that an expression calls, SQLite takes the whole statement back; where
+/// a trigger reads `json_each`, it doesn't.
+pub(super) fn blame(connection: &Connection, table: &str, statements: &[String]) -> rusqlite::Result<Blame> {
+    if statements.iter().any(|sql| connection.prepare(sql).is_err()) {
+        return Ok(Blame::Table);
+    }
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
+        OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
+    let may_leave_something = connection.query_row(sql, [table], |row| row.get(0))?;
+    Ok(if may_leave_something { Blame::File } else { Blame::Row })
+}
+
+/// The fault of a row, or of its file.
+pub(super) fn of_an_expression(error: &rusqlite::Error) -> Fault {
+    let hint = "an expression of the table refuses this row: a generated column, an index, a CHECK or a trigger; \
+        correct the row, or the table";
+    Fault::permanent("value", message(error)).with_hint(hint)
 }
 
 /// SQLite has one word for all that keeps it from opening. Asked by name: whoever opens the file and closes it again takes

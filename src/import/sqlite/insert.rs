@@ -1,5 +1,6 @@
 //! Rows into the table, several of them by a statement where the table bears it.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use rusqlite::{CachedStatement, Statement};
@@ -11,6 +12,7 @@ use super::super::rows::{Rows, Sink};
 use super::super::table::identifier;
 use super::super::target::Insert;
 use super::super::value::Value;
+use super::fault::{Blame, blame, is_unclassed, of_an_expression};
 use super::markers::{self, Connected};
 use super::transaction::Open;
 use crate::fault::{Fault, Reason};
@@ -27,6 +29,11 @@ const GROUP_PARAMETERS_MAX: usize = 256;
 pub(super) struct Inserting<'t> {
     transaction: &'t Open<'t>,
     form: Form,
+    table: String,
+    /// Those of one row.
+    sql: Vec<String>,
+    /// For a row that a statement of them fails at, without SQLite saying why.
+    blame: OnceCell<Blame>,
     /// Of one row.
     statement: CachedStatement<'t>,
     /// What is done where the key is there already; with the parameters of the insert.
@@ -46,13 +53,17 @@ impl<'t> Inserting<'t> {
     pub(super) fn begin(transaction: &'t Open<'t>, layout: &Layout, id: FileId) -> Result<Self, Fault> {
         let form = Form::of(layout);
         let prepare = |sql: &str| form.prepare(transaction, id, sql).map_err(|error| transaction.fault(&error));
-        let statement = prepare(&insert_sql(&form, layout))?;
-        let update = update_sql(&form, layout).map(|sql| prepare(&sql)).transpose()?;
+        let (insert, update) = (insert_sql(&form, layout), update_sql(&form, layout));
+        let statement = prepare(&insert)?;
+        let sql: Vec<String> = std::iter::once(insert).chain(update).collect();
+        let update = sql.get(1).map(|sql| prepare(sql)).transpose()?;
         let keyed = !layout.mode().key().is_empty();
         let are_alone = keyed || !layout.table().takes_rows_together();
         let group_rows = if are_alone { 1 } else { (GROUP_PARAMETERS_MAX / form.width).clamp(1, GROUP_ROWS_MAX) };
         let written = Written::default();
-        Ok(Self { transaction, form, statement, update, group_rows, group: None, written, id, keyed })
+        let table = layout.table().name().to_owned();
+        let (blame, group) = (OnceCell::new(), None);
+        Ok(Self { transaction, form, table, sql, blame, statement, update, group_rows, group, written, id, keyed })
     }
 
     /// Inserts as many rows as share a statement, from this one on. `false`: nothing of them is in, since one can't be
@@ -63,9 +74,9 @@ impl<'t> Inserting<'t> {
             self.written.inserted += self.group_rows as u64;
             return Ok(true);
         };
-        match self.transaction.fault(&error) {
-            Fault::Permanent(_) if self.is_undone(changes) => Ok(false),
-            fault => Err(fault),
+        match self.refusal(&error, changes)? {
+            (_, true) => Ok(false),
+            (reason, false) => Err(Fault::Permanent(reason)),
         }
     }
 
@@ -85,11 +96,9 @@ impl<'t> Inserting<'t> {
     fn insert_one(&mut self, rows: &Rows, row: usize) -> Result<Option<Reason>, Fault> {
         let changes = self.transaction.connection().total_changes();
         let Err(error) = self.execute_one(rows, row) else { return Ok(None) };
-        match self.transaction.fault(&error) {
-            Fault::Permanent(reason) if self.is_undone(changes) => Ok(Some(reason.at_line(rows.line(row)))),
-            Fault::Permanent(reason) => Err(Fault::Permanent(reason.at_line(rows.line(row)))),
-            other => Err(other),
-        }
+        let (reason, is_undone) = self.refusal(&error, changes)?;
+        let reason = reason.at_line(rows.line(row));
+        if is_undone { Ok(Some(reason)) } else { Err(Fault::Permanent(reason)) }
     }
 
     fn execute_one(&mut self, rows: &Rows, row: usize) -> rusqlite::Result<()> {
@@ -110,11 +119,28 @@ impl<'t> Inserting<'t> {
         Ok(())
     }
 
-    /// Whether nothing is left of the statement that failed, as usual; a trigger, or a constraint with a clause of its own,
-    /// may have kept some of it, or ended the transaction.
-    fn is_undone(&self, changes_before: u64) -> bool {
+    /// Why the rows of a statement that failed can't be taken, where it is their fault, and whether nothing of them is left:
+    /// as usual; but a trigger, or a constraint with a clause of its own, may have kept some of it, or ended the transaction.
+    fn refusal(&self, error: &rusqlite::Error, changes_before: u64) -> Result<(Reason, bool), Fault> {
+        let blame = if is_unclassed(error) { Some(self.blame()?) } else { None };
+        let fault = match blame {
+            Some(Blame::Row | Blame::File) => of_an_expression(error),
+            Some(Blame::Table) | None => self.transaction.fault(error),
+        };
+        let Fault::Permanent(reason) = fault else { return Err(fault) };
         let connection = self.transaction.connection();
-        !connection.is_autocommit() && connection.total_changes() == changes_before
+        let is_undone = !connection.is_autocommit() && connection.total_changes() == changes_before;
+        Ok((reason, is_undone && blame != Some(Blame::File)))
+    }
+
+    /// The same for all rows: the table stays as it is while the transaction lasts.
+    fn blame(&self) -> Result<Blame, Fault> {
+        if let Some(blame) = self.blame.get() {
+            return Ok(*blame);
+        }
+        let found = blame(self.transaction.connection(), &self.table, &self.sql);
+        let found = found.map_err(|error| self.transaction.fault(&error))?;
+        Ok(*self.blame.get_or_init(|| found))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod contract;
+mod expressions;
 mod formats;
 mod large;
 mod locks;
