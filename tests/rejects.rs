@@ -164,6 +164,18 @@ fn a_refused_file_lists_its_rows_in_the_reason_file_and_gives_them_back_with_the
 }
 
 #[test]
+fn of_a_file_of_one_column_it_is_said_that_a_daemon_may_know_its_delimiter() {
+    for (keys, is_said) in [("", true), ("import = { delimiter = \",\" }", false)] {
+        let drop = Drop::with(keys);
+        drop.put("one.csv", "note\nx\ny,z\n");
+        assert_eq!(drop.once().code(), Some(1));
+        let rejects = ask(&drop, &["rejects", "one.csv"]);
+        assert_eq!((rejects.status.code(), out(&rejects)), (Some(0), "note\ny,z\n"));
+        assert_eq!(err(&rejects).contains("shows no delimiter"), is_said, "{}", err(&rejects));
+    }
+}
+
+#[test]
 fn what_has_no_rejects_says_so_and_what_is_unknown_as_well() {
     let drop = with_table(TOLERANT);
     let none = ask(&drop, &["rejects", "first.csv"]);

@@ -58,6 +58,10 @@ fn show(global: &Global, rejects: &Rejects) -> Result<u8, Complaint> {
     }
 }
 
+/// Of a file that shows no delimiter: what only the daemon knows.
+pub(super) const ONE_COLUMN: &str = "a file of one column shows no delimiter: a running daemon takes that of the folder's earlier \
+    files, which is not known here; import.delimiter says it to both";
+
 /// Of a file that went in without them: as the database keeps them.
 fn left_out(surroundings: &Surroundings, import: &Import, row: &Row, mut sheet: Sheet<'_>) -> Result<u8, Complaint> {
     let place = stages::target(import, &surroundings.directories.state);
@@ -95,9 +99,11 @@ fn refused(
     };
     let file = File::open(&path).map_err(|error| Fault::io(path.display(), &error).reason().clone())?;
     let place = stages::target(import, &surroundings.directories.state);
+    let mut shows_delimiter = true;
     // Whatever was read is shown, also where the file can't be read to its end.
     let checked = Recheck::open(&file, &row.name, import, &place).and_then(|recheck| {
         sheet.begin(recheck.header());
+        shows_delimiter = recheck.shows_delimiter();
         recheck.each(&mut |rejected| sheet.add(&rejected))
     });
     let shown = sheet.end()?;
@@ -117,7 +123,12 @@ fn refused(
             ));
             Ok(exit::OK)
         }
-        Ok(()) => Ok(exit::OK),
+        Ok(()) => {
+            if !shows_delimiter {
+                say(ONE_COLUMN);
+            }
+            Ok(exit::OK)
+        }
     }
 }
 

@@ -26,8 +26,10 @@ pub struct Checked {
     pub(super) digest: Digest,
     /// The header of CSV, as it stands in the file.
     pub(super) header: Option<String>,
-    /// The delimiter, where it was to be seen.
+    /// The delimiter of CSV: whoever reads it again reads it with that.
     pub(super) delimiter: Option<u8>,
+    /// The same, where it was to be seen and is the folder's.
+    pub(super) folders_delimiter: Option<u8>,
     /// The table as it was, when it is to get columns for this file.
     pub(super) narrower: Option<Arc<Table>>,
     /// The table wasn't there, and is to be made as this file needs it.
@@ -126,8 +128,9 @@ pub fn against(
 
 fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
     let header = reader.raw_header().map(str::to_owned);
-    let (digest, delimiter) = (reader.digest(), reader.delimiter());
-    Checked { rows, rejects, digest, header, delimiter, narrower: None, new_table: true, content }
+    let (delimiter, folders_delimiter) = (reader.delimiter(), reader.folders_delimiter());
+    let (digest, narrower, new_table) = (reader.digest(), None, true);
+    Checked { rows, rejects, digest, header, delimiter, folders_delimiter, narrower, new_table, content }
 }
 
 /// Whether the texts of records that fit are kept with them: the database may refuse some, and they are then told with theirs.

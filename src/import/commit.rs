@@ -56,7 +56,7 @@ impl Import {
 
     /// What later files of this folder are measured by, or spared.
     fn remember(&self, checked: &Checked) {
-        if let Some(delimiter) = checked.delimiter {
+        if let Some(delimiter) = checked.folders_delimiter {
             lock(&self.delimiter).get_or_insert(delimiter);
         }
     }

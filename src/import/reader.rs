@@ -77,12 +77,18 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The delimiter, where it was to be seen and is the folder's.
+    /// What separates the fields of CSV, or would.
     pub fn delimiter(&self) -> Option<u8> {
         match self {
-            Self::Csv(reader, true) if reader.names().len() > 1 => Some(reader.delimiter()),
-            _ => None,
+            Self::Csv(reader, _) => Some(reader.delimiter()),
+            Self::Ndjson(_) | Self::Json(_) => None,
         }
+    }
+
+    /// The same, where it was to be seen: the folder's other files are to have it.
+    pub fn folders_delimiter(&self) -> Option<u8> {
+        let is_to_be_seen = matches!(self, Self::Csv(reader, true) if reader.names().len() > 1);
+        self.delimiter().filter(|_| is_to_be_seen)
     }
 
     /// The hash of the file, as far as it was read.

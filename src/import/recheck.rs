@@ -42,6 +42,15 @@ impl<'f> Recheck<'f> {
         self.reader.raw_header()
     }
 
+    /// Whether the file itself or the settings say how its fields are separated: a running daemon goes by the folder's
+    /// earlier files where they don't.
+    #[must_use]
+    pub fn shows_delimiter(&self) -> bool {
+        self.settings.csv.delimiter.is_some()
+            || !matches!(self.reader, Reader::Csv(_, true))
+            || self.reader.folders_delimiter().is_some()
+    }
+
     /// Shows each of them. Whether the database would take the others is not asked.
     ///
     /// # Errors

@@ -330,6 +330,9 @@ fn beside_a_running_daemon_it_changes_nothing_either() {
     assert_eq!((answer.code, verdict(&answer)), (Some(0), "would be imported: 1 row into the table orders"));
     assert!(all_but_the_index() == before);
     assert!(answer.out.contains("note       the running daemon refuses another delimiter"), "{}", answer.out);
+    write(&desk, "one.csv", "note\nx\n");
+    let answer = desk.ask(&["try", "one.csv"]);
+    assert!(answer.out.contains("note       a file of one column shows no delimiter"), "{}", answer.out);
 }
 
 /// The control: what compares before and after sees a byte, a time, a mode and a name.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::super::check::rights;
 use super::super::complaint::Complaint;
+use super::super::rejects::ONE_COLUMN;
 use super::super::shell::quoted;
 use super::super::surroundings::{Daemon, Surroundings};
 use super::{Answer, Done, Refusal, Verdict};
@@ -139,9 +140,12 @@ fn notes(surroundings: &Surroundings, trial: &Trial, database_is_there: bool) ->
         );
     }
     let dialect = trial.read_as.as_ref().and_then(|read_as| read_as.dialect.as_ref());
-    let found = dialect.is_some_and(|dialect| dialect.delimiter.is_some() && dialect.delimiter_by == "content");
-    if found && database_is_there && surroundings.daemon != Daemon::Stopped {
-        notes.push("the running daemon refuses another delimiter than that of the folder's first file".to_owned());
+    let by_content = dialect.filter(|dialect| dialect.delimiter_by == "content");
+    if database_is_there && surroundings.daemon != Daemon::Stopped {
+        notes.extend(by_content.map(|dialect| match dialect.delimiter {
+            Some(_) => "the running daemon refuses another delimiter than that of the folder's first file".to_owned(),
+            None => ONE_COLUMN.to_owned(),
+        }));
     }
     notes
 }

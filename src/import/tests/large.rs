@@ -62,3 +62,18 @@ fn rejects_of_both_sides_and_the_lines_of_all_rows_are_those_of_a_small_file() {
     assert_eq!(found[0].len(), 4);
     assert_eq!(found[0], found[1]);
 }
+
+/// Such a file shows no delimiter; the folder's earlier files do. The control is the small one.
+// fault 53
+#[test]
+fn one_of_one_column_is_read_twice_with_the_same_delimiter() {
+    let mut orders = Orders::new();
+    orders.sql().execute_batch("CREATE TABLE orders (_file_id INTEGER, _line INTEGER, note TEXT, x INTEGER)").unwrap();
+    orders.import("first.csv", "note;x\na;1\n").unwrap();
+    let behind_the_sample = "plain\n".repeat(200) + "words, with a comma\n";
+    assert_eq!(orders.import("small.csv", format!("note\n{behind_the_sample}")).unwrap(), loaded(201));
+    let plain = format!("{}\n", "x".repeat(450)).repeat(40_000);
+    assert_eq!(orders.import("large.csv", format!("note\n{behind_the_sample}{plain}")).unwrap(), loaded(40_201));
+    let commas = "SELECT count(*) FROM orders WHERE note = 'words, with a comma'";
+    assert_eq!(orders.rows(commas), ["2"]);
+}
