@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ahead;
 use super::header::COLUMNS_MAX;
 use super::infer::Guess;
-use super::layout::{Layout, no_column};
+use super::layout::{Layout, no_column, no_key};
 use super::reader::Reader;
 use super::reading::{self, Reading};
 use super::record::{Record, Records};
@@ -354,7 +354,7 @@ pub fn infer(
         return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
     }
     if guesses.is_empty() {
-        return Err(Fault::Permanent(Reason::new("no_columns", "no object has a key: there is nothing to import")));
+        return Err(Fault::Permanent(no_key()));
     }
     let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
     let table = Table::made_for(&settings.table, columns, as_made).unique(std::iter::once(settings.mode.key()));

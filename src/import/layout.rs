@@ -121,8 +121,11 @@ impl Layout {
             let text = format!("the file has no column {}, which must not be NULL", shown::value(&column.name));
             return Err(Reason::new("missing_column", text).hint("give the column a default, or the file the column"));
         }
-        if self.taken.is_empty() && !self.names.is_empty() {
-            return Err(no_column(&self.table));
+        match (self.taken.is_empty(), self.names.is_empty()) {
+            (true, false) => return Err(no_column(&self.table)),
+            // Rows that say where they came from are some all the same.
+            (true, true) if !self.table.lineage() => return Err(no_key()),
+            _ => {}
         }
         self.check_key()?;
         self.is_complete = true;
@@ -175,6 +178,11 @@ impl Layout {
         let is_met = |key: &str| self.taken.iter().any(|taken| self.names[taken.column].eq_ignore_ascii_case(key));
         key.iter().find(|key| !is_met(key)).map(String::as_str)
     }
+}
+
+/// There are objects, and nothing in them.
+pub fn no_key() -> Reason {
+    Reason::new("no_columns", "no object has a key: there is nothing to import")
 }
 
 /// Nothing of the file is meant for this table.

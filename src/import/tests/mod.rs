@@ -202,6 +202,17 @@ fn objects_without_any_key_make_no_table() {
     assert_eq!(orders.rows("SELECT _line, id FROM orders"), ["1|1", "1|NULL"]);
 }
 
+/// The control is the file behind it, of which one object has a key.
+#[test]
+fn objects_without_any_key_are_refused_where_the_table_would_get_nothing_of_them() {
+    let mut orders = Orders::with("CREATE TABLE orders (id INTEGER, note TEXT)");
+    for (name, content) in [("a.ndjson", "{}\n"), ("b.json", "[{}, {}]")] {
+        assert_eq!(orders.refused(name, content), "no object has a key: there is nothing to import");
+    }
+    assert_eq!(orders.import("c.ndjson", "{}\n{\"id\": 1}\n").unwrap(), loaded(2));
+    assert_eq!(orders.rows("SELECT * FROM orders"), ["NULL|NULL", "1|NULL"]);
+}
+
 // fault 19, fault 54
 #[test]
 fn files_without_rows_succeed_and_touch_no_table() {
