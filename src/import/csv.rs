@@ -145,8 +145,7 @@ impl<'f> Reader<'f> {
         let Some(length) = length else { return Ok(None) };
         let raw = &self.source.unread()[..length];
         if let Some(at) = memchr::memchr(0, raw) {
-            let hint = "is the file no text, or UTF-16? declare its encoding: import.encoding = \"utf-16le\"";
-            return Err(self.refuse(at, Reason::new("nul_byte", "a NUL byte").hint(hint)).into());
+            return Err(self.refuse(at, nul_byte()).into());
         }
         let raw = match str::from_utf8(raw) {
             Ok(raw) => raw,
@@ -232,6 +231,12 @@ fn take_nulls(raw: &str, quote: Option<u8>, words: &[String], spans: &mut [Span]
             *span = Span::NULL;
         }
     }
+}
+
+/// The reason for a byte that no text has.
+pub fn nul_byte() -> Reason {
+    let hint = "is the file no text, or did it lose its end in a crash? if it is UTF-16, declare it: import.encoding = \"utf-16le\"";
+    Reason::new("nul_byte", "a NUL byte").hint(hint)
 }
 
 /// The reason for bytes that are no UTF-8.

@@ -7,7 +7,7 @@ use std::str;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::csv::{not_utf8, too_long};
+use super::csv::{not_utf8, nul_byte, too_long};
 use super::object::{BAD_JSON, DEPTH_MAX, Flaw, Object, malformed};
 use super::record::{Record, alone};
 use super::reject::Refused;
@@ -133,10 +133,14 @@ impl<'f> Reader<'f> {
         self.records += 1;
         let length = self.extent()?;
         let bytes = &self.source.unread()[..length];
-        let raw = str::from_utf8(bytes).map_err(|error| {
-            let flaw = Flaw { at: Some(error.valid_up_to() + 1), ..Flaw::from(not_utf8(bytes, error)) };
+        let refuse = |at, reason: Reason| {
+            let flaw = Flaw { at: Some(at + 1), ..reason.into() };
             Fault::Permanent(placed(flaw, bytes, self.place, self.records))
-        })?;
+        };
+        if let Some(at) = memchr::memchr(0, bytes) {
+            return Err(refuse(at, nul_byte()).into());
+        }
+        let raw = str::from_utf8(bytes).map_err(|error| refuse(error.valid_up_to(), not_utf8(bytes, error)))?;
         self.taken = length;
         let key = self.key.as_deref();
         if let Err(flaw) = self.object.read(raw, key) {

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use super::csv::{not_utf8, too_long};
+use super::csv::{not_utf8, nul_byte, too_long};
 use super::object::{Flaw, Object, is_blank};
 use super::record::Record;
 use super::reject::Refused;
@@ -45,6 +45,10 @@ impl<'f> Reader<'f> {
         };
         let bytes = &self.source.unread()[..length];
         let at_line = |reason: Reason| Fault::Permanent(reason.at_line(self.line));
+        if let Some(at) = memchr::memchr(0, bytes) {
+            let flaw = Flaw { at: Some(at + 1), ..nul_byte().into() };
+            return Err(at_line(placed(flaw)).into());
+        }
         let raw = str::from_utf8(bytes).map_err(|error| at_line(not_utf8(bytes, error)))?;
         if let Err(flaw) = self.object.read(raw, None) {
             let is_cut_off = flaw.cut && self.source.ended() && self.source.unread().len() == length;
