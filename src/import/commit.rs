@@ -264,8 +264,8 @@ impl Import {
         let mut effect = self.make_ready(transaction, table.as_ref(), checked.narrower.as_ref(), layout)?;
         let mut insert = transaction.insert(layout, load.id)?;
         let mut rejects = Rejects::new(self.settings.rejects).among(checked.rows + checked.rejects());
-        let mut rows = 0;
-        let mut put = |some: &Rows| check::put(some, &mut rejects, &mut *insert).map(|taken| rows += taken);
+        let mut taken = 0;
+        let mut put = |some: &Rows| check::put(some, &mut rejects, &mut *insert).map(|rows| taken += rows);
         let digest = if let Some(kept) = kept {
             kept.rows().iter().try_for_each(put)?;
             checked.digest
@@ -274,11 +274,11 @@ impl Import {
             check::each(&mut reader, Arc::clone(layout), Texts::of(&self.settings), |some| put(some))?;
             reader.digest()
         };
-        rejects.check(rows)?;
+        rejects.check(taken)?;
+        // Of those that it took, the database may have left some out by its own rules.
         let written = insert.finish()?;
         effect.keyed = (!self.settings.mode.key().is_empty()).then_some(written);
-        let rows = effect.keyed.map_or(rows, |written| written.rows());
-        if digest == load.checked.digest { Ok(((rows, rejects.count()), effect)) } else { Err(changed()) }
+        if digest == load.checked.digest { Ok(((written.rows(), rejects.count()), effect)) } else { Err(changed()) }
     }
 }
 

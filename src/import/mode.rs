@@ -35,7 +35,7 @@ pub struct Written {
     pub inserted: u64,
     /// In place of what the row with this key said before.
     pub updated: u64,
-    /// Left out, because of the row that has this key.
+    /// Left out, because of the row that has this key, or by a rule of the table's own.
     pub skipped: u64,
 }
 

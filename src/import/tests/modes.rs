@@ -362,3 +362,26 @@ fn of_a_batch_in_which_order_counts_nothing_goes_in_behind_a_refused_file() {
     // The control: elsewhere a bad one is set aside alone.
     assert_eq!(batch(&mut in_mode(Mode::Append)).len(), 3);
 }
+
+/// The control is a view, of which SQLite counts no row.
+#[test]
+fn rows_that_the_table_itself_leaves_out_are_not_counted() {
+    let ignored = "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER UNIQUE ON CONFLICT IGNORE)";
+    let known = "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER); CREATE TABLE log (id);
+        CREATE TRIGGER known BEFORE INSERT ON orders WHEN new.id IN (SELECT id FROM orders)
+        BEGIN INSERT INTO log VALUES (new.id); SELECT RAISE(IGNORE); END";
+    for sql in [ignored, known] {
+        let mut orders = Orders::with(sql);
+        assert_eq!(orders.import("a.csv", "id\n1\n2\n1\n").unwrap(), loaded(2), "{sql}");
+        assert_eq!(orders.import("b.csv", "id\n2\n1\n").unwrap(), loaded(0), "{sql}");
+        assert_eq!(orders.rows("SELECT rows FROM _importerd_files"), ["2", "0"], "{sql}");
+        let mut counts = Vec::new();
+        let markers = orders.target.markers().unwrap();
+        markers.each_count("orders", &mut |_, brought, there| counts.push((brought, there))).unwrap();
+        counts.sort_unstable();
+        assert_eq!(counts, [(0, 0), (2, 2)], "{sql}");
+    }
+    let view = "CREATE TABLE t (id); CREATE VIEW orders AS SELECT id FROM t;
+        CREATE TRIGGER i INSTEAD OF INSERT ON orders BEGIN INSERT INTO t VALUES (new.id); END";
+    assert_eq!(Orders::with(view).import("a.csv", "id\n1\n2\n").unwrap(), loaded(2));
+}

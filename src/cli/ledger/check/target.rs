@@ -119,7 +119,12 @@ fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
     match counted {
         Err(error) => section.warn(format!("the rows can't be counted: {error}"), None),
         Ok(()) if fewer > 0 => {
-            section.warn(format!("{fewer} files have fewer rows than they brought: somebody deleted some"), None);
+            section.warn(
+                format!(
+                    "{fewer} files have fewer rows than they brought: somebody deleted some, or the table replaces rows"
+                ),
+                None,
+            );
         }
         Ok(()) => section.ok("every file has the rows that it brought"),
     }
