@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::text;
-use super::unpack::{GZIP, ZSTD};
+use super::unpack::{is_gzip, is_zstd};
 use crate::fault::{Fault, Reason};
 use crate::settings::Format;
 
@@ -17,7 +17,7 @@ const BINARY: [(&[u8], &str, &str); 12] = [
     (b"BZh91AY&SY", "bzip2", UNPACK),
     (b"\x04\x22\x4d\x18", "lz4", UNPACK),
     (b"7z\xBC\xAF\x27\x1C", "a 7z archive", UNPACK),
-    (b"PAR1", "Parquet", AS_CSV),
+    (b"PAR1\x15", "Parquet", AS_CSV),
     (b"SQLite format 3\0", "an SQLite database", "export its tables as CSV"),
     (b"\x89PNG", "an image", ONLY_TEXT),
     (b"\xFF\xD8\xFF", "an image", ONLY_TEXT),
@@ -38,7 +38,7 @@ const PACKED_EXTENSIONS: [&str; 4] = ["gz", "gzip", "zst", "zstd"];
 pub fn refuse_binary(first: &[u8], packed: bool) -> Result<(), Fault> {
     // As POSIX has it, and GNU; no text has a NUL.
     let is_tar = first.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar\0") || rest.starts_with(b"ustar  \0"));
-    let (what, hint) = if packed && (first.starts_with(GZIP) || first.starts_with(ZSTD)) {
+    let (what, hint) = if packed && (is_gzip(first) || is_zstd(first)) {
         ("compressed twice", "compress it once")
     } else if let Some((_, what, hint)) = BINARY.iter().find(|(magic, ..)| first.starts_with(magic)) {
         (*what, *hint)
@@ -139,12 +139,16 @@ mod tests {
             (b"%PDF-1.7", false, "PDF"),
             (b"\x1f\x8b\x08", true, "compressed twice"),
             (b"\x28\xb5\x2f\xfd", true, "compressed twice"),
+            (b"\x50\x2a\x4d\x18", true, "compressed twice"),
+            (b"PAR1\x15\x04\x15", false, "Parquet"),
             (b"\xFF\xFE\0\0a\0\0\0", false, "UTF-32"),
             (&tar, true, "a tar archive"),
         ] {
             let text = refuse_binary(content, packed).unwrap_err().to_string();
             assert!(text.contains(what), "{text}");
         }
-        assert!(refuse_binary(b"PK,name\n1,x\n", false).is_ok());
+        for text in [&b"PK,name\n1,x\n"[..], b"PAR1,PAR2\n1,2\n", b"PAR1\n1\n", b"P*M,x\n"] {
+            assert!(refuse_binary(text, false).is_ok());
+        }
     }
 }

@@ -14,10 +14,11 @@ use super::bytes::Bytes;
 use crate::fault::{Fault, Reason};
 use crate::settings::Unpack;
 
-/// What gzip and zstd files start with.
-pub const GZIP: &[u8] = b"\x1f\x8b";
-/// See [`GZIP`].
-pub const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// What gzip files start with.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// What frames of zstd start with.
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// How much of a compressed file is read at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -27,6 +28,16 @@ const ZSTD_WINDOW_BYTES_MAX: u64 = 32 << 20;
 
 /// Before so much has come out, no ratio is suspicious: a small file does no harm.
 const UNSUSPECTED_BYTES: u64 = 16 << 20;
+
+/// Whether a file that starts so is one of gzip.
+pub fn is_gzip(first: &[u8]) -> bool {
+    first.starts_with(GZIP)
+}
+
+/// Whether a file that starts so is one of zstd: with a frame, or, as pzstd's, with one to be skipped.
+pub fn is_zstd(first: &[u8]) -> bool {
+    first.starts_with(ZSTD) || matches!(first, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
+}
 
 /// A file's bytes, unpacked where it is compressed.
 pub struct Unpacked<'f> {
@@ -62,8 +73,8 @@ impl<'f> Unpacked<'f> {
         let bytes = Bytes::of(file);
         let first = bytes.first()?;
         let content = match first {
-            _ if first.starts_with(GZIP) => Content::Gzip(Box::new(Gzip::open(bytes))),
-            _ if first.starts_with(ZSTD) => Content::Zstd(Box::new(Zstd::open(bytes))),
+            _ if is_gzip(&first) => Content::Gzip(Box::new(Gzip::open(bytes))),
+            _ if is_zstd(&first) => Content::Zstd(Box::new(Zstd::open(bytes))),
             _ => Content::Plain(Box::new(bytes)),
         };
         Ok(Self { content, bytes: 0, ended: false, limits, broken: None })

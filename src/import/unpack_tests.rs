@@ -81,6 +81,13 @@ fn members_and_frames_are_read_one_behind_the_other() {
     // A frame to be skipped, first and last.
     let skipped = b"\x53\x2a\x4d\x18\x05\0\0\0hello";
     assert_eq!(whole(&[&zstd(b"")[..], skipped, &zstd(b"abc"), skipped].concat()), b"abc");
+    // As pzstd writes them: before each frame one that says its length.
+    let pzstd = |text: &[u8]| {
+        let frame = zstd(text);
+        let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+        [b"\x50\x2a\x4d\x18\x04\0\0\0", &length[..], &frame].concat()
+    };
+    assert!(whole(&[pzstd(&text(70_000)), pzstd(b"abc")].concat()) == [&text(70_000)[..], b"abc"].concat());
     assert_eq!(refused(&[&zstd(b"abc")[..], &skipped[..10]].concat()).code, "truncated");
 }
 
