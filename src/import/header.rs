@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::marker::OURS;
 use super::shown;
 use crate::fault::Reason;
 
@@ -72,6 +73,10 @@ impl Header {
             let text = format!("the column name {} is taken: it says where a row came from", shown::value(name));
             return Err(Reason::new("reserved_column", text));
         }
+        if name.get(..OURS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(OURS)) {
+            let text = format!("the column name {} is taken: those that begin with {OURS} are", shown::value(name));
+            return Err(Reason::new("reserved_column", text));
+        }
         if number == COLUMNS_MAX {
             return Err(Reason::new("too_many_columns", format!("more than {COLUMNS_MAX} columns")));
         }
@@ -107,6 +112,8 @@ mod tests {
         assert_eq!(refused(&["a", ""]), "column 2 has no name");
         assert_eq!(refused(&["a\0b"]), r#"the column name "a\0b" has a NUL character, no table's can"#);
         assert_eq!(refused(&["_LINE"]), r#"the column name "_LINE" is taken: it says where a row came from"#);
+        let ours = r#"the column name "_Importerd_place" is taken: those that begin with _importerd_ are"#;
+        assert_eq!(refused(&["_importerd", "_Importerd_place"]), ours);
         let many: Vec<String> = (0..=COLUMNS_MAX).map(|at| format!("c{at}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(refused(&many), "more than 1998 columns");
