@@ -77,8 +77,23 @@ pub fn exact_number(text: &str) -> Option<f64> {
     }
 }
 
-/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number.
+/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number. Not one so small that it would be 0.
 pub fn number(text: &str) -> Option<f64> {
+    nearest(text).filter(|number| *number != 0.0 || !would_be_zero(text))
+}
+
+/// Whether this is such a number.
+pub fn is_too_small(text: &str) -> bool {
+    nearest(text).is_some_and(|number| number == 0.0 && would_be_zero(text))
+}
+
+/// Of a text whose nearest real number is 0: whether it isn't 0 itself.
+fn would_be_zero(text: &str) -> bool {
+    let (mantissa, _) = split(text, |byte| matches!(byte, b'e' | b'E'));
+    significant_digits(mantissa) > 0
+}
+
+fn nearest(text: &str) -> Option<f64> {
     let (mantissa, exponent) = split(text, |byte| matches!(byte, b'e' | b'E'));
     let digits = mantissa.strip_prefix('-').unwrap_or(mantissa);
     let (whole, fraction) = split(digits, |byte| byte == b'.');
@@ -241,6 +256,9 @@ mod tests {
     fn a_number_is_finite_and_well_formed() {
         assert_eq!(number("1e5"), Some(100_000.0));
         assert_eq!(number("-1.5E-2"), Some(-0.015));
+        assert_eq!((number("0e5"), number("5e-324")), (Some(0.0), Some(5e-324)));
+        assert_eq!((number("1e-400"), is_too_small("-1e-400")), (None, true));
+        assert!(!["0.0", "0e-400", "5e-324", "1e400", "x"].into_iter().any(is_too_small));
         for text in ["1e400", "NaN", "inf", "infinity", "1e", "e5", "0x10", "1_000", "00.5", "1.e5"] {
             assert_eq!(number(text), None, "{text}");
         }

@@ -155,6 +155,9 @@ impl Type {
             (Self::Real, Some(digits)) if !digits.starts_with('0') => {
                 reason("would_change", "has more digits than a real number keeps").hint(as_text)
             }
+            (Self::Real | Self::Number, _) if cell.text().is_some_and(literal::is_too_small) => {
+                reason("would_change", "is so small that it would be 0").hint(as_text)
+            }
             (Self::Number, _) if cell.text().and_then(literal::number).is_some() => {
                 reason("would_change", "has more digits than a number keeps").hint(as_text)
             }
@@ -233,6 +236,8 @@ mod tests {
             (Type::Real, "NaN", r#""NaN" is not a real number"#),
             (Type::Real, "1e400", r#""1e400" is not a real number"#),
             (Type::Real, "9007199254740993", r#""9007199254740993" has more digits than a real number keeps"#),
+            (Type::Real, "1e-400", r#""1e-400" is so small that it would be 0"#),
+            (Type::Number, "-1e-400", r#""-1e-400" is so small that it would be 0"#),
             (
                 Type::Real,
                 "-18446744073709551617",
