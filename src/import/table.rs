@@ -39,6 +39,8 @@ pub struct Table {
     unique: Vec<Vec<usize>>,
     /// Rows must go in one by one.
     alone: bool,
+    /// Its columns can be declared as integers, real numbers and text only.
+    strict: bool,
 }
 
 impl Table {
@@ -46,7 +48,8 @@ impl Table {
     pub fn new(name: &str, columns: Vec<Column>, lineage: bool) -> Self {
         let numbers = columns.iter().enumerate().map(|(at, column)| (column.name.to_ascii_lowercase(), at)).collect();
         let sql_name = identifier(name);
-        Self { name: name.to_owned(), sql_name, columns, numbers, lineage, unique: Vec::new(), alone: false }
+        let (unique, alone, strict) = (Vec::new(), false, false);
+        Self { name: name.to_owned(), sql_name, columns, numbers, lineage, unique, alone, strict }
     }
 
     /// The same, in a database that reads its name so: `"sales"."orders"`.
@@ -75,6 +78,12 @@ impl Table {
         Self { alone, ..self }
     }
 
+    /// The same; columns that it gets are integers, real numbers or text.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
+
     /// A table that isn't there yet, for a file with these columns. `as_made`: what a column holds that the database made
     /// for a type.
     pub fn made_for(name: &str, columns: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
@@ -83,11 +92,17 @@ impl Table {
 
     /// The same with more columns at its end.
     pub fn wider(&self, more: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
-        let columns = self.columns.iter().cloned().chain(more.map(made(as_made))).collect();
+        let as_made = |kind| match as_made(kind) {
+            kind @ (Type::Integer | Type::Real) => kind,
+            _ if self.strict => Type::Text,
+            kind => kind,
+        };
+        let columns = self.columns.iter().cloned().chain(more.map(made(&as_made))).collect();
         Self {
             unique: self.unique.clone(),
             sql_name: self.sql_name.clone(),
             alone: self.alone,
+            strict: self.strict,
             ..Self::new(&self.name, columns, self.lineage)
         }
     }

@@ -16,6 +16,8 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
     if connection.prepare_cached(known)?.query_row([name], |_| Ok(())).optional()?.is_none() {
         return Ok(None);
     }
+    let strict = "SELECT strict FROM pragma_table_list(?1)";
+    let strict = connection.prepare_cached(strict)?.query_row([name], |row| row.get(0)).optional()?.unwrap_or(false);
     let columns = "SELECT name, type, \"notnull\", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(?1)";
     let mut keys = 0;
     let mut statement = connection.prepare_cached(columns)?;
@@ -26,7 +28,8 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
         let fills_itself = key > 0 && declared.eq_ignore_ascii_case("INTEGER");
         let column = Column {
             name,
-            kind: type_of(&declared),
+            // Otherwise SQLite doesn't know that type.
+            kind: if strict && declared.eq_ignore_ascii_case("ANY") { Type::Text } else { type_of(&declared) },
             required: not_null && no_default,
             generated: row.get::<_, i64>(5)? > 0,
         };
@@ -44,7 +47,8 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
         columns.into_iter().map(|(column, _)| column).partition(|column| ours(column));
     let table = Table::new(name, columns, lineage.len() == LINEAGE.len());
     let unique = unique(connection, name, rowid.as_deref())?;
-    Ok(Some(table.unique(unique.iter().map(Vec::as_slice)).alone(takes_rows_alone(connection, name)?)))
+    let alone = strict || takes_rows_alone(connection, name)?;
+    Ok(Some(table.unique(unique.iter().map(Vec::as_slice)).alone(alone).strict(strict)))
 }
 
 /// Whether a row of several in a statement may meet another fate than one by itself: a trigger sees the others, a reference
@@ -53,7 +57,6 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
 /// STRICT table.
 fn takes_rows_alone(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))
-        OR EXISTS (SELECT 1 FROM pragma_table_list(?1) WHERE strict)
         OR EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
             OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
     connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
@@ -165,12 +168,12 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         let sql = "CREATE TABLE plain (id INTEGER PRIMARY KEY, a TEXT NOT NULL UNIQUE CHECK (a <> ''));
             CREATE TABLE refers (a REFERENCES plain (id)); CREATE TABLE clause (a UNIQUE ON CONFLICT FAIL);
-            CREATE VIEW view AS SELECT 1 AS a; CREATE VIRTUAL TABLE virtual USING fts5 (a); CREATE TABLE triggers (a);
+            CREATE TABLE strict (a TEXT) STRICT; CREATE VIEW view AS SELECT 1 AS a; CREATE VIRTUAL TABLE virtual USING fts5 (a); CREATE TABLE triggers (a);
             CREATE TRIGGER t BEFORE INSERT ON triggers BEGIN SELECT 1; END";
         connection.execute_batch(sql).unwrap();
         let together = |name: &str| read(&connection, name).unwrap().unwrap().takes_rows_together();
         assert!(together("plain") && together("PLAIN"));
-        for name in ["refers", "clause", "view", "virtual", "triggers", "Triggers"] {
+        for name in ["refers", "clause", "strict", "view", "virtual", "triggers", "Triggers"] {
             assert!(!together(name), "{name}");
         }
     }

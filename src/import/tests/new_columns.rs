@@ -159,3 +159,27 @@ fn every_mode_takes_new_columns() {
         assert_eq!(orders.rows("SELECT * FROM orders WHERE id = 2"), ["2|2|2|7"]);
     }
 }
+
+/// A STRICT table knows few types; what fits it is what fits the columns as they are read later on. The control is `ANY`
+/// of another table, a name that SQLite doesn't know.
+#[test]
+fn a_strict_table_gets_columns_of_its_own_types() {
+    let mut orders = adding();
+    orders.sql().execute_batch("CREATE TABLE orders (id INTEGER, a ANY) STRICT").unwrap();
+    let header = "id,a,n,amount,rate,day,paid,note\n";
+    let row = "1,00417,2,1.5,0.30000000000000004,2026-11-22,true,x\n";
+    let columns = ["n", "amount", "rate", "day", "paid", "note"];
+    assert_eq!(orders.import("a.csv", format!("{header}{row}")).unwrap(), added(1, &columns));
+    let behind = "2,1.5,3,2.5,1,2026-11-23,false,y\n";
+    assert_eq!(orders.import("b.csv", format!("{header}{row}{behind}")).unwrap(), loaded(2));
+    let declared = orders.rows("SELECT type FROM pragma_table_info('orders')");
+    assert_eq!(
+        declared,
+        ["INTEGER", "ANY", "INTEGER", "REAL", "TEXT", "TEXT", "TEXT", "TEXT"].map(|kind| format!("'{kind}'"))
+    );
+    let rows = orders.rows("SELECT a, n, amount, rate, day, paid FROM orders WHERE id = 1");
+    assert_eq!(rows, ["'00417'|2|1.5|'0.30000000000000004'|'2026-11-22'|'true'"; 2]);
+
+    let mut other = Orders::with("CREATE TABLE orders (a ANY)");
+    assert!(other.refused("a.csv", "a\n00417\n").contains("would be turned into a number"));
+}
