@@ -77,6 +77,21 @@ impl Place {
         }
     }
 
+    /// The tables of SQLite that lose rows, or what these refer to, with the rows of this one.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    pub fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
+        match self {
+            Self::Sqlite(path) => match sqlite::Looked::open(path)? {
+                Some(looked) => looked.losing_with(name),
+                None => Ok(Vec::new()),
+            },
+            Self::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The statement that would make the table there.
     pub(super) fn create_sql(&self, table: &Table) -> String {
         match self {

@@ -7,6 +7,8 @@ use std::path::Path;
 use importerd::events::{Event, Kind};
 use importerd::folder::{lock, places};
 
+use rusqlite::Connection;
+
 use super::desk::{Desk, ORDERS, plain, tell};
 
 fn names(directory: &Path) -> Vec<String> {
@@ -183,6 +185,22 @@ fn a_word_in_braces_that_is_no_placeholder_is_named() {
         assert_eq!(answer.code, Some(0), "{}", answer.out);
         let told = answer.out.lines().find(|line| line.contains("is not filled in")).map(str::trim);
         assert_eq!(told, warning, "{}", answer.out);
+    }
+}
+
+/// The control is a mode that deletes nothing.
+#[test]
+fn what_other_tables_lose_by_files_that_replace_all_rows_is_named() {
+    for (mode, is_said) in [("replace", true), ("append", false)] {
+        let desk = Desk::with(&format!("{ORDERS}import.mode = '{mode}'\n"));
+        fs::create_dir_all(desk.path("state")).unwrap();
+        let database = Connection::open(desk.path("state/importerd.db")).unwrap();
+        let sql = "CREATE TABLE orders (id PRIMARY KEY);
+            CREATE TABLE lines (\"order\" REFERENCES orders (id) ON DELETE CASCADE)";
+        database.execute_batch(sql).unwrap();
+        let answer = desk.ask(&["check"]);
+        assert_eq!(answer.code, Some(0), "{}", answer.out);
+        assert_eq!(answer.out.contains("other tables lose theirs by ON DELETE: lines"), is_said, "{}", answer.out);
     }
 }
 

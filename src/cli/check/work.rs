@@ -15,7 +15,7 @@ use crate::exit;
 use crate::import::{BRING_BACK, Place};
 use crate::ledger::history::History;
 use crate::run::argv;
-use crate::settings::{Directories, Folder, Import, Settings, Work};
+use crate::settings::{Directories, Folder, Import, Mode, Settings, Work};
 use crate::stages;
 
 /// The kernel looks no further for an interpreter.
@@ -93,12 +93,29 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
         return section.fail(rights::code(&error), format!("the database {shown}: {error}"), Some(fix));
     }
     match place.has_table(&import.table) {
-        Ok(true) => section.ok(format!("the database {shown} has the table {}", import.table)),
+        Ok(true) => {
+            section.ok(format!("the database {shown} has the table {}", import.table));
+            losing(import, place, section);
+        }
         Ok(false) => section.ok(format!("the database {shown}: the first file makes the table {}", import.table)),
         Err(fault) => {
             let fix = "move that file away, or import into another one".to_owned();
             section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
         }
+    }
+}
+
+/// Every file of mode replace deletes all rows, also those that it brings again.
+fn losing(import: &Import, place: &Place, section: &mut Section) {
+    let Ok(losing) = place.losing_with(&import.table) else { return };
+    if import.mode == Mode::Replace && !losing.is_empty() {
+        let text = format!(
+            "with the rows of {}, which every file replaces, other tables lose theirs by ON DELETE: {}",
+            import.table,
+            losing.join(", ")
+        );
+        let fix = "if that is not meant: declare their references without an action; they are checked at the commit";
+        section.warn(text, Some(fix.to_owned()));
     }
 }
 

@@ -266,6 +266,11 @@ impl Looked {
         contract::read(&self.connection, name).map_err(|error| self.fault(&error))
     }
 
+    /// The tables that lose something with the rows of this one.
+    pub(super) fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
+        contract::losing_with(&self.connection, name).map_err(|error| self.fault(&error))
+    }
+
     /// Whether a file was ever imported into it.
     pub(super) fn has_markers(&self) -> Result<bool, Fault> {
         self.connection.table_exists(None, NAME).map_err(|error| self.fault(&error))
