@@ -137,13 +137,14 @@ impl<'f> Reader<'f> {
             let flaw = Flaw { at: Some(at + 1), ..reason.into() };
             Fault::Permanent(placed(flaw, bytes, self.place, self.records))
         };
-        if let Some(at) = memchr::memchr(0, bytes) {
-            return Err(refuse(at, nul_byte()).into());
-        }
         let raw = str::from_utf8(bytes).map_err(|error| refuse(error.valid_up_to(), not_utf8(bytes, error)))?;
         self.taken = length;
         let key = self.key.as_deref();
         if let Err(flaw) = self.object.read(raw, key) {
+            // JSON has no such byte anywhere.
+            if let Some(at) = memchr::memchr(0, bytes) {
+                return Err(refuse(at, nul_byte()).into());
+            }
             let is_whole = flaw.of_columns || flaw.reason.code == BAD_JSON;
             let reason = placed(flaw, bytes, self.place, self.records);
             return Err(if is_whole {

@@ -45,12 +45,13 @@ impl<'f> Reader<'f> {
         };
         let bytes = &self.source.unread()[..length];
         let at_line = |reason: Reason| Fault::Permanent(reason.at_line(self.line));
-        if let Some(at) = memchr::memchr(0, bytes) {
-            let flaw = Flaw { at: Some(at + 1), ..nul_byte().into() };
-            return Err(at_line(placed(flaw)).into());
-        }
         let raw = str::from_utf8(bytes).map_err(|error| at_line(not_utf8(bytes, error)))?;
         if let Err(flaw) = self.object.read(raw, None) {
+            // JSON has no such byte anywhere.
+            if let Some(at) = memchr::memchr(0, bytes) {
+                let flaw = Flaw { at: Some(at + 1), ..nul_byte().into() };
+                return Err(at_line(placed(flaw)).into());
+            }
             let is_cut_off = flaw.cut && self.source.ended() && self.source.unread().len() == length;
             let is_whole = flaw.of_columns || is_cut_off;
             let reason = placed(flaw).at_line(self.line);

@@ -94,6 +94,8 @@ fn a_file_refused_for_its_structure_is_refused_whatever_the_limit() {
         ("{\"id\": 1}\n[]\n{\"id\": 1, \"\": 2}\n", "line 3: column 2 has no name"),
         ("{\"id\": 1}\n[]\n{\"id\": 1, ", "line 3: byte 10 of the line: the text ends inside a value"),
         ("{\"id\": 1}\n[]\n\0\0\0\0", "line 3: byte 1 of the line: a NUL byte"),
+        ("{\"id\": 1}\n{\"id\": 2}\0\n", "line 2: byte 10 of the line: a NUL byte"),
+        ("{\"id\": 1}\n{\"note\": [\"\0\"]}\n", "line 2: byte 12 of the line: a NUL byte"),
         ("{\"id\": 1}\n[]\n{\"id\": \0\0", "line 3: byte 8 of the line: a NUL byte"),
     ] {
         assert!(orders.refused("c.ndjson", content).starts_with(why), "{}", orders.refused("c.ndjson", content));
