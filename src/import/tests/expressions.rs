@@ -101,3 +101,24 @@ fn a_broken_trigger_is_of_the_world_whenever_its_statement_was_prepared() {
         assert_eq!(orders.import("b.csv", "n,note\n2,x\n").unwrap(), loaded(1));
     }
 }
+
+/// Full at the row, in a statement of its own and in one that rows share: no row is to blame.
+// fault 92
+#[test]
+fn a_database_that_is_full_is_of_the_world_whatever_the_table_computes() {
+    for sql in [TABLES[0].1, TABLES[2].1, TABLES[6].1] {
+        let mut orders = with(sql, Tolerance::Rows(1000));
+        orders.import("a.csv", "n,note\n1,{}\n").unwrap();
+        let limit = |connection: &mut Connection, more: i64| {
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+            connection.pragma_update_and_check(None, "max_page_count", pages + more, |_| Ok(())).unwrap();
+        };
+        orders.target.with_writer(|connection| limit(connection, 2)).unwrap();
+        let large = format!("n,note\n{}", format!("1,\"[\"\"{}\"\"]\"\n", "x".repeat(1000)).repeat(100));
+        let Err(Fault::World(reason)) = orders.import("b.csv", &large) else { panic!("{sql}: not of the world") };
+        assert_eq!(reason.code, "disk_full", "{sql}");
+        assert_eq!(orders.rows("SELECT count(*) FROM orders"), ["1"], "{sql}");
+        orders.target.with_writer(|connection| limit(connection, 1000)).unwrap();
+        assert_eq!(orders.import("b.csv", &large).unwrap(), loaded(100), "{sql}");
+    }
+}
