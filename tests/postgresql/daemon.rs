@@ -201,6 +201,12 @@ fn try_says_what_would_become_of_a_file_and_changes_nothing() {
     let said = run().expect("run try");
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(!said.status.success() && text.contains("Order Id"), "{text}");
+    for (column, is_told) in [("n integer", false), ("n integer GENERATED ALWAYS AS (10 / id) STORED", true)] {
+        server.sql(&format!("DROP TABLE orders; CREATE TABLE orders (id integer, \"Order Id\" text, {column})"));
+        let said = run().expect("run try");
+        let text = String::from_utf8_lossy(&said.stdout);
+        assert_eq!((said.status.success(), text.contains("only asked when rows go in")), (true, is_told), "{text}");
+    }
     server.stop();
     let said = run().expect("run try");
     assert!(!said.status.success(), "{said:?}");

@@ -8,5 +8,6 @@ mod daemon;
 mod half_open;
 mod lines;
 mod logins;
+mod rows;
 mod types;
 mod world;

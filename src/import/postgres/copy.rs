@@ -21,7 +21,7 @@ use super::super::target::Insert;
 use super::super::value::Value;
 use super::column::Wire;
 use super::driver::wait;
-use super::fault::copied;
+use super::fault::{During, copied};
 use super::lines::Lines;
 use super::merge::{Merge, PLACE, STAGE, STAGE_NAME};
 use super::rejects::Rejects;
@@ -213,13 +213,14 @@ impl<'t> Copying<'t> {
             Some(stream) => stream,
             none => {
                 let stream = none.insert(Box::pin(self.session.copy(&self.sql)?));
-                wait(stream.feed(Bytes::from_static(HEADER))).map_err(|error| self.session.fault(&error))?;
+                wait(stream.feed(Bytes::from_static(HEADER)))
+                    .map_err(|error| self.session.fault(During::Rows, &error))?;
                 stream
             }
         };
         let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES * 2)));
         self.start = 0;
-        wait(stream.send(chunk)).map_err(|error| self.session.fault(&error))
+        wait(stream.send(chunk)).map_err(|error| self.session.fault(During::Rows, &error))
     }
 
     /// Ends the stream: the server has taken its rows.
@@ -237,7 +238,7 @@ impl<'t> Copying<'t> {
 
     /// What the server says of a row of the stream, which it only counts.
     fn fault(&self, error: &tokio_postgres::Error) -> Fault {
-        let reason = match self.session.fault(error) {
+        let reason = match self.session.fault(During::Rows, error) {
             Fault::Permanent(reason) => reason,
             other => return other,
         };

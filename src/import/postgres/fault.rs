@@ -11,13 +11,27 @@ use crate::fault::{Fault, Reason};
 /// The most of a server's detail that is repeated, in characters: it may hold a whole row.
 const DETAIL_CHARS_MAX: usize = 300;
 
+/// The fault of which the code says nothing.
+const UNKNOWN: &str = "target";
+
 /// How long a lock that another program holds is waited for.
 pub const LOCK_WAIT_SECS: u64 = 5;
 
+/// What the server was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum During {
+    /// Rows of a file go in.
+    Rows,
+    /// A table is made, or made wider, for a file.
+    Definition,
+    /// Whatever else.
+    Upkeep,
+}
+
 /// The one place that says what an error means for the file in hand. `place`: the database, in words.
-pub fn fault(place: &str, error: &Error) -> Fault {
+pub fn fault(place: &str, during: During, error: &Error) -> Fault {
     match error.as_db_error() {
-        Some(said) => said_by_server(place, said),
+        Some(said) => said_by_server(place, during, said),
         None => unreachable(place, error),
     }
 }
@@ -25,12 +39,6 @@ pub fn fault(place: &str, error: &Error) -> Fault {
 /// Whether the connection is of no use after this: nobody is at its other end any more.
 pub fn is_lost(error: &Error) -> bool {
     error.as_db_error().is_none_or(|said| said.parsed_severity() != Some(Severity::Error))
-}
-
-/// Whether a change of the schema was refused for what the schema is: a partition, a typed table. A right that is missing
-/// is none of these.
-pub fn is_forbidden(error: &Error) -> bool {
-    error.code().is_some_and(|state| *state != SqlState::INSUFFICIENT_PRIVILEGE && class(state) == "42")
 }
 
 fn unreachable(place: &str, error: &Error) -> Fault {
@@ -48,16 +56,31 @@ fn unreachable(place: &str, error: &Error) -> Fault {
     Fault::world("target_unreachable", text).with_hint(hint)
 }
 
-fn said_by_server(place: &str, said: &DbError) -> Fault {
+fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
     let of_file = |code| Fault::Permanent(of_file(code, said));
+    match (during, class(said.code())) {
+        (During::Definition, _) if is_forbidden(said.code()) => of_file("constraint"),
+        (During::Definition, _) => of_world(place, said),
+        (_, "20" | "21" | "23" | "44" | "P0") => of_file("constraint"),
+        (_, "22") => of_file("value"),
+        _ if ["54000", "54001", "54011"].contains(&said.code().code()) => of_file("value"),
+        _ => match of_world(place, said) {
+            Fault::World(reason) if reason.code == UNKNOWN && is_of_row(during, said) => of_file("constraint"),
+            fault => fault,
+        },
+    }
+}
+
+/// Whether a table can't become what the file needs for what it is: a partition, a typed table, one of too many columns.
+/// A right that is missing is none of these, nor somebody else who made it first.
+fn is_forbidden(state: &SqlState) -> bool {
+    let others = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
+    ["42", "54"].contains(&class(state)) && !others.contains(state)
+}
+
+fn of_world(place: &str, said: &DbError) -> Fault {
     let world = |code, hint: &str| Fault::world(code, format!("{place}: {}", said.message())).with_hint(hint);
     let state = said.code();
-    match state.code() {
-        _ if ["20", "21", "23", "44", "P0"].contains(&class(state)) => return of_file("constraint"),
-        code if code.starts_with("22") => return of_file("value"),
-        "54000" | "54001" | "54011" => return of_file("value"),
-        _ => {}
-    }
     match state.code() {
         _ if *state == SqlState::LOCK_NOT_AVAILABLE => {
             let text = format!("{place}: locked by another program for more than {LOCK_WAIT_SECS} s");
@@ -82,19 +105,27 @@ fn said_by_server(place: &str, said: &DbError) -> Fault {
         "42P01" if said.message().contains(OURS) => {
             world("target_missing", "put the table back, or restart importerd to make a new one")
         }
-        _ if is_of_row(said) => of_file("constraint"),
-        _ => world("target", "see the message; the table may have changed, or a trigger be broken"),
+        _ => world(UNKNOWN, "see the message; the table may have changed, or a trigger be broken"),
     }
 }
 
 /// Whether an error that has no other meaning is about one row: a trigger raised it, with a code of its own, or it came up
 /// while a row was copied. What would come up with the next row as well is none: classes of a broken statement, of
 /// what isn't supported or ready, of a foreign server, and of the server's own faults.
-fn is_of_row(said: &DbError) -> bool {
+fn is_of_row(during: During, said: &DbError) -> bool {
     let is_raised = said.routine() == Some("exec_stmt_raise");
     let is_copied = said.where_().is_some_and(|context| context.lines().any(|line| line.starts_with("COPY ")));
     let is_of_all = ["0A", "25", "42", "55", "72", "F0", "HV", "XX"].contains(&class(said.code()));
-    is_raised || (is_copied && !is_of_all)
+    is_raised || (is_copied && !is_of_all) || (during == During::Rows && is_of_value(said))
+}
+
+/// Whether a value is written in a way that its type doesn't read: `ltree`, `tsquery`, `jsonpath`, `name` say so with the
+/// codes of a statement's syntax, `hstore` and `geometry` with the one of the server's own faults. A statement that is
+/// broken has a place in its text, and what a trigger's language says comes from that language's sources.
+fn is_of_value(said: &DbError) -> bool {
+    let is_of_syntax = said.code().code().starts_with("426") || *said.code() == SqlState::INTERNAL_ERROR;
+    let is_of_language = said.file().is_some_and(|file| file.starts_with("pl"));
+    is_of_syntax && said.position().is_none() && !is_of_language
 }
 
 /// What kind of error it is.

@@ -60,7 +60,7 @@ impl Merge {
     pub fn run(&self, session: &Session, id: FileId) -> Result<Written, Fault> {
         let before = session.query_one(&self.count_sql(), &[&id.0])?;
         let [all, later, new] = [0, 1, 2].map(|column| before.get::<_, i64>(column).cast_unsigned());
-        let written = session.execute(&self.merge_sql(), &[])?;
+        let written = session.put(&self.merge_sql())?;
         session.run(&format!("DROP TABLE {STAGE}"))?;
         Ok(if self.updates().is_empty() {
             Written { inserted: written, updated: 0, skipped: all - written }

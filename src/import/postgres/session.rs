@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use super::driver::{Driver, Unconnected, wait};
-use super::fault::{LOCK_WAIT_SECS, fault, is_forbidden, is_lost};
+use super::fault::{During, LOCK_WAIT_SECS, fault, is_lost};
 use super::tls::connector;
 use crate::fault::Fault;
 use crate::settings::postgres::Address;
@@ -61,7 +61,7 @@ impl Session {
         }
         let tls = connector(&address.tls).map_err(|why| unusable("tls", why))?;
         let client = driver.connect(config, tls).map_err(|error| match error {
-            Unconnected::Refused(error) => fault(&place, &error),
+            Unconnected::Refused(error) => fault(&place, During::Upkeep, &error),
             Unconnected::Silent(patience) => {
                 let text = format!("{place}: nothing was answered for {patience:?}");
                 Fault::world("target_unreachable", text).with_hint(SILENT)
@@ -114,23 +114,20 @@ impl Session {
     }
 
     /// What an error means for the file in hand.
-    pub fn fault(&self, error: &Error) -> Fault {
+    pub fn fault(&self, during: During, error: &Error) -> Fault {
         self.has_failed.set(true);
         self.is_lost.set(self.is_lost.get() || is_lost(error));
-        fault(&self.place, error)
+        fault(&self.place, during, error)
     }
 
     /// Runs statements that answer nothing, in one round trip.
     pub fn run(&self, sql: &str) -> Result<(), Fault> {
-        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(&error))
+        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(During::Upkeep, &error))
     }
 
-    /// As [`Self::run`], for what a file wants of the schema: where that forbids it, the file is to blame.
-    pub fn alter(&self, sql: &str) -> Result<(), Fault> {
-        wait(self.client.batch_execute(sql)).map_err(|error| match self.fault(&error) {
-            Fault::World(reason) if is_forbidden(&error) => Fault::Permanent(reason),
-            fault => fault,
-        })
+    /// As [`Self::run`], for what a file wants of the schema.
+    pub fn define(&self, sql: &str) -> Result<(), Fault> {
+        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(During::Definition, &error))
     }
 
     /// As [`Self::run`], for what undoes a failure.
@@ -148,25 +145,31 @@ impl Session {
     /// All rows of an answer.
     pub fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Fault> {
         let asked = self.statement(sql).and_then(|statement| wait(self.client.query(&statement, parameters)));
-        asked.map_err(|error| self.fault(&error))
+        asked.map_err(|error| self.fault(During::Upkeep, &error))
     }
 
     /// The only row of an answer.
     pub fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Fault> {
         let asked = self.statement(sql).and_then(|statement| wait(self.client.query_one(&statement, parameters)));
-        asked.map_err(|error| self.fault(&error))
+        asked.map_err(|error| self.fault(During::Upkeep, &error))
     }
 
     /// Runs a statement, and says how many rows it changed.
     pub fn execute(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
         let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, parameters)));
-        asked.map_err(|error| self.fault(&error))
+        asked.map_err(|error| self.fault(During::Upkeep, &error))
+    }
+
+    /// As [`Self::execute`], for a statement that puts rows of a file into their table.
+    pub fn put(&self, sql: &str) -> Result<u64, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, &[])));
+        asked.map_err(|error| self.fault(During::Rows, &error))
     }
 
     /// Begins a COPY into the server.
     pub fn copy(&self, sql: &str) -> Result<CopyInSink<bytes::Bytes>, Fault> {
         let asked = self.statement(sql).and_then(|statement| wait(self.client.copy_in(&statement)));
-        asked.map_err(|error| self.fault(&error))
+        asked.map_err(|error| self.fault(During::Upkeep, &error))
     }
 
     /// Shows every row of an answer, whatever its length, until no more are wanted.
@@ -180,8 +183,8 @@ impl Session {
         let asked = self
             .statement(sql)
             .and_then(|statement| wait(self.client.query_raw(&statement, parameters.iter().copied())));
-        let mut rows = std::pin::pin!(asked.map_err(|error| self.fault(&error))?);
-        while let Some(row) = wait(rows.as_mut().try_next()).map_err(|error| self.fault(&error))? {
+        let mut rows = std::pin::pin!(asked.map_err(|error| self.fault(During::Upkeep, &error))?);
+        while let Some(row) = wait(rows.as_mut().try_next()).map_err(|error| self.fault(During::Upkeep, &error))? {
             if !visit(&row)? {
                 break;
             }

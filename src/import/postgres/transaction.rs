@@ -163,13 +163,13 @@ impl Transaction for Open<'_> {
     fn make(&mut self, table: &Table) -> Result<(), Fault> {
         self.seen = None;
         table::check_names(table)?;
-        self.session().run(&table::create_sql(table))
+        self.session().define(&table::create_sql(table))
     }
 
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault> {
         self.seen = None;
         table::check_names(wider)?;
-        table::add_column_sql(table, wider).try_for_each(|sql| self.session().alter(&sql))
+        table::add_column_sql(table, wider).try_for_each(|sql| self.session().define(&sql))
     }
 
     fn clear(&mut self, table: &Table) -> Result<u64, Fault> {

@@ -1,0 +1,104 @@
+//! Rows that the database doesn't take: each is a fault of its file, and the other rows go in where that is allowed.
+
+use importerd::settings::postgres::Address;
+use importerd::settings::{self, Mode, Tolerance};
+
+use super::bench::Bench;
+use super::harness::postgres::Server;
+
+/// A folder that may leave nine rows of a file out.
+fn lenient(server: &Server) -> Bench {
+    reading(server, &settings::Import { rejects: Tolerance::Rows(9), ..settings::Import::into_table("orders") })
+}
+
+fn upserting(server: &Server) -> Bench {
+    let mode = Mode::Upsert(vec!["id".to_owned()]);
+    reading(server, &settings::Import { mode, ..settings::Import::into_table("orders") })
+}
+
+fn reading(server: &Server, settings: &settings::Import) -> Bench {
+    Bench::reading(settings, Address::parse(&server.url()).expect("an address"))
+}
+
+/// A table that knows of no file, with a trigger of this body, and the columns `id` and `v`.
+fn make(server: &Server, more: &str, trigger: &str) {
+    server.sql("DROP TABLE IF EXISTS orders, _importerd_files, _importerd_rejects");
+    server.sql(&format!("CREATE TABLE orders (_file_id bigint, _line bigint, id integer UNIQUE, {more})"));
+    server.sql(&format!(
+        "SET check_function_bodies = off; CREATE OR REPLACE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN {trigger} RETURN NEW; END $$"
+    ));
+    server.sql("CREATE TRIGGER look BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION look()");
+}
+
+/// Types speak of a value that they don't read as the server does of a broken statement.
+///
+/// fault 66
+#[test]
+fn a_value_that_a_type_does_not_read_is_its_rows_fault_wherever_it_is_read() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE EXTENSION ltree; CREATE EXTENSION hstore");
+    let long = "x".repeat(70);
+    for (more, trigger, value) in [
+        ("v text, k ltree GENERATED ALWAYS AS (text2ltree(v)) STORED", "", "not ok!"),
+        ("v text, k ltree", "NEW.k := text2ltree(NEW.v);", "not ok!"),
+        ("v text CHECK (v::jsonpath IS NOT NULL)", "", "$.["),
+        ("v text CHECK (v::tsquery IS NOT NULL)", "", "a & & b"),
+        ("v text CHECK (v::hstore IS NOT NULL)", "", "a b"),
+        ("v name", "", &long),
+    ] {
+        make(&server, more, trigger);
+        let good = if more.contains("hstore") { "a=>1" } else { "a" };
+        let good = if more.contains("jsonpath") { "$" } else { good };
+        let file = format!("id,v\n1,{good}\n2,{value}\n3,{good}\n");
+        assert_eq!(lenient(&server).import(&file), Ok(2), "{more}");
+        assert_eq!(server.sql("SELECT line, record FROM _importerd_rejects"), format!("3|2,{value}"), "{more}");
+        make(&server, more, trigger);
+        assert_eq!(Bench::at(&server.url()).refused(&file).line, Some(3), "{more}");
+        make(&server, more, trigger);
+        upserting(&server).refused(&file);
+    }
+}
+
+/// The controls: what every row would meet is the table's fault, whichever code it has.
+///
+/// fault 66
+#[test]
+fn a_trigger_or_a_default_that_is_broken_for_every_row_holds_the_folder() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE EXTENSION ltree");
+    for (more, trigger) in [
+        ("v text", "SELECT 1;"),
+        ("v text", "IF THEN x;"),
+        ("v text", "a := 1;"),
+        ("v text", "PERFORM 'not ok!'::ltree;"),
+        ("v text", "PERFORM * FROM nowhere;"),
+        ("v text", "NEW.nope := 1;"),
+        ("v text, tenant text DEFAULT current_setting('app.tenant')", ""),
+    ] {
+        make(&server, more, trigger);
+        for bench in [lenient(&server), upserting(&server)] {
+            let reason = bench.held("id,v\n1,a\n2,b\n");
+            assert_eq!(reason.code, "target", "{more} {trigger}: {reason}");
+        }
+    }
+}
+
+/// What a file needs of the schema is refused for every file.
+///
+/// fault 90
+#[test]
+fn an_event_trigger_that_forbids_the_table_or_its_column_holds_the_folder() {
+    let Some(server) = Server::start() else { return };
+    let forbid = "CREATE OR REPLACE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF current_query() LIKE '%orders%' THEN RAISE EXCEPTION 'only on Sundays'; END IF; END $$;
+        CREATE EVENT TRIGGER forbid ON ddl_command_start EXECUTE FUNCTION forbid()";
+    server.sql(forbid);
+    let bench = Bench::adding(&server.url());
+    let reason = bench.held("id\n1\n");
+    assert!(reason.text.contains("only on Sundays"), "{reason}");
+    server.sql("DROP EVENT TRIGGER forbid");
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    server.sql(forbid);
+    assert_eq!(bench.held("id,v\n2,a\n").code, "target");
+}
