@@ -96,9 +96,10 @@ pub struct Copying<'t> {
     place: u64,
     /// The places of rows that were not copied, in order.
     skipped: Vec<u64>,
-    /// How many rows earlier streams copied.
-    copied_before: u64,
     lines: Lines,
+    /// How many rows earlier streams were handed, and how many of these went in: a trigger may leave some out.
+    sent_before: u64,
+    inserted: u64,
     rejects: Rejects,
 }
 
@@ -144,8 +145,9 @@ impl<'t> Copying<'t> {
             refused,
             place: 0,
             skipped: Vec::new(),
-            copied_before: 0,
             lines: Lines::default(),
+            sent_before: 0,
+            inserted: 0,
             rejects: Rejects::default(),
         })
     }
@@ -231,8 +233,8 @@ impl<'t> Copying<'t> {
         self.buffer.extend(TRAILER);
         self.send()?;
         let Some(mut stream) = self.stream.take() else { return Ok(()) };
-        let copied = wait(stream.as_mut().finish()).map_err(|error| self.fault(&error))?;
-        self.copied_before += copied;
+        self.inserted += wait(stream.as_mut().finish()).map_err(|error| self.fault(&error))?;
+        self.sent_before = self.lines.rows();
         Ok(())
     }
 
@@ -243,7 +245,7 @@ impl<'t> Copying<'t> {
             other => return other,
         };
         let Some(copied) = copied(error, &self.relation) else { return Fault::Permanent(reason) };
-        let row = self.copied_before + copied.row;
+        let row = self.sent_before + copied.row;
         let reason = match copied.column {
             Some(column) if reason.column.is_none() => reason.in_column(column),
             _ => reason,
@@ -290,7 +292,7 @@ impl Insert for Copying<'_> {
         self.rejects.write(self.session, self.id)?;
         match &self.merge {
             Some(merge) => merge.run(self.session, self.id),
-            None => Ok(Written { inserted: self.copied_before, ..Written::default() }),
+            None => Ok(Written { inserted: self.inserted, ..Written::default() }),
         }
     }
 }

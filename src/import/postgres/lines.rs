@@ -24,6 +24,11 @@ impl Lines {
         self.leaps.push((self.rows, line));
     }
 
+    /// How many rows there were.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// The line of a row, counted from 1.
     pub fn of(&self, row: u64) -> Option<u64> {
         let after = self.leaps.partition_point(|(from, _)| *from <= row);
