@@ -1,5 +1,7 @@
 //! Values of every type, there and back; and what a type doesn't hold.
 
+use importerd::file::FileId;
+use importerd::import::Load;
 use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode};
 
@@ -217,4 +219,47 @@ fn a_table_that_is_made_keeps_every_digit_and_every_instant() {
         server.sql("SELECT size, pg_typeof(size) FROM orders ORDER BY _line"),
         "1.5e+300|double precision\n2|double precision"
     );
+}
+
+/// `INTEGER` is what these columns are called for SQLite, and what people type.
+#[test]
+fn where_a_row_came_from_is_written_into_integers_of_any_size() {
+    let Some(server) = Server::start() else { return };
+    for declared in ["_file_id integer, _line integer", "_file_id smallint, _line bigint"] {
+        server.sql("DROP TABLE IF EXISTS orders, _importerd_files, _importerd_rejects");
+        server.sql(&format!("CREATE TABLE orders ({declared}, id integer UNIQUE, v text)"));
+        let bench = Bench::at(&server.url());
+        assert_eq!(bench.import("id,v\n1,a\n2,b\n"), Ok(2), "{declared}");
+        let again = bench.load("v,id\nc,3\n").expect("it fits");
+        bench.import.commit(&[Load { replaces: Some(FileId(1)), ..again }]).expect("its rows are told");
+        assert_eq!(server.sql("SELECT _file_id, _line, id, v FROM orders"), "2|2|3|c", "{declared}");
+        let upsert =
+            settings::Import { mode: Mode::Upsert(vec!["id".to_owned()]), ..settings::Import::into_table("orders") };
+        let upsert = Bench::reading(&upsert, Address::parse(&server.url()).expect("an address"));
+        server.sql("TRUNCATE _importerd_files; UPDATE orders SET _file_id = 0");
+        assert_eq!(upsert.import("id,v\n4,d\n3,e\n"), Ok(2), "{declared}");
+        assert_eq!(server.sql("SELECT _file_id, _line, id, v FROM orders ORDER BY id"), "1|3|3|e\n1|2|4|d");
+    }
+}
+
+/// What no file can mend is none's fault.
+#[test]
+fn where_a_row_came_from_does_not_go_into_another_column_and_holds_the_folder() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE orders (_file_id bigint, _line text, id integer)");
+    let bench = Bench::at(&server.url());
+    let held = |content: &str| {
+        let reason = bench.held(content);
+        let sql = reason.hint.as_deref().and_then(|hint| hint.strip_prefix("type ")?.strip_suffix(" in the database"));
+        (sql.expect("what to type").to_owned(), reason)
+    };
+    let (sql, reason) = held("id\n1\n");
+    assert_eq!(reason.column.as_deref(), Some("_line"), "{reason}");
+    server.sql(&sql);
+    server.sql("ALTER TABLE orders ALTER _line TYPE smallint");
+    let (again, reason) = held(&format!("id\n{}", "1\n".repeat(40_000)));
+    assert!(reason.text.contains("32768 does not fit"), "{reason}");
+    assert_eq!(again, sql);
+    server.sql(&sql);
+    assert_eq!(bench.import(format!("id\n{}", "1\n".repeat(40_000))), Ok(40_000));
 }

@@ -26,7 +26,7 @@ use super::lines::Lines;
 use super::merge::{Merge, PLACE, STAGE, STAGE_NAME};
 use super::rejects::Rejects;
 use super::session::Session;
-use super::table::{Read, bare, qualified};
+use super::table::{Read, bare, no_integer, qualified};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 
@@ -70,6 +70,7 @@ pub struct Copying<'t> {
     session: &'t Session,
     id: FileId,
     sql: String,
+    table: String,
     /// What the server calls the table that is copied into.
     relation: String,
     /// `None`: none is under way.
@@ -80,13 +81,12 @@ pub struct Copying<'t> {
     merge: Option<Merge>,
     /// The first bytes of every row: how many fields it has.
     fields: [u8; 2],
-    lineage: bool,
+    /// How it is written where each row came from.
+    lineage: Option<[Wire; 2]>,
     /// Whole rows, and the one in hand.
     buffer: Vec<u8>,
     /// Where the row in hand begins.
     start: usize,
-    /// Where its line is to be written.
-    line_at: usize,
     /// Its cells so far.
     cells: usize,
     /// Why it can't be copied.
@@ -112,10 +112,9 @@ impl<'t> Copying<'t> {
         layout: &Layout,
         id: FileId,
     ) -> Result<Self, Fault> {
-        let lineage = layout.table().lineage();
         let columns = columns(read, layout).map_err(Fault::Permanent)?;
-        let ours: &[&str] = if lineage { &LINEAGE } else { &[] };
-        let names: Vec<String> = ours.iter().copied().chain(layout.columns()).map(identifier).collect();
+        let ours = LINEAGE.into_iter().filter(|_| read.lineage.is_some());
+        let names: Vec<String> = layout.columns().chain(ours).map(identifier).collect();
         let merge = Merge::of(layout, &names);
         let (into, relation, place) = match &merge {
             Some(merge) => {
@@ -131,15 +130,15 @@ impl<'t> Copying<'t> {
             session,
             id,
             sql,
+            table: read.table.name().to_owned(),
             relation: relation.to_owned(),
             stream: None,
             columns,
             merge,
             fields,
-            lineage,
+            lineage: read.lineage,
             buffer: Vec::new(),
             start: 0,
-            line_at: 0,
             cells: 0,
             misfit: None,
             refused,
@@ -158,19 +157,9 @@ impl<'t> Copying<'t> {
         }
         self.buffer.extend(self.fields);
         if self.merge.is_some() {
-            self.write_number(self.place.cast_signed());
+            self.buffer.extend(8_i32.to_be_bytes());
+            self.buffer.extend(self.place.to_be_bytes());
         }
-        if self.lineage {
-            self.write_number(self.id.0);
-            // The line, which is known at the row's end.
-            self.write_number(0);
-            self.line_at = self.buffer.len() - 8;
-        }
-    }
-
-    fn write_number(&mut self, number: i64) {
-        self.buffer.extend(8_i32.to_be_bytes());
-        self.buffer.extend(number.to_be_bytes());
     }
 
     fn write(&mut self, value: Value<'_>) {
@@ -199,15 +188,23 @@ impl<'t> Copying<'t> {
             self.buffer.truncate(self.start);
             return Ok(Some(reason));
         }
-        if self.lineage {
-            self.buffer[self.line_at..self.line_at + 8].copy_from_slice(&line.to_be_bytes());
-        }
+        self.write_lineage(line)?;
         self.start = self.buffer.len();
         self.lines.add(line);
         if self.start >= CHUNK_BYTES {
             self.send()?;
         }
         Ok(None)
+    }
+
+    /// Where the row in hand came from. The line is known at its end.
+    fn write_lineage(&mut self, line: u64) -> Result<(), Fault> {
+        let wires = self.lineage.iter().flatten();
+        for ((wire, number), column) in wires.zip([self.id.0, line.cast_signed()]).zip(LINEAGE) {
+            let written = wire.write(Value::Integer(number), &mut self.buffer);
+            written.map_err(|reason| Fault::World(no_integer(&self.table, column, reason.text)))?;
+        }
+        Ok(())
     }
 
     fn send(&mut self) -> Result<(), Fault> {

@@ -17,6 +17,8 @@ pub struct Read {
     pub table: Arc<Table>,
     /// The types of its columns, and their names as declared.
     pub wires: Vec<(Wire, String)>,
+    /// How the columns that say where a row came from are written, where it has them.
+    pub lineage: Option<[Wire; 2]>,
 }
 
 /// The kinds of relations that COPY fills.
@@ -52,12 +54,13 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
         let text = format!("{place}: {} is no table but a view or the like", qualified(name));
         return Err(Fault::world("target", text).with_hint("name a table: rows are copied into it"));
     }
-    let mut lineage = 0;
+    let mut lineage = [None; 2];
     let (mut columns, mut wires) = (Vec::<Column>::new(), Vec::new());
     for row in &rows {
         let Some(column) = row.get::<_, Option<String>>(1) else { continue };
-        if LINEAGE.contains(&column.as_str()) {
-            lineage += 1;
+        let wire = Wire::of(row.get(4), row.get(5), row.get(6));
+        if let Some(at) = LINEAGE.iter().position(|ours| *ours == column) {
+            lineage[at] = Some(wire);
             continue;
         }
         if let Some(other) = columns.iter().find(|other| other.name.eq_ignore_ascii_case(&column)) {
@@ -65,14 +68,29 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
             let text = format!("{place}: the columns {both} of {} differ only in case", qualified(name));
             return Err(Fault::world("target", text).with_hint("headers are matched in any case: rename one of them"));
         }
-        let wire = Wire::of(row.get(4), row.get(5), row.get(6));
         wires.push((wire, row.get(7)));
         columns.push(Column { name: column, kind: wire.kind(), required: row.get(2), generated: row.get(3) });
     }
+    let lineage = match lineage {
+        [Some(file), Some(line)] => Some([file, line]),
+        _ => None,
+    };
+    for (ours, wire) in LINEAGE.iter().zip(lineage.iter().flatten()) {
+        if !matches!(wire, Wire::Integer(_)) {
+            return Err(Fault::World(no_integer(name, ours, format!("{place}: it is no integer"))));
+        }
+    }
     let unique = unique(session, name)?;
-    let table = Table::new(name, columns, lineage == LINEAGE.len()).written(qualified(name));
+    let table = Table::new(name, columns, lineage.is_some()).written(qualified(name));
     let table = table.unique(unique.iter().map(Vec::as_slice));
-    Ok(Some(Read { table: Arc::new(table), wires }))
+    Ok(Some(Read { table: Arc::new(table), wires, lineage }))
+}
+
+/// Why a column that says where a row came from can't: what is to be typed is the same.
+pub fn no_integer(table: &str, column: &str, why: String) -> Reason {
+    let (name, table) = (identifier(column), qualified(table));
+    let sql = format!("ALTER TABLE {table} ALTER {name} TYPE bigint USING {name}::bigint");
+    Reason::new("target", why).in_column(column).hint(format!("type {sql} in the database"))
 }
 
 /// The columns of every unique index that holds for all rows, at once.

@@ -177,7 +177,7 @@ impl Transaction for Open<'_> {
     }
 
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
-        let sql = format!("DELETE FROM {} WHERE {} = $1", qualified(table.name()), identifier(LINEAGE[0]));
+        let sql = format!("DELETE FROM {} WHERE {} = $1::bigint", qualified(table.name()), identifier(LINEAGE[0]));
         self.session().execute(&sql, &[&of.0])
     }
 
