@@ -263,3 +263,34 @@ fn where_a_row_came_from_does_not_go_into_another_column_and_holds_the_folder() 
     server.sql(&sql);
     assert_eq!(bench.import(format!("id\n{}", "1\n".repeat(40_000))), Ok(40_000));
 }
+
+/// A domain wants of its columns what it, and the domains that it is made of, want.
+///
+/// fault 57
+#[test]
+fn a_column_of_a_domain_that_forbids_null_or_has_a_default_is_what_the_domain_says() {
+    let Some(server) = Server::start() else { return };
+    server.sql(
+        "CREATE DOMAIN must AS integer NOT NULL; CREATE DOMAIN must2 AS must; CREATE DOMAIN has AS text DEFAULT 'x';
+        CREATE DOMAIN has2 AS has; CREATE DOMAIN price AS numeric(6, 2); CREATE DOMAIN price2 AS price;
+        CREATE DOMAIN asked AS integer CHECK (VALUE IS NOT NULL); CREATE DOMAIN asked2 AS asked",
+    );
+    for (column, code) in [("a must", "missing_column"), ("a must2", "missing_column"), ("a asked2", "constraint")] {
+        for mode in [Mode::Append, Mode::Upsert(vec!["v".to_owned()])] {
+            server.sql("DROP TABLE IF EXISTS orders, _importerd_files, _importerd_rejects");
+            server.sql(&format!("CREATE TABLE orders ({column}, v text UNIQUE)"));
+            let settings = settings::Import { mode, ..settings::Import::into_table("orders") };
+            let bench = Bench::reading(&settings, Address::parse(&server.url()).expect("an address"));
+            assert_eq!(bench.refused("v\nx\n").code, code, "{column}");
+            assert_eq!(bench.import("v,a\nx,1\n"), Ok(1), "{column}");
+        }
+    }
+    server.sql(
+        "DROP TABLE orders; CREATE TABLE orders (a has NOT NULL, b has2 NOT NULL, p price2, v text, c asked DEFAULT 7)",
+    );
+    let bench = Bench::at(&server.url());
+    server.sql("TRUNCATE _importerd_files");
+    assert_eq!(bench.import("v,p\ny,1.5\n"), Ok(1));
+    assert_eq!(server.sql("SELECT * FROM orders"), "x|x|1.50|y|7");
+    assert!(bench.refused("v,p\ny,1.555\n").text.contains("2 digits behind the point"));
+}

@@ -83,6 +83,8 @@ pub struct Copying<'t> {
     fields: [u8; 2],
     /// How it is written where each row came from.
     lineage: Option<[Wire; 2]>,
+    /// The last bytes of every row: NULLs for columns that the file doesn't have.
+    nulls: Vec<u8>,
     /// Whole rows, and the one in hand.
     buffer: Vec<u8>,
     /// Where the row in hand begins.
@@ -114,8 +116,10 @@ impl<'t> Copying<'t> {
     ) -> Result<Self, Fault> {
         let columns = columns(read, layout).map_err(Fault::Permanent)?;
         let ours = LINEAGE.into_iter().filter(|_| read.lineage.is_some());
-        let names: Vec<String> = layout.columns().chain(ours).map(identifier).collect();
+        let mut names: Vec<String> = layout.columns().chain(ours).map(identifier).collect();
         let merge = Merge::of(layout, &names);
+        let unasked = read.unasked.iter().filter(|name| merge.is_none() && layout.columns().all(|it| it != *name));
+        let nulls = unasked.map(|name| names.push(identifier(name))).count();
         let (into, relation, place) = match &merge {
             Some(merge) => {
                 merge.make_stage(session)?;
@@ -137,6 +141,7 @@ impl<'t> Copying<'t> {
             merge,
             fields,
             lineage: read.lineage,
+            nulls: (-1_i32).to_be_bytes().repeat(nulls),
             buffer: Vec::new(),
             start: 0,
             cells: 0,
@@ -189,6 +194,7 @@ impl<'t> Copying<'t> {
             return Ok(Some(reason));
         }
         self.write_lineage(line)?;
+        self.buffer.extend(&self.nulls);
         self.start = self.buffer.len();
         self.lines.add(line);
         if self.start >= CHUNK_BYTES {

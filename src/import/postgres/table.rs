@@ -1,6 +1,9 @@
 //! Tables in PostgreSQL: how one is read from the catalogs, and how one is made.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use tokio_postgres::Row;
 
 use super::super::header::LINEAGE;
 use super::super::shown;
@@ -19,7 +22,12 @@ pub struct Read {
     pub wires: Vec<(Wire, String)>,
     /// How the columns that say where a row came from are written, where it has them.
     pub lineage: Option<[Wire; 2]>,
+    /// The columns whose domain is to be asked whether it bears a NULL: COPY asks it of no column that it isn't handed.
+    pub unasked: Vec<String>,
 }
+
+/// The domains' `typtype`.
+const DOMAIN: &str = "d";
 
 /// The kinds of relations that COPY fills.
 const FILLED: [&str; 3] = ["r", "p", "f"];
@@ -39,14 +47,12 @@ pub fn bare(name: &str) -> &str {
 
 /// The table as the session sees it now. `None`: it isn't there.
 pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, Fault> {
-    let sql = "SELECT c.relkind::text, a.attname::text, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
-            a.attgenerated <> '' OR a.attidentity = 'a',
-            coalesce(b.typname, t.typname)::text, coalesce(b.typtype, t.typtype)::text,
-            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod)
+    let sql = "SELECT c.relkind::text, a.attname::text, a.attnotnull,
+            a.atthasdef OR t.typdefault IS NOT NULL OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
+            t.typname::text, t.typtype::text, a.atttypmod, format_type(a.atttypid, a.atttypmod)
         FROM pg_class c
         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_type t ON t.oid = a.atttypid
-        LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
         WHERE c.oid = to_regclass($1) ORDER BY a.attnum";
     let rows = session.query(sql, &[&qualified(name)])?;
     let Some(first) = rows.first() else { return Ok(None) };
@@ -55,10 +61,16 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
         return Err(Fault::world("target", text).with_hint("name a table: rows are copied into it"));
     }
     let mut lineage = [None; 2];
-    let (mut columns, mut wires) = (Vec::<Column>::new(), Vec::new());
+    let (mut columns, mut wires, mut unasked) = (Vec::<Column>::new(), Vec::new(), Vec::new());
+    let has_domain = rows.iter().any(|row| row.get::<_, Option<&str>>(6) == Some(DOMAIN));
+    let mut domains = if has_domain { domains_of(session, name)? } else { HashMap::new() };
     for row in &rows {
         let Some(column) = row.get::<_, Option<String>>(1) else { continue };
-        let wire = Wire::of(row.get(4), row.get(5), row.get(6));
+        let domain = domains.remove(&column);
+        let wire = match &domain {
+            Some(domain) => Wire::of(&domain.base, &domain.kind, domain.modifier),
+            None => Wire::of(row.get(5), row.get(6), row.get(7)),
+        };
         if let Some(at) = LINEAGE.iter().position(|ours| *ours == column) {
             lineage[at] = Some(wire);
             continue;
@@ -68,22 +80,30 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
             let text = format!("{place}: the columns {both} of {} differ only in case", qualified(name));
             return Err(Fault::world("target", text).with_hint("headers are matched in any case: rename one of them"));
         }
-        wires.push((wire, row.get(7)));
-        columns.push(Column { name: column, kind: wire.kind(), required: row.get(2), generated: row.get(3) });
-    }
-    let lineage = match lineage {
-        [Some(file), Some(line)] => Some([file, line]),
-        _ => None,
-    };
-    for (ours, wire) in LINEAGE.iter().zip(lineage.iter().flatten()) {
-        if !matches!(wire, Wire::Integer(_)) {
-            return Err(Fault::World(no_integer(name, ours, format!("{place}: it is no integer"))));
+        let (is_filled, generated): (bool, bool) = (row.get(3), row.get(4));
+        let is = |what: fn(&Domain) -> bool| !is_filled && domain.as_ref().is_some_and(what);
+        if is(|domain| domain.has_checks) {
+            unasked.push(column.clone());
         }
+        let required = (!is_filled && row.get(2)) || is(|domain| domain.is_required);
+        wires.push((wire, row.get(8)));
+        columns.push(Column { name: column, kind: wire.kind(), required, generated });
     }
+    let lineage = check_lineage(place, name, lineage)?;
     let unique = unique(session, name)?;
     let table = Table::new(name, columns, lineage.is_some()).written(qualified(name));
     let table = table.unique(unique.iter().map(Vec::as_slice));
-    Ok(Some(Read { table: Arc::new(table), wires, lineage }))
+    Ok(Some(Read { table: Arc::new(table), wires, lineage, unasked }))
+}
+
+/// How the columns that say where a row came from are written. `None`: one of them is missing.
+fn check_lineage(place: &str, table: &str, wires: [Option<Wire>; 2]) -> Result<Option<[Wire; 2]>, Fault> {
+    let [Some(file), Some(line)] = wires else { return Ok(None) };
+    let mut wires = LINEAGE.iter().zip([file, line]);
+    match wires.find(|(_, wire)| !matches!(wire, Wire::Integer(_))) {
+        Some((column, _)) => Err(Fault::World(no_integer(table, column, format!("{place}: it is no integer")))),
+        None => Ok(Some([file, line])),
+    }
 }
 
 /// Why a column that says where a row came from can't: what is to be typed is the same.
@@ -91,6 +111,32 @@ pub fn no_integer(table: &str, column: &str, why: String) -> Reason {
     let (name, table) = (identifier(column), qualified(table));
     let sql = format!("ALTER TABLE {table} ALTER {name} TYPE bigint USING {name}::bigint");
     Reason::new("target", why).in_column(column).hint(format!("type {sql} in the database"))
+}
+
+/// What a domain is in the end, and what it and the domains that it is made of want.
+struct Domain {
+    base: String,
+    kind: String,
+    modifier: i32,
+    is_required: bool,
+    has_checks: bool,
+}
+
+/// The domains of the columns that have one.
+fn domains_of(session: &Session, name: &str) -> Result<HashMap<String, Domain>, Fault> {
+    let sql = "WITH RECURSIVE chain AS (
+            SELECT attname, pg_type.* FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND typtype = 'd'
+            UNION ALL SELECT attname, base.* FROM chain JOIN pg_type AS base ON base.oid = chain.typbasetype)
+        SELECT attname::text, max(typname::text) FILTER (WHERE typtype <> 'd'),
+            max(typtype::text) FILTER (WHERE typtype <> 'd'), max(typtypmod), bool_or(typnotnull),
+            bool_or(EXISTS (SELECT 1 FROM pg_constraint WHERE contypid = chain.oid AND contype = 'c'))
+        FROM chain GROUP BY attname";
+    let read = |row: &Row| {
+        let [base, kind] = [1, 2].map(|at| row.get(at));
+        (row.get(0), Domain { base, kind, modifier: row.get(3), is_required: row.get(4), has_checks: row.get(5) })
+    };
+    Ok(session.query(sql, &[&qualified(name)])?.iter().map(read).collect())
 }
 
 /// The columns of every unique index that holds for all rows, at once.
