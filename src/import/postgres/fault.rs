@@ -6,6 +6,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::super::marker::OURS;
+use super::super::table::identifier;
 use crate::fault::{Fault, Reason};
 
 /// The most of a server's detail that is repeated, in characters: it may hold a whole row.
@@ -24,6 +25,8 @@ pub enum During {
     Rows,
     /// A table is made, or made wider, for a file.
     Definition,
+    /// Rows give way to those of a file.
+    Removal,
     /// Whatever else.
     Upkeep,
 }
@@ -61,6 +64,8 @@ fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
     match (during, class(said.code())) {
         (During::Definition, _) if is_forbidden(said.code()) => of_file("constraint"),
         (During::Definition, _) => of_world(place, said),
+        _ if *said.code() == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED => of_world(place, said),
+        (During::Removal, _) if *said.code() == SqlState::FOREIGN_KEY_VIOLATION => Fault::Permanent(referred(said)),
         (_, "20" | "21" | "23" | "44" | "P0") => of_file("constraint"),
         (_, "22") => of_file("value"),
         _ if ["54000", "54001", "54011"].contains(&said.code().code()) => of_file("value"),
@@ -90,6 +95,9 @@ fn of_world(place: &str, said: &DbError) -> Fault {
         "25006" => world("read_only", "it is a standby, or default_transaction_read_only is set: name the primary"),
         "42501" => world("no_permission", "grant the role what docs/import-postgres.md lists"),
         "28000" | "28P01" => world("no_permission", "see user and password, and the server's pg_hba.conf"),
+        "2200H" => {
+            world("target", "set another maximum for the sequence, ALTER SEQUENCE, and make its column a bigint")
+        }
         "3D000" => world("target_missing", "create the database, or correct the address"),
         "3F000" => world("target_missing", "create the schema, or correct the table's name"),
         "53100" => world("disk_full", "free some space on the server"),
@@ -144,6 +152,18 @@ fn of_file(code: &'static str, said: &DbError) -> Reason {
         Some(column) => reason.in_column(column.to_owned()),
         None => reason,
     }
+}
+
+/// Why a row that gives way can't go: another table refers to it, and that is asked before the file's rows are in.
+fn referred(said: &DbError) -> Reason {
+    let reason = of_file("constraint", said);
+    let (Some(schema), Some(table), Some(constraint)) = (said.schema(), said.table(), said.constraint()) else {
+        return reason;
+    };
+    let (table, constraint) = (format!("{}.{}", identifier(schema), identifier(table)), identifier(constraint));
+    let sql = format!("ALTER TABLE {table} ALTER CONSTRAINT {constraint} DEFERRABLE");
+    reason
+        .hint(format!("where the file has those rows as well, type {sql} in the database; RESTRICT can't be deferred"))
 }
 
 /// Where in a COPY an error is.

@@ -4,6 +4,7 @@ use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::mode::Written;
 use super::super::table::identifier;
+use super::fault::During;
 use super::session::Session;
 use super::table::qualified;
 use crate::fault::Fault;
@@ -60,7 +61,7 @@ impl Merge {
     pub fn run(&self, session: &Session, id: FileId) -> Result<Written, Fault> {
         let before = session.query_one(&self.count_sql(), &[&id.0])?;
         let [all, later, new] = [0, 1, 2].map(|column| before.get::<_, i64>(column).cast_unsigned());
-        let written = session.put(&self.merge_sql())?;
+        let written = session.execute_during(During::Rows, &self.merge_sql(), &[])?;
         session.run(&format!("DROP TABLE {STAGE}"))?;
         Ok(if self.updates().is_empty() {
             Written { inserted: written, updated: 0, skipped: all - written }

@@ -156,14 +156,13 @@ impl Session {
 
     /// Runs a statement, and says how many rows it changed.
     pub fn execute(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, parameters)));
-        asked.map_err(|error| self.fault(During::Upkeep, &error))
+        self.execute_during(During::Upkeep, sql, parameters)
     }
 
-    /// As [`Self::execute`], for a statement that puts rows of a file into their table.
-    pub fn put(&self, sql: &str) -> Result<u64, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, &[])));
-        asked.map_err(|error| self.fault(During::Rows, &error))
+    /// The same, for what is done to the rows of a table.
+    pub fn execute_during(&self, during: During, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
+        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, parameters)));
+        asked.map_err(|error| self.fault(during, &error))
     }
 
     /// Begins a COPY into the server.

@@ -16,6 +16,7 @@ use super::super::table::{Table, identifier};
 use super::super::target::{Insert, Target, Transaction};
 use super::Database;
 use super::copy::{Copying, Refused};
+use super::fault::During;
 use super::markers::{self, Connected};
 use super::session::Session;
 use super::table::{self, Read, qualified};
@@ -173,12 +174,13 @@ impl Transaction for Open<'_> {
     }
 
     fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
-        self.session().execute(&format!("DELETE FROM {}", qualified(table.name())), &[])
+        let sql = format!("DELETE FROM {}", qualified(table.name()));
+        self.session().execute_during(During::Removal, &sql, &[])
     }
 
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
         let sql = format!("DELETE FROM {} WHERE {} = $1::bigint", qualified(table.name()), identifier(LINEAGE[0]));
-        self.session().execute(&sql, &[&of.0])
+        self.session().execute_during(During::Removal, &sql, &[&of.0])
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {
