@@ -14,7 +14,7 @@ const EVERY_TYPE: &str = "CREATE TYPE mood AS ENUM ('glad', 'sad');
     CREATE TABLE sales.orders (_file_id bigint, _line bigint,
         yes boolean, i2 smallint, i4 integer, i8 bigint, r4 real, r8 double precision, n numeric, n2 numeric(6, 2),
         p price, t text, v varchar(5), b char(3), e mood, d date, ts timestamp, ts3 timestamp(3), tz timestamptz, tm time,
-        u uuid, j json, jb jsonb, pt point)";
+        u uuid, j json, jb jsonb, x xml, pt point)";
 
 /// One column, one text of a file, and what the database says of it then.
 const KEPT: &[(&str, &str, &str)] = &[
@@ -52,6 +52,8 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("u", "{550E8400-E29B-41D4-A716-446655440000}", "550e8400-e29b-41d4-a716-446655440000"),
     ("j", "\"[1, 2]\"", "[1, 2]"),
     ("jb", "\"{\"\"b\"\":1}\"", "{\"b\": 1}"),
+    ("x", "<a>Müller</a>", "<a>Müller</a>"),
+    ("x", "<?xml version='1.0' encoding='ISO-8859-1'?><a>Müller €</a>", "<a>Müller €</a>"),
 ];
 
 /// One column, one text of a file, and why it is refused.
@@ -76,6 +78,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("u", "550e8400", "is not a UUID"),
     ("j", "[1", "invalid input syntax for type json"),
     ("jb", "[1", "invalid input syntax for type json"),
+    ("x", "<a>", "invalid XML content"),
     ("pt", "1", "its type point is none that a file can fill"),
 ];
 

@@ -1,5 +1,7 @@
 //! A column of a table in PostgreSQL: what its type is to a file, and how a value of it is written in binary.
 
+use std::borrow::Cow;
+
 use super::super::shown;
 use super::super::value::{Type, Value};
 use super::{numeric, time};
@@ -35,6 +37,8 @@ pub enum Wire {
     Text,
     /// `jsonb`
     Jsonb,
+    /// `xml`
+    Xml,
     /// A type that no file can fill.
     Unknown,
 }
@@ -64,8 +68,9 @@ impl Wire {
             "timestamptz" => Self::Timestamp { digits, instant: true },
             "time" => Self::Time(digits),
             "uuid" => Self::Uuid,
-            "text" | "varchar" | "bpchar" | "citext" | "name" | "json" | "xml" => Self::Text,
+            "text" | "varchar" | "bpchar" | "citext" | "name" | "json" => Self::Text,
             "jsonb" => Self::Jsonb,
+            "xml" => Self::Xml,
             _ => Self::Unknown,
         }
     }
@@ -80,7 +85,7 @@ impl Wire {
             Self::Date => Type::Date,
             Self::Timestamp { instant: false, .. } => Type::Timestamp,
             Self::Timestamp { instant: true, .. } => Type::Instant,
-            Self::Time(_) | Self::Uuid | Self::Text | Self::Jsonb | Self::Unknown => Type::Text,
+            Self::Time(_) | Self::Uuid | Self::Text | Self::Jsonb | Self::Xml | Self::Unknown => Type::Text,
         }
     }
 
@@ -130,6 +135,7 @@ impl Wire {
                 buffer.push(1);
                 write_text(text, buffer)?;
             }
+            (Self::Xml, Value::Text(text)) => write_text(&without_encoding(text), buffer)?,
             _ => return Err(Reason::new("wrong_type", "the column's type changed while the file was read")),
         }
         Ok(())
@@ -224,6 +230,19 @@ fn write_text(text: &str, buffer: &mut Vec<u8>) -> Result<(), Reason> {
     Ok(())
 }
 
+/// A document without the encoding that it declares, which the server would believe: the file's is UTF-8 by now.
+fn without_encoding(text: &str) -> Cow<'_, str> {
+    let found = || {
+        let (declared, content) = text.strip_prefix("<?xml")?.split_once("?>")?;
+        let (before, behind) = declared.rsplit_once("encoding")?;
+        let value = behind.trim_start().strip_prefix('=')?.trim_start();
+        let quote = value.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
+        let (_, after) = value[1..].split_once(quote)?;
+        Some(format!("<?xml{}{after}?>{content}", before.trim_end()))
+    };
+    found().map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// `550e8400-e29b-41d4-a716-446655440000`, also without hyphens or in braces.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
@@ -304,6 +323,23 @@ mod tests {
             assert_eq!(written(Wire::Uuid, Value::Text(text)).unwrap(), bytes);
         }
         assert!(written(Wire::Uuid, Value::Text("00010203-0405-0607-0809-0a0b0c0d0eé")).is_err());
+    }
+
+    #[test]
+    fn of_an_xml_declaration_the_encoding_alone_is_left_out() {
+        for (text, kept) in [
+            ("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><a/>", "<?xml version=\"1.0\"?><a/>"),
+            (
+                "<?xml version='1.0'\n encoding = 'x' standalone='yes' ?>\n<a/>",
+                "<?xml version='1.0' standalone='yes' ?>\n<a/>",
+            ),
+            ("<?xml version='encoding' encoding='x'?><a/>", "<?xml version='encoding'?><a/>"),
+            ("<?xml version='1.0'?><a encoding='x'/>", "<?xml version='1.0'?><a encoding='x'/>"),
+            ("<a>encoding='x'?></a>", "<a>encoding='x'?></a>"),
+            ("<?xml encoding='x?><a/>", "<?xml encoding='x?><a/>"),
+        ] {
+            assert_eq!(written(Wire::Xml, Value::Text(text)).unwrap(), kept.as_bytes(), "{text}");
+        }
     }
 
     #[test]
