@@ -4,6 +4,7 @@ use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode, Tolerance};
 
 use super::bench::Bench;
+use super::harness::Drop;
 use super::harness::postgres::Server;
 
 /// A folder that may leave nine rows of a file out.
@@ -136,4 +137,28 @@ fn the_row_that_is_left_out_is_the_refused_one_also_where_a_trigger_leaves_out_o
     bench.import(&file).expect("so many may be left out");
     assert_eq!(server.sql("SELECT line, record FROM _importerd_rejects WHERE code = 'constraint'"), "432|7,bad");
     assert_eq!(server.sql("SELECT count(*), min(_line), max(_line) FROM orders"), "600|132|732");
+}
+
+/// A row may be left out for the very character that the database has no place for.
+#[test]
+fn what_is_left_out_comes_back_as_it_stood_in_the_file_also_from_a_database_of_latin_1() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE DATABASE old ENCODING 'LATIN1' TEMPLATE template0");
+    let url = server.url().replace("/postgres?", "/old?");
+    // A column's name can't be escaped.
+    let reason = Bench::adding_to(&url, "others").refused("id,n€\n1,a\n");
+    assert!(reason.text.contains("LATIN1"), "{reason}");
+    let drop = Drop::with_daemon(
+        "attempts = 1",
+        &format!("import = {{ into = \"{url}\", table = \"orders\", rejects = 9, new_columns = \"ignore\" }}"),
+    );
+    drop.put("1.csv", "id,name\n1,Müller\n");
+    assert!(drop.once().success());
+    drop.put("2.csv", "id,name,n€\n2,Müller,\n3,\\5 €,\nx,€,\n4,d,\n");
+    assert!(drop.once().success());
+    assert_eq!(drop.names("quarantine"), [""; 0]);
+    let said = drop.command(&["rejects", "2.csv"]).output().expect("run importerd rejects");
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "id,name,n€\n3,\\5 €,\nx,€,\n");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("line 4, column id: \"x\" is not an integer"), "{said}");
 }

@@ -76,11 +76,13 @@ fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
     }
 }
 
-/// Whether a table can't become what the file needs for what it is: a partition, a typed table, one of too many columns.
-/// A right that is missing is none of these, nor somebody else who made it first.
+/// Whether a table can't become what the file needs for what it is: a partition, a typed table, one of too many columns,
+/// or in a database without a character of a column's name. A right that is missing is none of these, nor somebody else who
+/// made it first.
 fn is_forbidden(state: &SqlState) -> bool {
     let others = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
-    ["42", "54"].contains(&class(state)) && !others.contains(state)
+    let is_of_kind = ["42", "54"].contains(&class(state)) && !others.contains(state);
+    is_of_kind || *state == SqlState::UNTRANSLATABLE_CHARACTER
 }
 
 fn of_world(place: &str, said: &DbError) -> Fault {

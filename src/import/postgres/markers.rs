@@ -113,7 +113,7 @@ pub fn enter(session: &Session, folder: &str, marker: &Marker) -> Result<bool, F
             &identity.born_ns,
             &identity.mtime_ns,
             &marker.replaces.map(|id| id.0),
-            &marker.header,
+            &marker.header.clone().map(|header| session.storable(header)),
             &marker.mode,
         ],
     )?;
@@ -124,7 +124,8 @@ pub fn enter(session: &Session, folder: &str, marker: &Marker) -> Result<bool, F
 pub fn amend(session: &Session, marker: &Marker) -> Result<(), Fault> {
     let sql = "UPDATE _importerd_files SET rows = $2, rejects = $3, header = $4 WHERE id = $1";
     let (rows, rejects) = (marker.rows.cast_signed(), marker.rejects.cast_signed());
-    session.execute(sql, &[&marker.id.0, &rows, &rejects, &marker.header]).map(drop)
+    let header = marker.header.clone().map(|header| session.storable(header));
+    session.execute(sql, &[&marker.id.0, &rows, &rejects, &header]).map(drop)
 }
 
 /// Takes a marker away, and the rejects beside it.
@@ -244,13 +245,14 @@ pub trait Answers: Connected {
         }
         let sql = "SELECT line, column_name, code, reason, record FROM _importerd_rejects WHERE file_id = $1
             ORDER BY line, id";
-        self.session().each(sql, &[&file.0], &mut |row| {
+        let session = self.session();
+        session.each(sql, &[&file.0], &mut |row| {
             visit(Rejected {
                 line: of::<Option<i64>>(row, "line")?.map(i64::cast_unsigned),
-                column: of(row, "column_name")?,
+                column: of::<Option<String>>(row, "column_name")?.map(|name| session.stored(name)),
                 code: of(row, "code")?,
-                reason: of(row, "reason")?,
-                record: of(row, "record")?,
+                reason: session.stored(of(row, "reason")?),
+                record: session.stored(of(row, "record")?),
             });
             Ok(true)
         })
@@ -274,7 +276,8 @@ pub trait Answers: Connected {
         if !self.has_markers()? {
             return Ok(None);
         }
-        self.session().query(sql, parameters)?.first().map(read).transpose()
+        let session = self.session();
+        session.query(sql, parameters)?.first().map(|row| read(session, row)).transpose()
     }
 
     #[doc(hidden)]
@@ -282,7 +285,8 @@ pub trait Answers: Connected {
         if !self.has_markers()? {
             return Ok(());
         }
-        self.session().each(sql, parameters, &mut |row| Ok(visit(read(row)?)))
+        let session = self.session();
+        session.each(sql, parameters, &mut |row| Ok(visit(read(session, row)?)))
     }
 }
 
@@ -347,7 +351,7 @@ answer_for!(Open<'_>);
 answer_for!(Reading<'_>);
 answer_for!(Looked);
 
-fn read(row: &Row) -> Result<Marker, Fault> {
+fn read(session: &Session, row: &Row) -> Result<Marker, Fault> {
     let wrong = |what: &str| Fault::world("target", format!("a load marker has {what}: somebody changed it"));
     let unsigned = |column: &str| of::<i64>(row, column).map(i64::cast_unsigned);
     let time = |at: Timestamp| format!("{at:.3}");
@@ -358,7 +362,7 @@ fn read(row: &Row) -> Result<Marker, Fault> {
         name: unescape(&name).ok_or_else(|| wrong("a name that isn't escaped"))?,
         rows: unsigned("rows")?,
         rejects: unsigned("rejects")?,
-        header: of(row, "header")?,
+        header: of::<Option<String>>(row, "header")?.map(|header| session.stored(header)),
         mode: of(row, "mode")?,
         blake3: Digest(*blake3::Hash::from_hex(hex).map_err(|_| wrong("no hash"))?.as_bytes()),
         committed_at: time(of(row, "committed_at")?),

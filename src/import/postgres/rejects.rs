@@ -40,6 +40,9 @@ impl Rejects {
             return Ok(());
         }
         let Self { lines, columns, codes, reasons, records, .. } = std::mem::take(self);
+        let storable = |text| session.storable(text);
+        let [reasons, records] = [reasons, records].map(|texts| texts.into_iter().map(storable).collect::<Vec<_>>());
+        let columns: Vec<_> = columns.into_iter().map(|column| column.map(storable)).collect();
         let sql = "INSERT INTO _importerd_rejects (file_id, line, column_name, code, reason, record)
             SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])";
         session.execute(sql, &[&of.0, &lines, &columns, &codes, &reasons, &records]).map(drop)

@@ -10,6 +10,7 @@ use super::driver::{Driver, Unconnected, wait};
 use super::fault::{During, LOCK_WAIT_SECS, fault, is_lost};
 use super::tls::connector;
 use crate::fault::Fault;
+use crate::log::unescape;
 use crate::settings::postgres::Address;
 
 /// A parameter of a statement.
@@ -40,6 +41,8 @@ pub struct Session {
     statements: RefCell<HashMap<String, Statement>>,
     /// Where our own tables are.
     schema: String,
+    /// The database holds every character.
+    holds_all: bool,
     /// A statement failed: PostgreSQL wants the transaction, or its savepoint, rolled back first.
     has_failed: Cell<bool>,
     /// Nobody is at the other end any more.
@@ -70,7 +73,8 @@ impl Session {
         })?;
         let statements = RefCell::default();
         let (has_failed, is_lost) = (Cell::new(false), Cell::new(false));
-        let mut session = Self { client, place, statements, schema: String::new(), has_failed, is_lost };
+        let (schema, holds_all) = (String::new(), true);
+        let mut session = Self { client, place, statements, schema, holds_all, has_failed, is_lost };
         session.set_up(to_write)?;
         Ok(session)
     }
@@ -90,8 +94,10 @@ impl Session {
             UNION ALL SELECT set_config('synchronous_commit', 'on', false)
             WHERE current_setting('synchronous_commit') = 'off'";
         self.query(sql, &[&names, &values])?;
-        let schema: Option<String> = self.query_one("SELECT current_schema()::text", &[])?.get(0);
-        self.schema = schema.ok_or_else(|| {
+        let sql = "SELECT current_schema()::text, current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII')";
+        let there = self.query_one(sql, &[])?;
+        self.holds_all = there.get(1);
+        self.schema = there.get::<_, Option<String>>(0).ok_or_else(|| {
             let text = format!("{}: no schema of the role's search_path is there", self.place);
             Fault::world("target_missing", text).with_hint("create it, or set search_path for the role")
         })?;
@@ -101,6 +107,25 @@ impl Session {
     /// Where our own tables are.
     pub fn schema(&self) -> &str {
         &self.schema
+    }
+
+    /// A text of a file as our own tables hold it: in a database of Latin 1 and the like, what that may lack is escaped.
+    pub fn storable(&self, text: String) -> String {
+        if self.holds_all {
+            return text;
+        }
+        let escaped = |character: char| match character {
+            '\\' => r"\\".to_owned(),
+            other if other.is_ascii() => other.to_string(),
+            other => other.escape_unicode().to_string(),
+        };
+        text.chars().map(escaped).collect()
+    }
+
+    /// The text that was stored so.
+    pub fn stored(&self, text: String) -> String {
+        let unescaped = if self.holds_all { None } else { unescape(&text) };
+        unescaped.and_then(|text| text.into_string().ok()).unwrap_or(text)
     }
 
     /// Whether nobody is at the other end any more.
