@@ -162,3 +162,27 @@ fn what_is_left_out_comes_back_as_it_stood_in_the_file_also_from_a_database_of_l
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("line 4, column id: \"x\" is not an integer"), "{said}");
 }
+
+/// What a trigger leaves out in silence has not gone in.
+#[test]
+fn rows_that_a_trigger_leaves_out_are_not_counted() {
+    let Some(server) = Server::start() else { return };
+    let silent = "IF NEW.v = 'skip' THEN RETURN NULL; END IF;";
+    let key = || vec!["id".to_owned()];
+    for (mode, counts) in [
+        (Mode::Append, "4|4"),
+        (Mode::Replace, "4|4"),
+        // The key that stands twice counts twice.
+        (Mode::Upsert(key()), "4|3"),
+        (Mode::Insert(key()), "3|3"),
+    ] {
+        let twice = if mode.key().is_empty() { 4 } else { 3 };
+        make(&server, "v text", silent);
+        let bench = reading(&server, &settings::Import { mode, ..settings::Import::into_table("orders") });
+        let file = format!("id,v\n1,a\n2,skip\n3,b\n{twice},c\n5,d\n6,skip\n");
+        let rows = bench.import(&file).expect("it fits");
+        let there = server.number("SELECT count(*) FROM orders");
+        assert_eq!(format!("{rows}|{there}"), counts);
+        assert_eq!(server.number("SELECT rows FROM _importerd_files"), rows);
+    }
+}
