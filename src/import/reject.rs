@@ -7,7 +7,7 @@ use crate::fault::{Fault, Listed, Reason};
 use crate::settings::Tolerance;
 
 /// So many of a file are named in its reason file.
-const NAMED_MAX: usize = 20;
+pub const NAMED_MAX: usize = 20;
 
 /// So many more lines are named in the reason itself.
 const LINES_MAX: usize = 5;

@@ -186,3 +186,20 @@ fn rows_that_a_trigger_leaves_out_are_not_counted() {
         assert_eq!(server.number("SELECT rows FROM _importerd_files"), rows);
     }
 }
+
+/// For each of them the file is copied once more.
+#[test]
+fn of_rows_that_only_the_server_refuses_a_hundred_may_be_left_out_and_more_are_told_as_such() {
+    let Some(server) = Server::start() else { return };
+    let rejects = Tolerance::Rows(1000);
+    let settings = settings::Import { rejects, ..settings::Import::into_table("orders") };
+    let file = |count: usize| format!("id,v\n{}", "1,a\n".repeat(count));
+    make(&server, "v text", "");
+    assert_eq!(reading(&server, &settings).import(file(101)), Ok(1));
+    make(&server, "v text", "");
+    let reason = reading(&server, &settings).refused(file(102));
+    let says = "only the server knows of more than 100 rows that they don't fit; the first: line 3: duplicate key";
+    assert!(reason.code == "too_many_rejects" && reason.text.starts_with(says), "{reason}");
+    let listed = reason.listed.expect("the first of them");
+    assert!(listed.all == 101 && listed.rows[19].starts_with("line 22: duplicate key"), "{listed:?}");
+}

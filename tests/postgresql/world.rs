@@ -156,6 +156,30 @@ fn where_the_markers_are_gone_the_folder_is_held_until_a_restart() {
     assert_eq!(server.number(COUNT), 2);
 }
 
+/// Also where the markers, which are there, were asked before.
+///
+/// fault 76
+#[test]
+fn where_the_table_of_rejects_is_gone_the_folder_is_held_until_a_restart() {
+    let Some(server) = Server::start() else { return };
+    let lenient = || {
+        let rejects = settings::Tolerance::Rows(9);
+        let settings = settings::Import { rejects, ..settings::Import::into_table("orders") };
+        Bench::reading(&settings, Address::parse(&server.url()).expect("an address"))
+    };
+    let running = lenient();
+    assert_eq!(running.import("id\n1\n"), Ok(1));
+    server.sql("DROP TABLE _importerd_rejects");
+    let load = running.load("id\n2\nx\n").expect("but for one");
+    let fault = running.import.commit(std::slice::from_ref(&load)).expect_err("its reject has no place");
+    assert_eq!(fault.reason().code, "target_missing", "{fault}");
+    let restarted = lenient();
+    assert!(restarted.import.marker(&load.identity).expect("it can be asked").is_none());
+    assert_eq!(restarted.import.commit(&[load]).expect("the world is well").len(), 1);
+    assert_eq!(server.sql("SELECT file_id, record FROM _importerd_rejects"), "2|x");
+    assert_eq!(server.number("SELECT count(*) FROM _importerd_files"), 2);
+}
+
 /// As a server that is stopped, or a pooler that hangs: the kernel completes the connection, and nobody answers.
 ///
 /// fault 90

@@ -14,6 +14,7 @@ use tokio_postgres::CopyInSink;
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::mode::Written;
+use super::super::reject::NAMED_MAX;
 use super::super::rows::{Rows, Sink};
 use super::super::shown;
 use super::super::table::identifier;
@@ -27,7 +28,7 @@ use super::merge::{Merge, PLACE, STAGE, STAGE_NAME};
 use super::rejects::Rejects;
 use super::session::Session;
 use super::table::{Read, bare, no_integer, qualified};
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Listed, Reason};
 use crate::file::FileId;
 
 /// So much is handed over at once.
@@ -55,9 +56,17 @@ impl Refused {
         self.is_news.take()
     }
 
-    fn learn(&self, place: u64, reason: &Reason) {
+    /// One more. Answers why the load fails: for it, unless they are too many.
+    fn learn(&self, place: u64, reason: Reason) -> Reason {
         let mut rows = self.rows.borrow_mut();
-        self.is_news.set(rows.len() < REFUSED_MAX && rows.insert(place, reason.clone()).is_none());
+        let is_new = rows.insert(place, reason.clone()).is_none();
+        self.is_news.set(is_new && rows.len() <= REFUSED_MAX);
+        let Some(first) = rows.values().next().filter(|_| rows.len() > REFUSED_MAX) else { return reason };
+        let text =
+            format!("only the server knows of more than {REFUSED_MAX} rows that they don't fit; the first: {first}");
+        let named = rows.values().take(NAMED_MAX).map(ToString::to_string).collect();
+        let listed = Some(Box::new(Listed { rows: named, all: rows.len() as u64 }));
+        Reason { listed, ..Reason::new("too_many_rejects", text) }
     }
 
     fn of(&self, place: u64) -> Option<Reason> {
@@ -258,8 +267,7 @@ impl<'t> Copying<'t> {
             None => reason,
         };
         let place = self.skipped.iter().fold(row - 1, |place, skipped| place + u64::from(*skipped <= place));
-        self.refused.learn(place, &reason);
-        Fault::Permanent(reason)
+        Fault::Permanent(self.refused.learn(place, reason))
     }
 }
 

@@ -79,9 +79,10 @@ pub fn are_there(session: &Session) -> Result<bool, Fault> {
     Ok(session.query_one("SELECT to_regclass('_importerd_files') IS NOT NULL", &[])?.get(0))
 }
 
-/// Makes the table of markers when it isn't there. A role that may not needs only that somebody else did.
+/// Makes those of our tables that aren't there. A role that may not needs only that somebody else did.
 pub fn prepare(session: &Session, lock: i64) -> Result<(), Fault> {
-    if are_there(session)? {
+    let sql = "SELECT to_regclass('_importerd_files') IS NOT NULL AND to_regclass('_importerd_rejects') IS NOT NULL";
+    if session.query_one(sql, &[])?.get(0) {
         return Ok(());
     }
     // Two that make it at once would meet in the catalog.

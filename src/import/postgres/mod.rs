@@ -59,6 +59,8 @@ pub struct Database {
     doubt: Doubt,
     /// The table of markers was seen.
     has_markers: AtomicBool,
+    /// All of our own tables were.
+    is_prepared: AtomicBool,
     /// The tables as they were seen last: while one stays as it is, so do the layouts of its files.
     tables: Mutex<HashMap<String, Arc<Read>>>,
 }
@@ -79,6 +81,7 @@ impl Database {
             turns: Turns::default(),
             doubt: Doubt::default(),
             has_markers: AtomicBool::new(false),
+            is_prepared: AtomicBool::new(false),
             tables: Mutex::default(),
         })
     }
@@ -133,8 +136,9 @@ impl Database {
     /// A session with a transaction.
     fn begin(&self) -> Result<Session, Fault> {
         self.ask(|session| {
-            if !self.has_markers.load(Ordering::Relaxed) {
+            if !self.is_prepared.load(Ordering::Relaxed) {
                 markers::prepare(session, doubt::lock_number(session.schema()))?;
+                self.is_prepared.store(true, Ordering::Relaxed);
                 self.has_markers.store(true, Ordering::Relaxed);
             }
             session.run(&doubt::begin_sql(session.schema()))
