@@ -51,7 +51,7 @@ impl Carrier {
         });
         // Only a move that no power cut can undo is entered as done, and told. The old names first: btrfs would else
         // bring up files with both.
-        match flush_slots(files).and_then(|()| day.flush()) {
+        match self.flush_markers(folder).and_then(|()| flush_slots(files)).and_then(|()| day.flush()) {
             Ok(()) => (put, moved),
             Err(error) => (Vec::new(), Err(failed(error))),
         }

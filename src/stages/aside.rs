@@ -37,6 +37,11 @@ impl Carrier {
         }
     }
 
+    /// Back in the inbox until a later time, and no attempt is charged.
+    pub(super) fn later(&self, folder: usize, file: Claimed, reason: Reason) -> Result<(), Halt> {
+        self.defer(folder, file, reason, false, b"")
+    }
+
     /// Back in the inbox until a later time; after the last attempt, to quarantine.
     fn defer(
         &self,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +15,6 @@ use super::kinship;
 use crate::events::Kind;
 use crate::fault::Fault;
 use crate::file::{FileId, Identity};
-use crate::folder::archive::Day;
 use crate::folder::claim::{self, Claim};
 use crate::folder::inbox::Settled;
 use crate::folder::places::Open;
@@ -96,21 +94,6 @@ impl Carrier {
         })
     }
 
-    /// A ready marker counts for one file: the next upload of the name is not complete because this one was. It
-    /// may be a manifest, so it is kept beside its file. fault 20
-    fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<(), Halt> {
-        let Folder { rules, places, .. } = &self.folders[folder];
-        let Some(marker) = rules.marker_of(name) else { return Ok(()) };
-        match Day::open(places).and_then(|day| day.put(&places.now()?.inbox, &marker)) {
-            Ok(_) => Ok(()),
-            // A file that is tried again has none any more; one that can't be moved does no harm.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(()),
-            Err(error) => {
-                Err(halt(&Fault::io(format_args!("{}: archive {}", places.path.display(), escape(&marker)), &error)))
-            }
-        }
-    }
-
     /// A folder put in the place of this ledger's own is held, and nothing of it is touched: it may be mended while the
     /// others go on.
     pub(super) fn check_belonging(&self, folder: usize) -> Result<(), Halt> {
@@ -165,11 +148,14 @@ impl Stages for Carrier {
                 return self.leave(folder, file, &reason).map(|()| None);
             }
         };
-        self.archive_marker(folder, &file.name)?;
+        let stuck = self.archive_marker(folder, &file.name)?;
         let mut claimed = self.claimed(folder, &file.name, identity, body, &slot)?;
         let event = claimed.event(Kind::FileClaimed, "claim").with("bytes", identity.size);
         claimed.told.push(self.journal.tell(event));
-        Ok(Some(claimed))
+        match stuck {
+            None => Ok(Some(claimed)),
+            Some(reason) => self.later(folder, claimed, reason).map(|()| None),
+        }
     }
 
     fn process(&mut self, folder: usize, file: Claimed) -> Result<Option<Processed>, Halt> {

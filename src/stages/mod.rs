@@ -20,6 +20,7 @@
 //! | died after | left | recovery |
 //! |---|---|---|
 //! | claim | the file in its slot | carries it again |
+//! | claim, before the move of its ready marker | the file in its slot, the marker in the inbox, older than the claim | moves the marker to the archive, carries it again |
 //! | process (import) | the same: rows were in memory only | carries it again |
 //! | process (run) | and `.staging/ID-INODE-DEFERRALS-NAME/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
 //! | commit in the target (import) | rows and load marker | learns from the marker, archives |
@@ -76,6 +77,7 @@ mod forget;
 mod journal;
 pub mod kinship;
 mod process;
+mod ready;
 mod reconcile;
 mod recover;
 mod release;

@@ -172,6 +172,7 @@ impl Carrier {
         if !is_there(slot.descriptor.as_fd(), &slot.path, &name, row)? {
             return Ok(None);
         }
+        self.warn_of_marker(self.archive_marker(folder, &row.name)?);
         let done = Body::Unfit(Reason::new("committed", "it was committed before"));
         Ok(Some(from_row(row, &name, done, &slot)))
     }

@@ -49,8 +49,14 @@ impl Carrier {
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
-                    Found::Done(claimed) => done.push(Done { claimed, unentered: None }),
-                    Found::Again(file) => again.push(file),
+                    Found::Done(claimed) => {
+                        self.warn_of_marker(self.archive_marker_left(folder, &claimed)?);
+                        done.push(Done { claimed, unentered: None });
+                    }
+                    Found::Again(file) => match self.archive_marker_left(folder, &file)? {
+                        None => again.push(file),
+                        Some(reason) => self.later(folder, file, reason)?,
+                    },
                     Found::Settled => {}
                 }
             }

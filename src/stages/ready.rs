@@ -1,0 +1,82 @@
+//! Ready: the marker that said of an upload that it is complete goes into the archive with its file. It counts for one
+//! file: the next upload of the name is not complete because this one was. It may be a manifest, so it is kept. fault 20
+//!
+//! A claim takes the file first. What comes between leaves the marker in the inbox, and recovery takes it from there: it
+//! is older than the claim, as the next upload's can't be.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+
+use importerd_actors::Halt;
+use rustix::fs::{AtFlags, statx};
+
+use super::carrier::{Carrier, halt};
+use super::file::Claimed;
+use super::folder::Folder;
+use crate::fault::{Fault, Reason, if_there};
+use crate::folder::archive::Day;
+use crate::folder::places::identity_flags;
+use crate::log::escape;
+
+impl Carrier {
+    /// Of a file that was just taken from the inbox. Returns why the marker stays there, if it has to: its file must not
+    /// go on then.
+    pub(super) fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<Option<Reason>, Halt> {
+        let Folder { rules, places, .. } = &self.folders[folder];
+        let Some(marker) = rules.marker_of(name) else { return Ok(None) };
+        let put = || Day::open(places)?.put(&places.now()?.inbox, &marker);
+        match put() {
+            // A file that is tried again has none any more.
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy) => {
+                let text = format!("its ready marker {} can't be moved out of the inbox: {error}", escape(&marker));
+                let hint = "take the marker away, or what keeps it there (lsattr shows attributes): with it in the \
+                            inbox, the next upload of the name would be taken before it is complete";
+                Ok(Some(Reason::new("not_movable", text).hint(hint)))
+            }
+            Err(error) => Err(self.marker_fault(folder, &marker, &error)),
+        }
+    }
+
+    /// Of a file that was found in its slot. One that is loaded again came from the archive, and has none.
+    pub(super) fn archive_marker_left(&self, folder: usize, file: &Claimed) -> Result<Option<Reason>, Halt> {
+        let Folder { rules, places, .. } = &self.folders[folder];
+        let Some(marker) = rules.marker_of(&file.name).filter(|_| file.replaces.is_none()) else { return Ok(None) };
+        let fault = |error: io::Error| self.marker_fault(folder, &marker, &error);
+        let open = places.now().map_err(|error| fault(error.into()))?;
+        let left_at = changed(&open.inbox, &marker).map_err(fault)?;
+        let claimed_at = changed(&file.slot.descriptor, &file.name).map_err(fault)?;
+        match (left_at, claimed_at) {
+            (Some(left_at), Some(claimed_at)) if left_at <= claimed_at => self.archive_marker(folder, &file.name),
+            _ => Ok(None),
+        }
+    }
+
+    /// Of a file that is done nothing can be kept back any more.
+    pub(super) fn warn_of_marker(&self, stuck: Option<Reason>) {
+        if let Some(reason) = stuck {
+            self.journal.warn(&Fault::World(reason));
+        }
+    }
+
+    /// Before its file is entered as archived: a power cut must not bring the marker back into the inbox.
+    pub(super) fn flush_markers(&self, folder: usize) -> io::Result<()> {
+        let Folder { rules, places, .. } = &self.folders[folder];
+        match rules.ready_marker {
+            Some(_) => Ok(rustix::fs::fsync(&places.now()?.inbox)?),
+            None => Ok(()),
+        }
+    }
+
+    fn marker_fault(&self, folder: usize, marker: &OsStr, error: &io::Error) -> Halt {
+        let path = self.folders[folder].places.path.display();
+        halt(&Fault::io(format_args!("{path}: archive {}", escape(marker)), error))
+    }
+}
+
+/// When a file was moved, or changed, last. `None`: it is gone.
+fn changed(directory: impl AsFd, name: &OsStr) -> io::Result<Option<(i64, u32)>> {
+    let stat = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
+    Ok(if_there(stat)?.map(|stat| (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)))
+}

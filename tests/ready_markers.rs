@@ -1,0 +1,102 @@
+//! A ready marker counts for one upload, also where the daemon dies, or a move fails, between the claim of a file and
+//! the move of its marker: else the next upload of the name would be taken before it is complete.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod harness;
+mod tracer;
+
+use std::process::Command;
+
+use harness::{Daemon, Drop, eventually};
+use nix::errno::Errno;
+use tracer::calls::{CHANGING, Call};
+use tracer::{Change, Hit, Plan, Report, Tracer};
+
+const CALLS: &[Call] = CHANGING;
+/// More than a life with one file has.
+const RENAMES_MAX: u64 = 20;
+
+fn marked() -> Drop {
+    let drop = Drop::with_daemon("backoff = { min = \"10ms\", max = \"100ms\" }", "ready = { marker = \".done\" }");
+    drop.put("a.csv", "id\n1\n");
+    drop.put("a.csv.done", "");
+    drop
+}
+
+/// A life over what is there, in which one move of a file comes to another end.
+fn live(drop: &Drop, plan: Plan) -> Report {
+    let mut command = drop.command(&["once"]);
+    command.stderr(std::process::Stdio::null());
+    let is_move = |hit: &Hit| hit.call.starts_with("rename");
+    Tracer::start(command, CALLS, plan).expect("start importerd").only(is_move).run().expect("trace importerd")
+}
+
+/// The next upload of the name comes in two parts, and the marker behind them.
+fn assert_next_upload_is_waited_for(drop: &Drop, what: &str) {
+    assert_eq!(drop.names("inbox"), [""; 0], "{what}: the marker is left behind");
+    drop.put("a.csv", "id\n2\n");
+    drop.once();
+    assert_eq!((drop.row_count(), drop.names("inbox")), (1, vec!["a.csv".into()]), "{what}: half an upload is taken");
+    drop.put("a.csv", "id\n2\n3\n");
+    drop.put("a.csv.done", "");
+    assert!(drop.once().success(), "{what}");
+    assert_eq!((drop.row_count(), drop.names("inbox")), (3, vec![]), "{what}");
+}
+
+/// faults 20, 80
+#[test]
+fn a_kill_at_any_move_leaves_no_marker_for_the_next_upload() {
+    let mut left = 0;
+    for at in 1..RENAMES_MAX {
+        let drop = marked();
+        let report = live(&drop, Plan::KillAt(at));
+        let Some(hit) = report.hit else {
+            assert!(at > 3, "the file, its marker, and the file again are moved");
+            break;
+        };
+        // The control: there is something to be mended.
+        left += usize::from(drop.names("inbox") == ["a.csv.done"]);
+        assert!(drop.once().success());
+        assert_next_upload_is_waited_for(&drop, &format!("killed at {hit}"));
+    }
+    assert!(left > 0, "no death was between the two moves");
+}
+
+/// faults 20, 68
+#[test]
+fn a_move_that_fails_leaves_no_marker_for_the_next_upload() {
+    let mut failed = Vec::new();
+    for at in 1..RENAMES_MAX {
+        let drop = marked();
+        let Some(hit) = live(&drop, Plan::ChangeAt(at, Change::Fail(Errno::ENOSPC))).hit else { break };
+        failed.push(hit.target.clone());
+        drop.once();
+        assert_next_upload_is_waited_for(&drop, &format!("{hit} failed"));
+    }
+    assert!(failed.iter().any(|target| target.ends_with("a.csv.done")), "no move of a marker failed: {failed:?}");
+}
+
+/// fault 39
+#[test]
+fn a_file_whose_marker_can_not_be_moved_waits_until_it_can() {
+    let drop = marked();
+    let chattr = |flag| {
+        let marker = drop.inbox().join("a.csv.done");
+        Command::new("chattr").arg(flag).arg(marker).status().is_ok_and(|status| status.success())
+    };
+    if !chattr("+i") {
+        eprintln!("skipped: chattr +i is for root, on a filesystem that knows it");
+        return;
+    }
+    let mut daemon: Daemon = drop.start();
+    let told = daemon.wait_for_file("file.deferred", "a.csv");
+    let ask = |sql: &str| drop.ledger().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    eventually("it is tried again", || ask("SELECT deferrals FROM file WHERE state = 'deferred'") > 2);
+    let rows = drop.row_count();
+    assert!(chattr("-i"));
+    assert_eq!((told["code"].as_str(), rows), (Some("not_movable"), 0), "{told}");
+    daemon.wait_for_file("file.archived", "a.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(ask("SELECT count(*) FROM file WHERE attempts = 0 AND state = 'archived'"), 1);
+    assert_next_upload_is_waited_for(&drop, "movable again");
+}
