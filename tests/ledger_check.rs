@@ -128,3 +128,30 @@ fn a_check_changes_nothing() {
     check(&drop);
     assert_eq!((fs::read(drop.state().join("ledger.db")).unwrap(), names(drop.state())), (before, listed));
 }
+
+#[test]
+fn a_file_that_its_command_took_away_is_done_and_so_says_everybody() {
+    let drop = Drop::with("run = { command = [\"sh\", \"-c\", \"cat $1; rm $1\", \"sh\"] }");
+    drop.put("a.txt", "a");
+    assert!(drop.once().success());
+    for _ in 0..2 {
+        assert_says(&drop, 0, &["1 archived, of which 1 no longer lie where they were put", "all is well"]);
+        assert!(!check(&drop).1.contains("committed and not entered"));
+        let explained = drop.command(&["explain", "#1"]).output().unwrap();
+        let said = String::from_utf8_lossy(&explained.stdout).into_owned();
+        assert!(said.contains("archived: its command has moved or removed it"), "{said}");
+        assert!(said.contains("it is not where it was put"), "{said}");
+        drop.once();
+    }
+}
+
+#[test]
+fn a_deferred_file_whose_inode_has_another_file_now_is_gone_from_the_inbox() {
+    let drop = Drop::with("run = { command = [\"sh\", \"-c\", \"exit 75\"] }");
+    drop.put("a.txt", "a");
+    drop.once();
+    assert_says(&drop, 0, &["1 wait for another try, of which 0 were taken out"]);
+    // As if it had been removed, and its inode been given to the one that lies there.
+    assert_eq!(drop.ledger().execute("UPDATE file SET born_ns = born_ns - 1", []).unwrap(), 1);
+    assert_says(&drop, 0, &["1 wait for another try, of which 1 were taken out"]);
+}

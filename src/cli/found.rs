@@ -11,7 +11,7 @@ use crate::exit;
 use crate::fault::Reason;
 use crate::file::{FileId, Identity};
 use crate::folder::survey::{self, Lying};
-use crate::ledger::Row;
+use crate::ledger::{Row, TAKEN_AWAY};
 use crate::log::{escape, unescape};
 use crate::settings::Folder;
 
@@ -142,7 +142,7 @@ pub fn is_within(path: &Path, directory: &Path) -> bool {
 
 /// Where the ledger says that it was put.
 pub fn place(folder: &Folder, row: &Row) -> Option<PathBuf> {
-    let place: OsString = unescape(row.place.as_deref()?)?;
+    let place: OsString = unescape(row.place.as_deref().filter(|place| *place != TAKEN_AWAY)?)?;
     Some(folder.path.join(place))
 }
 

@@ -33,7 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-pub use archived::Archived;
+pub use archived::{Archived, TAKEN_AWAY};
 pub use entry::{Entry, Failure};
 pub use identity::LedgerId;
 pub use opening::look_meanwhile;
@@ -128,12 +128,12 @@ impl Ledger {
         })
     }
 
-    /// Enters what became of files behind their commit. Returns of which that was news: a recovery may have learnt of
-    /// others meanwhile, and told of them.
+    /// Enters what became of files behind their commit. Returns of each the events that were news: a recovery may have
+    /// learnt of it meanwhile, and told of that.
     ///
     /// # Errors
     /// The ledger can't be written; nothing is entered.
-    pub fn archived(&self, files: &[Archived<'_>]) -> Result<Vec<bool>, Fault> {
+    pub fn archived<'a>(&self, files: &[Archived<'a>]) -> Result<Vec<&'a [Event]>, Fault> {
         self.write(Durability::Lazy, |transaction| files.iter().map(|file| file.write(transaction)).collect())
     }
 

@@ -114,8 +114,10 @@ pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.commi
 
 pub(super) const EVENT: &str = "INSERT INTO event (at_us, kind, folder, file_id, json) VALUES (?, ?, ?, ?, ?)";
 
+/// By who moved it there. It is no news where a recovery has found it there meanwhile.
 pub(super) const ARCHIVED: &str = "
-UPDATE file SET state = CASE WHEN state IN ('duplicate', 'forgotten') THEN state ELSE 'archived' END, place = ?2 WHERE id = ?1";
+UPDATE file SET state = CASE WHEN state IN ('duplicate', 'forgotten') THEN state ELSE 'archived' END, place = ?2
+WHERE id = ?1 AND place IS NOT ?2";
 
 /// What recovery found out is no news where somebody has entered more meanwhile.
 pub(super) const FOUND_ARCHIVED: &str = "

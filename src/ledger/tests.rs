@@ -81,15 +81,23 @@ fn what_a_recovery_has_entered_and_told_meanwhile_is_not_entered_and_told_again(
         Archived { id: FileId(id), place: Some(place), entry: Some(entry), told: &told, events: &events }
     };
     let left = Archived { place: None, entry: Some(learnt.clone()), ..done(1) };
-    assert_eq!(ledger.archived(&[left]).unwrap(), [false]);
+    let news = |files: &[Archived<'_>]| -> Vec<usize> {
+        ledger.archived(files).unwrap().into_iter().map(<[Event]>::len).collect()
+    };
+    assert_eq!(news(&[left]), [0]);
     assert_eq!(ledger.by_id(FileId(1)).unwrap().unwrap().state, State::Committed, "it could not be moved");
-    assert_eq!(ledger.archived(&[done(1), done(2)]).unwrap(), [false, true]);
-    for id in [1, 2] {
+    // Where it went is told by who moved it: that it was committed is told already.
+    assert_eq!(news(&[done(1), done(2)]), [1, 2]);
+    // What the ledger knew at the commit may be found in the archive by a recovery first.
+    ledger.enter(Durability::Lazy, &[entry(FileId(3), name, State::Committed)], &events[..1]).unwrap();
+    assert!(ledger.found_archived(FileId(3), place, &events[1]).unwrap());
+    assert_eq!(news(&[Archived::known(FileId(3), Some(place), &events[1..]), done(2)]), [0, 0]);
+    for id in [1, 2, 3] {
         let row = ledger.by_id(FileId(id)).unwrap().unwrap();
         assert_eq!((row.state, row.place.as_deref()), (State::Archived, Some(place)));
     }
-    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.committed'"), 2, "once for each");
-    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.archived'"), 1);
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.committed'"), 3, "once for each");
+    assert_eq!(count(&ledger, "SELECT count(*) FROM event WHERE kind = 'file.archived'"), 3, "once for each");
 }
 
 #[test]

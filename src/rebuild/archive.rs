@@ -9,7 +9,7 @@ use crate::file::{Digest, FileId};
 use crate::folder::name::Rule;
 use crate::folder::survey::{self, Lying};
 use crate::ledger::draft::Draft;
-use crate::ledger::{Entry, Row, Same, State};
+use crate::ledger::{Entry, Row, Same, State, TAKEN_AWAY};
 use crate::log::escape;
 use crate::settings::{Duplicates, Work};
 use crate::stages::hash;
@@ -100,5 +100,5 @@ impl Site<'_> {
 
 /// A day's directory is named when it is known.
 fn is_placed(row: &Row) -> bool {
-    row.place.as_deref().is_some_and(|place| place != "archive")
+    row.place.as_deref().is_some_and(|place| place != TAKEN_AWAY)
 }

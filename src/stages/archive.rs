@@ -13,7 +13,7 @@ use super::file::{Done, SlotDirectory};
 use crate::events::{Event, Kind};
 use crate::fault::Fault;
 use crate::folder::archive::Day;
-use crate::ledger::{Archived, Entry, State};
+use crate::ledger::{Archived, Entry, State, TAKEN_AWAY};
 use crate::log::escape;
 
 /// Where a file lies now, relative to its folder. `None`: its command has taken it away.
@@ -28,8 +28,7 @@ impl Carrier {
         let stories: Vec<_> = files.iter().zip(places).map(|(file, place)| Story::of(file, place)).collect();
         let entries: Vec<_> = stories.iter().filter_map(Story::entry).collect();
         let news = self.ledger.archived(&entries).map_err(|fault| halt(&fault))?;
-        let events = entries.iter().zip(news).filter(|(_, is_news)| *is_news).flat_map(|(entry, _)| entry.events);
-        self.journal.tell_all_entered(&events.cloned().collect::<Vec<_>>());
+        self.journal.tell_all_entered(&news.into_iter().flatten().cloned().collect::<Vec<_>>());
         moved
     }
 
@@ -81,7 +80,7 @@ impl<'f> Story<'f> {
     /// `None`: there is nothing to enter.
     fn entry(&self) -> Option<Archived<'_>> {
         let Done { claimed, unentered } = self.file;
-        let place = self.place.and_then(Option::as_deref);
+        let place = self.place.map(|place| place.as_deref().unwrap_or(TAKEN_AWAY));
         let entry = unentered.as_ref().map(|account| {
             let committed = account.entry(claimed);
             let state = if self.place.is_some() { State::Archived } else { committed.state };

@@ -23,7 +23,7 @@ use crate::folder::archive;
 use crate::folder::moves::move_numbered;
 use crate::folder::places::{identity, identity_flags};
 use crate::import::Marker;
-use crate::ledger::{Entry, Row, State};
+use crate::ledger::{Entry, Row, State, TAKEN_AWAY};
 use crate::log::{escape, unescape};
 use crate::run::results::{Planned, Publication};
 
@@ -207,7 +207,7 @@ impl Carrier {
             Some(place) => event.with("moved_to", place),
             None => event.with("reason", "it was moved on or removed meanwhile"),
         };
-        let place = place.unwrap_or("archive");
+        let place = place.unwrap_or(TAKEN_AWAY);
         if self.ledger.found_archived(row.id, place, &event).map_err(|fault| halt(&fault))? {
             self.journal.tell_entered(&event);
         }

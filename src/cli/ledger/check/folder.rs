@@ -10,7 +10,7 @@ use crate::fault::Reason;
 use crate::folder::name::{Filter, Rule};
 use crate::folder::survey::{self, Lying};
 use crate::ledger::history::History;
-use crate::ledger::{self, REBUILD, Row, State};
+use crate::ledger::{self, REBUILD, Row, State, TAKEN_AWAY};
 use crate::log::{escape, unescape};
 use crate::run::results::Planned;
 use crate::settings::{Folder, Work};
@@ -56,8 +56,9 @@ pub fn section(folder: &Folder, state: &Path, history: &History, importerd: &str
 /// What was entered, against what lies there. Operators empty archives and take results away: that is no failure.
 fn entries(folder: &Folder, history: &History, section: &mut Section) -> Result<(), Reason> {
     let mut counts = Counts::default();
-    let inbox: HashSet<u64> =
-        survey::in_inbox(folder, &filter(folder)?)?.into_iter().map(|file| file.identity.inode).collect();
+    // An inode alone may have been given to another file.
+    let inbox: HashSet<_> =
+        survey::in_inbox(folder, &filter(folder)?)?.into_iter().map(|file| file.identity.key()).collect();
     history.each_file(&folder.name, |row| counts.add(folder, &row, &inbox))?;
     let Counts { archived, pruned, refused, taken_from_quarantine, waiting, gone_from_inbox, .. } = counts;
     let mut say = |count: u64, text: String| {
@@ -77,7 +78,7 @@ fn entries(folder: &Folder, history: &History, section: &mut Section) -> Result<
 }
 
 impl Counts {
-    fn add(&mut self, folder: &Folder, row: &Row, inbox: &HashSet<u64>) {
+    fn add(&mut self, folder: &Folder, row: &Row, inbox: &HashSet<(u64, i64)>) {
         let is_there = || place(folder, row).is_some_and(|path| path.symlink_metadata().is_ok());
         match row.state {
             State::Archived | State::Duplicate if row.place.is_some() => {
@@ -91,7 +92,7 @@ impl Counts {
             }
             State::Deferred => {
                 self.waiting += 1;
-                self.gone_from_inbox += u64::from(!inbox.contains(&row.identity.inode));
+                self.gone_from_inbox += u64::from(!inbox.contains(&row.identity.key()));
             }
             // Where they lie is nobody's concern any more.
             State::Replaced | State::Forgotten => {}
@@ -109,7 +110,7 @@ impl Counts {
 
 /// Where the ledger says that a file lies.
 fn place(folder: &Folder, row: &Row) -> Option<PathBuf> {
-    Some(folder.path.join(unescape(row.place.as_deref()?)?))
+    Some(folder.path.join(unescape(row.place.as_deref().filter(|place| *place != TAKEN_AWAY)?)?))
 }
 
 /// Files at their end that the ledger doesn't know: the same bytes would be done again.
