@@ -221,3 +221,25 @@ fn names_in_the_making_are_left_alone() {
     assert_eq!(drop.row_count(), 1);
     assert!(unfinished.iter().all(|name| drop.inbox().join(name).exists()));
 }
+
+/// No file is ever deleted, and each refused one is counted.
+#[test]
+fn a_refused_file_that_is_called_like_a_reason_outlives_the_file_that_it_seems_to_explain() {
+    let drop = Drop::new();
+    drop.put("a.csv", "id,name\n1\n");
+    assert_eq!(drop.once().code(), Some(1));
+    fs::remove_file(drop.path().join("quarantine/a.csv.reason.txt")).expect("an operator tidies up");
+    drop.put("a.csv.reason.txt", "id,name\nmine\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let status = drop.command(&["status"]).output().expect("run status");
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(said.contains("2 files need you"), "{said}");
+    let retried = drop.command(&["retry", "#1"]).output().expect("run retry");
+    assert!(retried.status.success(), "{retried:?}");
+    assert_eq!(drop.names("inbox"), ["a.csv"]);
+    assert_eq!(drop.read("quarantine", "a.csv.reason.txt~2"), b"id,name\nmine\n");
+    let retried = drop.command(&["retry", "a.csv.reason.txt"]).output().expect("run retry");
+    assert!(retried.status.success(), "{retried:?}");
+    assert_eq!(drop.read("inbox", "a.csv.reason.txt"), b"id,name\nmine\n");
+    assert_eq!(drop.names("quarantine"), [""; 0]);
+}

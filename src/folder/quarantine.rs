@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, fsync, openat};
@@ -15,6 +16,11 @@ use super::places::Places;
 
 /// What is put behind the name of a refused file.
 pub const REASON_SUFFIX: &str = ".reason.txt";
+
+/// Whether this is how a reason file is called.
+pub(super) fn is_reason(name: &OsStr) -> bool {
+    name.as_bytes().ends_with(REASON_SUFFIX.as_bytes())
+}
 
 /// A name in `quarantine/` that is free, and so is that of its reason file. Nobody else chooses one in this folder
 /// for as long as this is held.
@@ -33,6 +39,8 @@ impl<'a> Cell<'a> {
     pub fn choose(places: &'a Places, wanted: &OsStr) -> io::Result<Self> {
         let choosing = places.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = places.quarantine()?;
+        // A file called like a reason would be taken for one, and be removed when the file that it seems to explain leaves.
+        let wanted = if is_reason(wanted) { &suffixed(wanted, "~2") } else { wanted };
         let name = free_name(wanted, |name| {
             Ok(is_taken(directory.as_fd(), name)? || is_taken(directory.as_fd(), &suffixed(name, REASON_SUFFIX))?)
         })?;
@@ -47,7 +55,7 @@ impl<'a> Cell<'a> {
     pub fn chosen_before(places: &'a Places, name: &OsStr) -> io::Result<Self> {
         let choosing = places.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = places.quarantine()?;
-        if is_taken(directory.as_fd(), name)? {
+        if is_reason(name) || is_taken(directory.as_fd(), name)? {
             drop(choosing);
             return Self::choose(places, name);
         }
@@ -132,6 +140,21 @@ mod tests {
         assert_eq!(names.len(), 80);
         for name in names.iter().filter(|name| !name.ends_with(REASON_SUFFIX)) {
             assert!(is_explained(&scratch, name, &scratch.read(format!("quarantine/{name}"))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refused_file_that_is_called_like_a_reason_is_not_called_so_here() {
+        let scratch = Scratch::new();
+        let long = "n".repeat(NAME_BYTES_MAX - REASON_SUFFIX.len());
+        for name in ["a.csv", "a~2.csv", "no-ending", &long] {
+            let name = format!("{name}{REASON_SUFFIX}");
+            let chosen = Cell::choose(&scratch.places, OsStr::new(&name)).unwrap().name().to_owned();
+            fs::write(scratch.path("quarantine").join(&chosen), "1").unwrap();
+            let second = Cell::choose(&scratch.places, OsStr::new(&name)).unwrap().name().to_owned();
+            let before = Cell::chosen_before(&scratch.places, OsStr::new(&name)).unwrap().name().to_owned();
+            assert!(!is_reason(&chosen) && !is_reason(&second) && second != chosen, "{chosen:?}, {second:?}");
+            assert_eq!(before, second, "as an earlier version had chosen it");
         }
     }
 

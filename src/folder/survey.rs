@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Statx, statx};
 
 use super::name::{Filter, Rule};
 use super::places::{identity, identity_flags, open_directory};
-use super::quarantine::REASON_SUFFIX;
+use super::quarantine::is_reason;
 use crate::fault::{Fault, Reason};
 use crate::file::Identity;
 use crate::settings::Folder;
@@ -261,8 +261,7 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 fn is_refused(entry: &Entry<'_>) -> bool {
-    let explains = entry.name.as_bytes().ends_with(REASON_SUFFIX.as_bytes());
-    entry.kind != FileType::Directory && !is_hidden(entry.name) && !explains
+    entry.kind != FileType::Directory && !is_hidden(entry.name) && !is_reason(entry.name)
 }
 
 fn stat(directory: impl AsFd, name: &OsStr) -> Option<Statx> {
