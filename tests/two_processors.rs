@@ -65,27 +65,3 @@ fn two_files_of_one_name_that_are_refused_at_once_keep_their_own_reasons() {
         assert!(reason.contains(&format!("file #{id},")), "{place}: {reason}");
     }
 }
-
-/// What follows a file by its events hears of its end, whoever had learnt of its commit first.
-#[test]
-fn a_file_that_another_processor_learns_of_while_its_own_one_moves_it_is_told_as_archived_once() {
-    for recovers in [false, true] {
-        let root = tempfile::tempdir().unwrap();
-        let settings = parts::settings(root.path());
-        let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, Journal::unheard());
-        let [mut own, mut other] =
-            [0, 1].map(|slot| Carrier::new(slot, 2, Arc::clone(&folders), Arc::clone(&ledger), journal.clone()));
-        fs::write(root.path().join("drop/inbox/a.csv"), "id\n1\n").unwrap();
-        let claimed = own.claim(0, Settled { name: "a.csv".into() }).unwrap().unwrap();
-        let processed = own.process(0, claimed).unwrap().unwrap();
-        let committed = own.commit(0, vec![processed]).unwrap();
-        if recovers {
-            assert_eq!(other.recover(0, None).unwrap().archived, 0);
-        }
-        own.archive(0, committed).unwrap();
-        let ledger = Connection::open(root.path().join(FILE_NAME)).unwrap();
-        let mut query = ledger.prepare("SELECT kind FROM event ORDER BY kind").unwrap();
-        let told: Vec<String> = query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        assert_eq!(told, ["file.archived", "file.claimed", "file.committed"], "recovers: {recovers}");
-    }
-}

@@ -12,8 +12,10 @@ use crate::file::{FileId, Identity};
 /// What is remembered of a deferred file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deferral {
-    /// Its number in the ledger, which it keeps.
+    /// Its number, which it keeps.
     pub id: FileId,
+    /// Whether the ledger has an entry of that number: not of one that a writer had come back to.
+    pub is_entered: bool,
     /// Its name in the inbox.
     pub name: OsString,
     /// The file whose rows are to give way to its own.
@@ -47,6 +49,13 @@ impl Deferrals {
     /// Remembers a file.
     pub fn insert(&self, file: &Identity, deferral: Deferral) {
         self.map().insert(file.key(), deferral);
+    }
+
+    /// The ledger has an entry of a file's number from now on.
+    pub fn is_entered(&self, file: &Identity) {
+        if let Some(deferral) = self.map().get_mut(&file.key()) {
+            deferral.is_entered = true;
+        }
     }
 
     /// Whether none is known.
@@ -108,7 +117,16 @@ mod tests {
     fn deferral(name: &str, wait: Duration) -> Deferral {
         let until = Instant::now() + wait;
         let name = name.into();
-        Deferral { id: FileId(3), name, replaces: None, attempts: 1, deferrals: 2, until, told_due: false }
+        Deferral {
+            id: FileId(3),
+            is_entered: true,
+            name,
+            replaces: None,
+            attempts: 1,
+            deferrals: 2,
+            until,
+            told_due: false,
+        }
     }
 
     #[test]

@@ -102,8 +102,16 @@ impl Bench {
     fn defer(&self, name: &str, wait: Duration) {
         let until = Instant::now() + wait;
         let id = FileId(1);
-        let deferral =
-            Deferral { id, name: name.into(), replaces: None, attempts: 0, deferrals: 1, until, told_due: false };
+        let deferral = Deferral {
+            id,
+            is_entered: true,
+            name: name.into(),
+            replaces: None,
+            attempts: 0,
+            deferrals: 1,
+            until,
+            told_due: false,
+        };
         self.deferrals.insert(&self.identity(name), deferral);
     }
 }

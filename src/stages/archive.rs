@@ -22,12 +22,16 @@ type Place = Option<String>;
 impl Carrier {
     /// Moves done files to the archive, durably, then enters where they are, with all of them that is not entered yet.
     pub(super) fn archive_all(&self, folder: usize, files: &[Done]) -> Result<(), Halt> {
+        let unentered = &self.folders[folder].unentered;
+        let without_entry = files.iter().filter(|file| file.unentered.is_some());
+        unentered.begin(self.slot, without_entry.map(|file| file.claimed.id).min());
         let (places, moved) = self.move_all(folder, files);
         // Those behind the last could not be moved; of them it is entered that they are committed.
         let places = places.iter().map(Some).chain(std::iter::repeat(None));
         let stories: Vec<_> = files.iter().zip(places).map(|(file, place)| Story::of(file, place)).collect();
         let entries: Vec<_> = stories.iter().filter_map(Story::entry).collect();
         let news = self.ledger.archived(&entries).map_err(|fault| halt(&fault))?;
+        unentered.end(self.slot);
         self.journal.tell_all_entered(&news.into_iter().flatten().cloned().collect::<Vec<_>>());
         moved
     }

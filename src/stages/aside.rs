@@ -69,6 +69,7 @@ impl Carrier {
             ..file.entry(State::Deferred)
         };
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
+        file.is_entered = true;
         put_back(rules, &file, wait)?;
         // Who hears of it may look for it in the inbox at once.
         self.journal.tell_entered(&event);
@@ -88,6 +89,7 @@ impl Carrier {
         // Known first: it lies where it would else be taken for a new one if the ledger can't be written.
         rules.deferrals.insert(&file.identity, deferral(&file, &file.name, wait));
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
+        rules.deferrals.is_entered(&file.identity);
         if let Some(event) = &event {
             self.journal.tell_entered(event);
         }
@@ -215,6 +217,7 @@ pub(super) fn put_back(folder: &Folder, file: &Claimed, wait: Duration) -> Resul
 fn deferral(file: &Claimed, name: &OsStr, wait: Duration) -> Deferral {
     Deferral {
         id: file.id,
+        is_entered: file.is_entered,
         name: name.to_owned(),
         replaces: file.replaces,
         attempts: file.attempts,

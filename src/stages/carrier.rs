@@ -73,7 +73,7 @@ impl Carrier {
     ) -> Result<Claimed, Halt> {
         let folder = &self.folders[folder];
         let known = folder.deferrals.take(&identity);
-        let is_entered = known.is_some();
+        let is_entered = known.as_ref().is_some_and(|known| known.is_entered);
         let (id, replaces, attempts, deferrals) = match known {
             Some(known) => (known.id, known.replaces, known.attempts, known.deferrals),
             None => (self.next_id(folder)?, None, 0, 0),
@@ -105,6 +105,7 @@ impl Carrier {
 
     fn next_id(&self, folder: &Folder) -> Result<FileId, Halt> {
         let id = self.ledger.next_id().map_err(|fault| halt(&fault))?;
+        folder.unentered.check(id).map_err(|fault| halt(&fault))?;
         folder.remember_number(id, &self.ledger).map_err(|fault| halt(&fault))?;
         Ok(id)
     }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::belonging::Belonging;
 use super::replay;
+use super::unentered::Unentered;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::deferral::{Deferral, Deferrals};
@@ -51,6 +52,7 @@ pub struct Folder {
     pub(super) belonging: Belonging,
     /// How many Processors are about to find out what lies in their slots.
     pub(super) recovering: AtomicUsize,
+    pub(super) unentered: Unentered,
 }
 
 /// What a folder does with a file.
@@ -109,6 +111,7 @@ impl Folder {
             planned: Mutex::default(),
             belonging: Belonging::new(folder, state_directory),
             recovering: AtomicUsize::new(0),
+            unentered: Unentered::default(),
         };
         if opened.places.now().is_ok() {
             match opened.check_belonging(ledger) {
@@ -167,6 +170,7 @@ impl Folder {
     pub(super) fn remember(&self, row: &Row) {
         let deferral = Deferral {
             id: row.id,
+            is_entered: true,
             name: row.name.clone(),
             replaces: row.replaces,
             attempts: row.attempts,

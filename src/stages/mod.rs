@@ -83,6 +83,7 @@ mod recover;
 mod release;
 mod replay;
 mod staging;
+mod unentered;
 
 pub use carrier::Carrier;
 pub use file::{Claimed, Committed, Processed};

@@ -40,6 +40,7 @@ impl Carrier {
         self.refresh(folder)?;
         self.check_belonging(folder)?;
         self.reconcile(folder)?;
+        self.folders[folder].unentered.end(self.slot);
         let (mut done, mut again) = (Vec::new(), Vec::new());
         for slot in self.own_slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;

@@ -139,7 +139,7 @@ impl Folder {
     fn hold_back(&self, row: &Row, name: OsString) {
         let until = Instant::now() + HELD_BACK;
         let Row { id, replaces, attempts, deferrals, .. } = *row;
-        let deferral = Deferral { id, name, replaces, attempts, deferrals, until, told_due: false };
+        let deferral = Deferral { id, is_entered: true, name, replaces, attempts, deferrals, until, told_due: false };
         self.deferrals.insert(&row.identity, deferral);
     }
 
