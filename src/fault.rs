@@ -37,7 +37,7 @@ pub struct Reason {
 pub fn advice(code: &str) -> &'static str {
     match code {
         "command_failed" | "command_killed" | "command_timeout" | "work_is_gone" | "not_a_result"
-        | "results_too_deep" => "correct the command, or the file if that is to blame",
+        | "results_too_deep" | "wrote_beside" => "correct the command, or the file if that is to blame",
         _ => "correct the file",
     }
 }
@@ -87,6 +87,21 @@ impl Reason {
             Some(hint) => format!("{self}; {hint}"),
             None => self.to_string(),
         }
+    }
+}
+
+impl Reason {
+    /// Whether it says that there is no room.
+    #[must_use]
+    pub fn is_no_room(&self) -> bool {
+        matches!(self.code, "disk_full" | "quota_exceeded")
+    }
+
+    /// That there is no room, where there is for others: the file is to blame.
+    #[must_use]
+    pub fn of_one_file(self) -> Fault {
+        let text = format!("it needs more room than there is, and others go on: {}", self.text);
+        Fault::Deferred { reason: Self { text, ..self }, charged: true }
     }
 }
 

@@ -4,7 +4,7 @@
 //! read-only.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, StatFs, fallocate, openat};
@@ -12,6 +12,9 @@ use rustix::io::Errno;
 
 /// Who can't have so much has no room.
 pub const ROOM_BYTES_MIN: u64 = 64 * 1024;
+
+/// Where so much is free once an attempt is undone, it was the attempt that found no room, and others have it.
+pub const ROOM_BACK_BYTES_MIN: u64 = 4 << 20;
 
 /// Of statfs(2).
 const EXT4: rustix::fs::FsWord = 0xEF53;
@@ -22,20 +25,32 @@ const EXT4_KEEPS_BLOCKS_MAX: u64 = 4_096;
 /// Why nobody can write on the filesystem of this directory. `None`: this user can, or the filesystem doesn't say.
 #[must_use]
 pub fn obstacle(directory: impl AsFd) -> Option<io::Error> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    // A file without a name: nobody sees it, and it is gone however this ends.
-    let taken = openat(directory, ".", flags, Mode::RUSR | Mode::WUSR)
-        .and_then(|file| fallocate(file, FallocateFlags::empty(), 0, ROOM_BYTES_MIN));
-    let error = taken.err()?;
+    let error = take(directory, ROOM_BYTES_MIN).err()?;
     let is_of_the_disk = matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO);
     is_of_the_disk.then(|| error.into())
+}
+
+fn take(directory: impl AsFd, bytes: u64) -> rustix::io::Result<()> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    // A file without a name: nobody sees it, and it is gone however this ends.
+    let file = openat(directory, ".", flags, Mode::RUSR | Mode::WUSR)?;
+    fallocate(file, FallocateFlags::empty(), 0, bytes)
 }
 
 /// The same for the directory that this file lies in.
 #[must_use]
 pub fn obstacle_beside(file: &Path) -> Option<io::Error> {
-    let directory = rustix::fs::open(file.parent()?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    obstacle(directory.ok()?)
+    obstacle(directory_of(file)?)
+}
+
+/// Whether there is room for others, now that what was written by one who found none is gone. Only if the filesystem says so.
+#[must_use]
+pub fn is_back_beside(file: &Path) -> bool {
+    directory_of(file).is_some_and(|directory| take(directory, ROOM_BACK_BYTES_MIN).is_ok())
+}
+
+fn directory_of(file: &Path) -> Option<OwnedFd> {
+    rustix::fs::open(file.parent()?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// Whether a user has room, by what the filesystem says of itself. Writes nothing and knows no quota.

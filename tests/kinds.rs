@@ -291,6 +291,50 @@ impl std::ops::Drop for Freed<'_> {
     }
 }
 
+/// As root: what a container leaves that runs as root, in the working directory of the command that waits for it.
+fn put_foreign_result(drop: &Drop) {
+    let at = drop.path().join("where");
+    harness::eventually("the command says where it works", || at.exists());
+    let work = std::path::PathBuf::from(fs::read_to_string(&at).unwrap().trim());
+    fs::remove_file(at).unwrap();
+    fs::create_dir(drop.root().join("pages")).unwrap();
+    fs::write(drop.root().join("pages/1"), "page").unwrap();
+    fs::rename(drop.root().join("pages"), work.join("pages")).unwrap();
+}
+
+#[test]
+fn results_that_belong_to_another_user_are_refused_and_hold_nothing_up() {
+    // fault 89
+    if !rustix::process::getuid().is_root() || !has("setpriv") {
+        return skipped("only root can make another user's file");
+    }
+    let script = r"case $1 in *good*) exit 0;; esac
+        pwd >$2/.where; mv $2/.where $2/where; until test -e pages; do sleep 0.02; done; case $1 in *failed*) exit 3;; esac";
+    let keys = "settle = \"50ms\"\nrescan = \"1s\"\nrun.command = [\"/bin/sh\", \"-c\", \"\"\"SCRIPT\"\"\", \"sh\", \"{path}\", \"PATH\"]";
+    let drop = Drop::with_daemon("attempts = 1\nprocessors = 1", "run = { command = [\"true\"] }");
+    let settings = fs::read_to_string(drop.settings()).unwrap();
+    let keys = keys.replace("SCRIPT", script).replace("PATH", &drop.path().display().to_string());
+    fs::write(drop.settings(), settings.replace("run = { command = [\"true\"] }", &keys)).unwrap();
+    let mut daemon = unprivileged(&drop);
+    put_with_mode(&drop, "bad.txt", 0o644);
+    put_foreign_result(&drop);
+    let told = daemon.wait_for_file("file.quarantined", "bad.txt");
+    assert_eq!(told["code"], "not_a_result", "{told}");
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.contains("\"pages\" belongs to user 0") && reason.contains(".staging/.left-"), "{told}");
+    put_with_mode(&drop, "failed.txt", 0o644);
+    put_foreign_result(&drop);
+    assert_eq!(daemon.wait_for_file("file.quarantined", "failed.txt")["code"], "command_failed");
+    put_with_mode(&drop, "good1.txt", 0o644);
+    daemon.wait_for_file("file.archived", "good1.txt");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let mut daemon = unprivileged(&drop);
+    put_with_mode(&drop, "good2.txt", 0o644);
+    daemon.wait_for_file("file.archived", "good2.txt");
+    assert!(!daemon.has_heard("folder.paused"), "one file held the folder");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 #[test]
 fn a_setuid_bit_is_not_carried_to_results() {
     // fault 43: cp keeps the mode of what it copies

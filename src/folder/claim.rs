@@ -64,7 +64,7 @@ pub enum Claim {
         /// Why not.
         reason: Reason,
     },
-    /// It is gone, or one of that name is in the slot already: nothing was moved.
+    /// It is gone: nothing was moved.
     NotTaken,
     /// A writer had come back: it lies in the inbox again, under this name.
     GivenBack(OsString),
@@ -75,13 +75,14 @@ pub enum Claim {
 /// A crash leaves the file in the inbox or in the slot; what is in the slot, sealed or not, is found by recovery.
 ///
 /// # Errors
-/// What the system says; the file is in the inbox or in the slot then.
+/// What the system says; the file is in the inbox or in the slot then. `EEXIST`: one of that name is in the slot, and nobody
+/// has it in hand, or it wouldn't be offered; who recovers the slot finds it.
 pub fn claim(places: &Places, slot: &OwnedFd, name: &OsStr) -> io::Result<Claim> {
     let open = places.now()?;
     match move_as(open.inbox.as_fd(), name, slot.as_fd(), name) {
         Ok(()) => {}
         Err(Errno::NOENT) if is_removed(slot)? => return Err(Errno::NOENT.into()),
-        Err(Errno::NOENT | Errno::EXIST) => return Ok(Claim::NotTaken),
+        Err(Errno::NOENT) => return Ok(Claim::NotTaken),
         // EACCES would be the directory's fault, and every file's.
         Err(error @ (Errno::PERM | Errno::BUSY)) => return not_movable(places, name, error),
         Err(error) => return Err(error.into()),

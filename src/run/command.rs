@@ -1,20 +1,23 @@
 //! One attempt: the command of a folder, run on one file.
 
 use std::ffi::OsStr;
+use std::fmt::Write;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::input::{self, Input, Lies, Slot};
 use super::results::Produced;
 use super::running::{Running, Turn};
-use super::staging::{self, Input, Staging};
+use super::staging::{self, Staging};
 use super::supervise::{self, Ended};
 use super::verdict::{self, End};
 use super::{argv, environment, orphans};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
+use crate::room;
 use crate::settings;
 
 /// The command of a folder.
@@ -71,26 +74,28 @@ impl Command {
     ///
     /// Nothing changes but `job.staging`, which is made empty first. When this returns, the command
     /// and its process group are gone; after a fault everything that it started is gone, and so is
-    /// staging.
+    /// staging, and what it put beside its file. After [`REPLACED`](super::REPLACED) another file
+    /// has the name of its own.
     #[must_use]
     pub fn process(&self, job: &Job<'_>) -> Attempt {
         // Held to the very end: who abandons everything waits for the clearing up as well.
         let Some(turn) = self.running.enter(job) else { return Attempt::not_started(verdict::abandoned()) };
         match self.run(job, &turn) {
-            Ok((input, staging, ended)) => {
-                let outcome = self.conclude(job, &input, staging, &ended);
+            Ok((begun, ended)) => {
+                let outcome = self.conclude(job, begun, &ended);
                 Attempt { outcome, end: Some(ended.end), stderr_tail: ended.stderr_tail }
             }
             Err(fault) => Attempt::not_started(fault),
         }
     }
 
-    fn run<'a>(&self, job: &Job<'a>, turn: &Turn<'_>) -> Result<(Input<'a>, Staging<'a>, Ended), Fault> {
+    fn run<'a>(&self, job: &Job<'a>, turn: &Turn<'_>) -> Result<(Begun<'a>, Ended), Fault> {
         let (program, arguments) =
             self.argv.split_first().ok_or_else(|| Fault::world("command_missing", "the command is empty"))?;
         let input = Input::at(job.path)?;
         let staging = Staging::fresh(job.staging)?;
         staging.note(&input)?;
+        let slot = Slot::around(&input)?;
         let mut command = process::Command::new(program);
         command
             .args(argv::filled(arguments, job.path, job.name))
@@ -100,53 +105,79 @@ impl Command {
         environment::set(&mut command, job);
         let ended =
             supervise::run(&mut command, self.timeout, turn).map_err(|error| verdict::of_start(program, &error))?;
-        Ok((input, staging, ended))
+        Ok((Begun { input, slot, staging }, ended))
     }
 
-    fn conclude(
-        &self,
-        job: &Job<'_>,
-        input: &Input<'_>,
-        staging: Staging<'_>,
-        ended: &Ended,
-    ) -> Result<Produced, Fault> {
-        let verdict = verdict::of(ended.end, &ended.stderr_tail, self.timeout);
-        let outcome = match verdict {
+    fn conclude(&self, job: &Job<'_>, begun: Begun<'_>, ended: &Ended) -> Result<Produced, Fault> {
+        let Begun { input, slot, staging } = begun;
+        let outcome = match verdict::of(ended.end, &ended.stderr_tail, self.timeout) {
             Ok(()) => {
-                // Nothing may still be writing to what is published.
+                // Who has left the group lives on: a server that it started, or a writer who is not to be waited for.
                 ended.left_behind.map_or(Ok(()), orphans::end_group)?;
-                staging.harvest(job.name)
+                take_stock(job, &input, &slot, staging)
             }
-            Err(Fault::Deferred { reason, charged: true }) => Err(unless_full(staging.obstacle(), reason)),
+            // Asked before what it has written is gone.
+            Err(Fault::Deferred { reason, charged: true }) => Err(unless_full(job, staging.obstacle(), reason)),
             Err(fault) => Err(fault),
         };
-        if outcome.is_err() {
-            // Nothing at all may be running if the command is started again.
-            orphans::end_rest_of(job.path, job.staging)?;
-        }
-        let is_there = input.bring_back(job.staging)?;
-        outcome.map_err(|fault| {
-            // Only room is lost if this does not work: the next attempt removes it or says why not.
-            let _ = staging::discard(job.staging);
-            if is_there { fault } else { input_gone(&fault) }
-        })
+        let Err(fault) = outcome else { return outcome };
+        // Nothing at all may be running if the command is started again.
+        orphans::end_rest_of(job.path, job.staging)?;
+        let lies = input.put_right(job.staging, &slot)?;
+        let mut left = slot.clear()?;
+        // Only room is lost if this does not work: the next attempt removes it or says why not.
+        left.extend(staging::discard(job.staging).ok().flatten());
+        let fault = match lies {
+            Lies::Here => unless_alone(job, fault),
+            Lies::Nowhere => input::gone(&fault),
+            Lies::Another => input::replaced(&fault),
+        };
+        Err(naming(fault, &left))
     }
+}
+
+/// What a command works with.
+struct Begun<'a> {
+    input: Input<'a>,
+    slot: Slot<'a>,
+    staging: Staging<'a>,
+}
+
+/// What a command that ended well has left, and whether it kept to what it may.
+fn take_stock(job: &Job<'_>, input: &Input<'_>, slot: &Slot<'_>, staging: Staging<'_>) -> Result<Produced, Fault> {
+    let produced = staging.harvest(job.name)?;
+    input.check()?;
+    input.part_from_results(job.staging, slot)?;
+    slot.check()?;
+    Ok(produced)
 }
 
 /// faults 68, 69, 72: what fails where nothing can be written is not the file's fault.
-fn unless_full(obstacle: Option<io::Error>, reason: Reason) -> Fault {
+fn unless_full(job: &Job<'_>, obstacle: Option<io::Error>, reason: Reason) -> Fault {
     match obstacle {
         None => Fault::Deferred { reason, charged: true },
         Some(error) => {
-            let fault =
-                Fault::io(format_args!("nothing can be written where the command works ({})", reason.text), &error);
-            fault.with_hint("free space on the filesystem of the folder, raise the quota, or make it writable")
+            let what =
+                format_args!("nothing can be written where the command works on {:?} ({})", job.name, reason.text);
+            Fault::io(what, &error)
+                .with_hint("free space on the filesystem of the folder, raise the quota, or make it writable")
         }
     }
 }
 
-/// The file can't be tried again.
-fn input_gone(fault: &Fault) -> Fault {
-    let text = format!("the command moved or removed the file and then failed: {fault}");
-    Fault::Permanent(Reason::new("input_gone", text).hint("a command must leave {path} where it is"))
+/// fault 68: where room is back with the end of an attempt, it was the attempt that needed more than there is; others
+/// go on.
+fn unless_alone(job: &Job<'_>, fault: Fault) -> Fault {
+    match fault {
+        Fault::World(reason) if reason.is_no_room() && room::is_back_beside(job.staging) => reason.of_one_file(),
+        fault => fault,
+    }
+}
+
+/// With the place of what it left and can't be removed.
+fn naming(mut fault: Fault, left: &[PathBuf]) -> Fault {
+    if let (Some(path), Fault::Permanent(reason) | Fault::Deferred { reason, .. }) = (left.first(), &mut fault) {
+        let _ = write!(reason.text, " (what it left can't be removed: {})", path.display());
+    }
+    fault
 }

@@ -23,6 +23,7 @@
 pub(crate) mod argv;
 mod command;
 mod environment;
+mod input;
 mod orphans;
 pub mod results;
 mod running;
@@ -32,6 +33,7 @@ mod tree;
 mod verdict;
 
 pub use command::{Attempt, Command, Job};
+pub use input::REPLACED;
 pub use orphans::{Orphan, end_orphans};
 pub use running::{Running, Underway};
 pub use staging::{Named, bring_back, gather, has_produced, open_up, undo};

@@ -14,8 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, linkat};
+use rustix::fs::{FileType, Mode};
+use rustix::process::geteuid;
 
+use super::input::{Input, find_moved};
 use super::results::Produced;
 use super::tree::{self, Node};
 use crate::fault::{Fault, Reason, if_there};
@@ -27,6 +29,9 @@ use crate::room;
 const PRINTED: &str = ".out";
 /// Which file it works on, there too.
 const NOTE: &str = ".for";
+
+/// How the name of what can't be removed begins.
+const LEFT: &str = ".left-";
 
 /// Nobody else's business.
 const WORK_MODE: u32 = 0o700;
@@ -135,19 +140,31 @@ fn tame(node: &Node<'_>) -> Result<(), Fault> {
     };
     let mode = Mode::from_raw_mode(node.stat.st_mode);
     let tamed = mode.difference(Mode::SUID | Mode::SGID).union(needed);
-    let of_node = |error: io::Error| Fault::io(format_args!("permissions of result {:?}", node.path), &error);
+    let of_node = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => another_users(node),
+        _ => Fault::io(format_args!("permissions of result {:?}", node.path), &error),
+    };
     if tamed != mode {
         node.set_mode(tamed).map_err(of_node)?;
     }
     if node.kind() == FileType::RegularFile && mode.intersects(Mode::XUSR | Mode::XGRP | Mode::XOTH) {
         node.drop_capabilities().map_err(of_node)?;
     }
-    Ok(())
+    // Those bits are its owner's.
+    if node.stat.st_uid == geteuid().as_raw() { Ok(()) } else { node.is_ours_to_move().map_err(of_node) }
 }
 
 /// Only the command itself can have done this.
 fn work_is_gone() -> Fault {
     Fault::Deferred { reason: Reason::new("work_is_gone", "the command removed its working directory"), charged: true }
+}
+
+/// As a container leaves them, or sudo: to be published, it must be read, and a directory be written to.
+fn another_users(node: &Node<'_>) -> Fault {
+    let text = format!("result {:?} belongs to user {}, and this one may not move it", node.path, node.stat.st_uid);
+    let reason = Reason::new("not_a_result", text);
+    let hint = "have the command give it to the daemon's user (chown; docker run --user), or copy it";
+    Fault::Deferred { reason: reason.hint(hint), charged: true }
 }
 
 fn not_a_result(node: &Node<'_>, kind: FileType) -> Fault {
@@ -207,11 +224,12 @@ fn noted(root: &Path) -> Result<Option<(u64, OsString)>, Fault> {
 }
 
 /// Undoes an attempt that nobody saw the end of: the claimed file lies in `active` again, should the command
-/// have moved it, and the staging directory is gone. Nothing of the attempt may be alive.
+/// have moved it, and the staging directory is gone. Nothing of the attempt may be alive. Returns where what can't be
+/// removed lies now, out of the way.
 ///
 /// # Errors
 /// [`Fault::World`]: it can't be undone now; nothing is lost.
-pub fn undo(root: &Path, active: &Path) -> Result<(), Fault> {
+pub fn undo(root: &Path, active: &Path) -> Result<Option<PathBuf>, Fault> {
     open_up(root).map_err(|error| cannot_remove(root, &error))?;
     match noted(root)? {
         Some((inode, name)) => {
@@ -236,9 +254,9 @@ fn inode_at(path: &Path) -> Option<u64> {
 /// Moves the claimed file back, when it is there, under the name that the command gave it: it is the same most of the
 /// time, and no other is known.
 fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
-    let Some(found) = find_moved(inode, root)? else { return Ok(()) };
+    let Some(found) = find_moved(inode, root)?.pop() else { return Ok(()) };
     if fs::symlink_metadata(&found).is_ok_and(|file| file.nlink() > 1) {
-        // It was brought back before.
+        // Its command has linked it there.
         return Ok(());
     }
     let name = found.file_name().unwrap_or_default();
@@ -247,22 +265,6 @@ fn rescue(inode: u64, root: &Path, active: &Path) -> Result<(), Fault> {
         moves::move_numbered(&from, name, &active, name)
     });
     moved.map(drop).map_err(|error| Fault::io(format_args!("bring back {}", found.display()), &error))
-}
-
-/// Where the file lies that the command moved into its working directory.
-fn find_moved(inode: u64, root: &Path) -> Result<Option<PathBuf>, Fault> {
-    let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
-    let mut found = None;
-    if there.is_some_and(|there| there.is_dir()) {
-        tree::walk(root, &mut |node| {
-            // Staging is on the same filesystem: nothing but a rename gets it there.
-            if node.stat.st_ino == inode {
-                found = Some(root.join(node.path));
-            }
-            Ok(())
-        })?;
-    }
-    Ok(found)
 }
 
 /// Brings back a claimed file that the command had moved, without undoing the attempt. Returns its name, where the attempt
@@ -301,32 +303,56 @@ pub fn gather(root: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Removes a staging directory with all that is in it, and what is beside it. It is no error if there is none.
-pub(super) fn discard(root: &Path) -> Result<(), Fault> {
+/// Removes a staging directory with all that is in it, and what is beside it. It is no error if there is none. See
+/// [`remove`].
+pub(super) fn discard(root: &Path) -> Result<Option<PathBuf>, Fault> {
     let has_note = Named::of(root).is_none_or(|named| named.file.is_none());
     for ending in [Some(PRINTED), has_note.then_some(NOTE)].into_iter().flatten() {
         if_there(fs::remove_file(beside(root, ending))).map_err(|error| cannot_remove(root, &error))?;
     }
     // Most of the time it is empty.
     if fs::remove_dir(root).is_ok() {
-        return Ok(());
+        return Ok(None);
     }
-    let removed = match fs::remove_dir_all(root) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // A command may leave directories that even their owner can't empty.
-            open_up(root).map_err(|error| cannot_remove(root, &error))?;
-            tree::walk(root, &mut |node| match node.kind() {
-                FileType::Directory => node.set_mode(Mode::RWXU).map_err(|error| cannot_remove(root, &error)),
-                _ => Ok(()),
-            })?;
-            fs::remove_dir_all(root)
+    remove(root)
+}
+
+/// Removes what a command has made. Where another user's directories are among it, which this one may not empty, it is
+/// called [`LEFT`] and its name, which is that of nothing else, and its place is returned.
+pub(super) fn remove(path: &Path) -> Result<Option<PathBuf>, Fault> {
+    let fault = |error| cannot_remove(path, &error);
+    let Some(found) = if_there(fs::symlink_metadata(path)).map_err(fault)? else { return Ok(None) };
+    let remove = || if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let mut removed = remove();
+    if found.is_dir() && removed.as_ref().is_err_and(is_refused) {
+        // A command may leave directories that even their owner can't empty.
+        let _ = open_all(path);
+        removed = remove();
+    }
+    match if_there(removed) {
+        Err(error) if is_refused(&error) => leave(path).map(Some).map_err(fault),
+        removed => removed.map(|_| None).map_err(fault),
+    }
+}
+
+/// As far as this user may.
+fn open_all(root: &Path) -> Result<(), Fault> {
+    open_up(root).map_err(|error| cannot_remove(root, &error))?;
+    tree::walk(root, &mut |node| {
+        if node.kind() == FileType::Directory {
+            let _ = node.set_mode(Mode::RWXU);
         }
-        removed => removed,
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_remove(root, &error)),
-        _ => Ok(()),
-    }
+        Ok(())
+    })
+}
+
+fn leave(path: &Path) -> io::Result<PathBuf> {
+    let (parent, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+    let mut called = OsString::from(LEFT);
+    called.push(name);
+    let directory = File::open(parent)?;
+    Ok(parent.join(moves::move_numbered(&directory, name, &directory, &called)?))
 }
 
 /// The owner may do everything in it again, whatever its command has made of it. It is no error if there is none.
@@ -344,40 +370,4 @@ pub fn open_up(root: &Path) -> io::Result<()> {
 
 fn cannot_remove(root: &Path, error: &io::Error) -> Fault {
     Fault::io(format_args!("remove {}", root.display()), error)
-}
-
-/// The claimed file, as it was before the command started.
-///
-/// Scripts like to `mv "$1" .`; the original must survive that, above all when they fail next.
-pub(super) struct Input<'a> {
-    path: &'a Path,
-    inode: u64,
-}
-
-impl<'a> Input<'a> {
-    pub(super) fn at(path: &'a Path) -> Result<Self, Fault> {
-        let found = fs::symlink_metadata(path)
-            .map_err(|error| Fault::io(format_args!("claimed file {}", path.display()), &error))?;
-        Ok(Self { path, inode: found.ino() })
-    }
-
-    /// `INODE/NAME`
-    fn note(&self) -> PathBuf {
-        Path::new(&self.inode.to_string()).join(self.path.file_name().unwrap_or_default())
-    }
-
-    /// Brings a file back that the command moved into its working directory, where it stays as well.
-    /// Returns whether the claimed file is where it was.
-    pub(super) fn bring_back(&self, staging: &Path) -> Result<bool, Fault> {
-        let there =
-            if_there(fs::symlink_metadata(self.path)).map_err(|error| Fault::io(self.path.display(), &error))?;
-        if there.is_some() {
-            return Ok(true);
-        }
-        let Some(found) = find_moved(self.inode, staging)? else { return Ok(false) };
-        linkat(CWD, &found, CWD, self.path, AtFlags::empty())
-            .or_else(|_| rustix::fs::rename(&found, self.path))
-            .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error.into()))?;
-        Ok(true)
-    }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, accessat, openat, statat};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::fault::{Fault, Reason};
@@ -42,6 +42,15 @@ impl Node<'_> {
     /// Changes the permission bits.
     pub(super) fn set_mode(&self, mode: Mode) -> io::Result<()> {
         self.through_proc(|path| Ok(rustix::fs::chmod(path, mode)?))
+    }
+
+    /// Whether this user may read it, and write to a directory, as is needed to flush and to move it.
+    pub(super) fn is_ours_to_move(&self) -> io::Result<()> {
+        let rights = match self.kind() {
+            FileType::Directory => Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+            _ => Access::READ_OK,
+        };
+        Ok(accessat(self.parent, self.name, rights, AtFlags::EACCESS)?)
     }
 
     /// Takes the capabilities of a program away.

@@ -136,8 +136,15 @@ impl Stages for Carrier {
         }
         let slot = self.slot_directory(folder, self.slot)?;
         let places = Arc::clone(&self.folders[folder].places);
-        let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| {
-            halt(&Fault::io(format_args!("{}: claim {}", places.inbox_path.display(), escape(&file.name)), &error))
+        let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| match error.kind() {
+            // The visit that ends the hold recovers it, and the name is free.
+            io::ErrorKind::AlreadyExists => {
+                let (name, slot) = (escape(&file.name), slot.path.display());
+                Halt::Hold(format!("{name} is to be claimed, and another of that name lies in {slot}: it comes first"))
+            }
+            _ => {
+                halt(&Fault::io(format_args!("{}: claim {}", places.inbox_path.display(), escape(&file.name)), &error))
+            }
         })?;
         let (identity, body) = match claim {
             Claim::NotTaken | Claim::GivenBack(_) => return Ok(None),

@@ -6,15 +6,17 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use importerd_actors::InHand;
+use importerd_actors::{Halt, InHand};
 use jiff::Timestamp;
+use rustix::fs::{AtFlags, statx};
 
 use super::account::Account;
+use super::carrier::halt;
 use crate::events::{Event, Kind, Subject};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
 use crate::folder::claim::Sealed;
-use crate::folder::places::{moved, place, place_at};
+use crate::folder::places::{identity, identity_flags, moved, place, place_at};
 use crate::import::Checked;
 use crate::ledger::{Entry, State};
 use crate::log::escape;
@@ -123,6 +125,14 @@ impl Claimed {
     /// Where it lies.
     pub(super) fn path(&self) -> PathBuf {
         self.slot.path.join(&self.name)
+    }
+
+    /// Its command has put another in its place, which goes by its number from here on.
+    pub(super) fn is_what_lies_there(&mut self) -> Result<(), Halt> {
+        let stat = statx(&self.slot.descriptor, &self.name, AtFlags::SYMLINK_NOFOLLOW, identity_flags())
+            .map_err(|error| halt(&Fault::io(self.path().display(), &error.into())))?;
+        self.identity = identity(&stat);
+        Ok(())
     }
 
     /// Whether its bytes are still those that were sealed.

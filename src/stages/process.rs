@@ -13,7 +13,7 @@ use crate::file::Digest;
 use crate::folder::claim::Sealed;
 use crate::ledger::{Ledger, Row, Same};
 use crate::pulse;
-use crate::run::{Command, Job};
+use crate::run::{self, Command, Job};
 use crate::settings::Duplicates;
 
 /// How much of a large file is read at a time to hash it; of most files, less than so much is all.
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 impl Carrier {
     /// Works on one file; one that can't be done is set aside here, with its reason.
-    pub(super) fn process_one(&mut self, folder: usize, file: Claimed) -> Result<Option<Processed>, Halt> {
+    pub(super) fn process_one(&mut self, folder: usize, mut file: Claimed) -> Result<Option<Processed>, Halt> {
         let mut stderr_tail = Vec::new();
         let outcome = match &file.body {
             Body::Unfit(reason) => Err(Fault::Permanent(reason.clone())),
@@ -32,6 +32,11 @@ impl Carrier {
             },
         };
         pulse::beat();
+        if let Err(Fault::Permanent(reason)) = &outcome
+            && reason.code == run::REPLACED
+        {
+            file.is_what_lies_there()?;
+        }
         match outcome {
             outcome if !file.is_whole() => self.redo(folder, file, outcome).map(|()| None),
             Ok(outcome) => Ok(Some(Processed { claimed: file, outcome })),

@@ -77,8 +77,11 @@ impl Carrier {
     pub(super) fn undo_attempts(&self, slot: &SlotDirectory) -> Result<(), Halt> {
         for staged in slot.staged().map_err(|fault| halt(&fault))? {
             let row = self.ledger.by_id(staged.id).map_err(|fault| halt(&fault))?;
-            if row.is_none_or(|row| row.state != State::Committed || !staged.is_of(&row)) {
-                run::undo(&staged.path, &slot.path).map_err(|fault| halt(&fault))?;
+            let is_over = row.is_none_or(|row| row.state != State::Committed || !staged.is_of(&row));
+            let undone = if is_over { run::undo(&staged.path, &slot.path) } else { Ok(None) };
+            if let Some(left) = undone.map_err(|fault| halt(&fault))? {
+                let text = format!("what a command left can't be removed: {}", left.display());
+                self.journal.warn(&Fault::world("not_removed", text));
             }
         }
         Ok(())

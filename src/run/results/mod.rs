@@ -43,7 +43,7 @@ pub struct Produced {
 /// # Errors
 /// [`Fault::World`]: it can't be removed now; recovery of the file removes it later.
 pub fn discard(produced: &Produced) -> Result<(), Fault> {
-    staging::discard(&produced.staging)
+    staging::discard(&produced.staging).map(drop)
 }
 
 impl Produced {

@@ -46,7 +46,7 @@ pub fn publish(results: BorrowedFd<'_>, batch: &mut [Publication]) -> Result<(),
 }
 
 fn discard_all(batch: &[Publication]) -> Result<(), Fault> {
-    batch.iter().try_for_each(|publication| staging::discard(&publication.staging))
+    batch.iter().try_for_each(|publication| staging::discard(&publication.staging).map(drop))
 }
 
 impl Publication {

@@ -114,15 +114,29 @@ impl Place {
 
     /// What lies in results/, in order.
     fn published(&self) -> Vec<OsString> {
-        let mut names: Vec<_> =
-            fs::read_dir(self.path("results")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
+        names(&self.path("results"))
+    }
+
+    /// What lies in the slot, in order, without hidden names.
+    fn active(&self) -> Vec<OsString> {
+        names(&self.path("active/1")).into_iter().filter(|name| !name.as_bytes().starts_with(b".")).collect()
     }
 
     fn result(&self, name: impl AsRef<Path>) -> String {
         fs::read_to_string(self.path("results").join(name)).unwrap()
     }
+}
+
+fn names(directory: &Path) -> Vec<OsString> {
+    let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// The code of a fault that charges an attempt, and its text.

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
+use crate::fault::Reason;
 use crate::run::Named;
 
 #[test]
@@ -62,6 +63,73 @@ fn a_file_that_the_command_moved_is_a_result_and_still_claimed() {
     place.commit(&place.produced("mv \"$1\" moved"));
     assert_eq!(place.result("moved"), "what was dropped\n");
     assert_eq!(fs::read_to_string(place.path("active/1/a.txt")).unwrap(), "what was dropped\n");
+}
+
+#[test]
+fn who_writes_to_a_result_does_not_write_to_the_original() {
+    for body in ["mv \"$1\" moved", "ln \"$1\" moved", "mkdir d; mv \"$1\" d/moved; ln d/moved moved"] {
+        let place = Place::new();
+        let claimed = place.claimed("a.txt");
+        let inode = fs::metadata(&claimed).unwrap().ino();
+        let script = ["/bin/sh", "-c", body, "sh", "{path}"];
+        place.commit(&place.attempt_of(&script, OsStr::new("a.txt"), LONG).outcome.unwrap());
+        let found = fs::metadata(&claimed).unwrap();
+        assert_eq!((found.ino(), found.nlink()), (inode, 1), "{body}: the original is the file that was dropped");
+        for result in files(&place.path("results")) {
+            fs::write(&result, "written over").unwrap();
+        }
+        assert_eq!(fs::read_to_string(&claimed).unwrap(), "what was dropped\n", "{body}");
+    }
+}
+
+#[test]
+fn a_file_that_the_command_has_put_another_in_the_place_of_is_refused_and_that_is_said() {
+    let place = Place::new();
+    for (body, why) in [
+        ("sed -i s/was/is/ \"$1\"; echo done", ""),
+        ("sed -i s/was/is/ \"$1\"; exit 3", ": exit 3"),
+        ("rm \"$1\"; mkdir \"$1\"; exit 75", ": exit 75"),
+    ] {
+        let attempt = place.script(body);
+        let said = format!("the command put another file in the place of its own, and what was dropped is gone{why}");
+        let is_it = |reason: &Reason| reason.code == crate::run::REPLACED && reason.text == said;
+        assert!(matches!(&attempt.outcome, Err(Fault::Permanent(reason)) if is_it(reason)), "{attempt:?}");
+        assert!(!place.staging().exists(), "nothing is published");
+        assert!(place.path("active/1/a.txt").exists(), "what it put there is kept");
+        let _ = fs::remove_dir(place.path("active/1/a.txt"));
+    }
+}
+
+#[test]
+fn a_file_that_is_kept_under_another_name_is_put_back_over_what_the_command_made_of_it() {
+    let place = Place::new();
+    for (body, code) in [
+        ("sed -i.bak s/was/is/ \"$1\"", "input_replaced"),
+        ("mv \"$1\" . && sed s/was/is/ a.txt >\"$1\"", "input_replaced"),
+        ("sed -i.bak s/was/is/ \"$1\"; exit 3", "command_failed"),
+    ] {
+        assert_eq!(charged(&place.script(body)).0, code, "{body}");
+        assert_eq!(place.active(), ["a.txt"], "{body}");
+        assert_eq!(fs::read_to_string(place.path("active/1/a.txt")).unwrap(), "what was dropped\n", "{body}");
+    }
+    place.commit(&place.produced("mv \"$1\" \"$1.done\"; echo fine"));
+    assert_eq!((place.active(), place.published()), (vec!["a.txt".into()], vec!["a.txt.out".into()]));
+}
+
+#[test]
+fn what_a_command_puts_beside_its_file_costs_an_attempt_and_is_no_dropped_file() {
+    let place = Place::new();
+    place.claimed("other.txt");
+    let attempt = place.script("echo text >\"$1.text\"; echo done");
+    assert_eq!(charged(&attempt), ("wrote_beside", r#"the command put "a.txt.text" beside its file"#.into()));
+    assert_eq!(place.active(), ["a.txt", "other.txt"]);
+    assert_eq!(charged(&place.script("ln \"$1\" \"$1.bak\"")).0, "wrote_beside");
+    assert_eq!(fs::metadata(place.path("active/1/a.txt")).unwrap().nlink(), 1);
+    assert_eq!(charged(&place.script("mkdir -p \"$1.d/e\"; echo >\"$1.d/e/f\"; exit 3")).0, "command_failed");
+    assert_eq!(place.active(), ["a.txt", "other.txt"]);
+    // Hidden names are nobody's: no file of such a name is ever taken.
+    place.commit(&place.produced("echo >\"${1%/*}/.a.txt.swp\"; echo done"));
+    assert_eq!(place.published(), ["a.txt.out"]);
 }
 
 #[test]
@@ -126,7 +194,7 @@ fn a_name_too_long_for_a_staging_directory_is_noted_in_it() {
     let run = settings::Run { command: ["/bin/mv", "{path}", "moved"].map(str::to_owned).into(), timeout: LONG };
     Command::new(&run, Arc::clone(&place.running)).process(&job).outcome.unwrap();
     // As before it was brought back.
-    fs::remove_file(&claimed).unwrap();
+    fs::rename(&claimed, staging.join("moved")).unwrap();
     crate::run::undo(&staging, &place.path("active/1")).unwrap();
     assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
     assert!(fs::read_dir(place.path("staging")).unwrap().next().is_none(), "with all that lay beside it");

@@ -1,0 +1,212 @@
+//! The claimed file while its command works, and the slot that it lies in, which no command may add to.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{staging, tree};
+use crate::fault::{Fault, Reason, if_there};
+use crate::folder::places;
+
+/// The code of a file that its command has put another in the place of.
+pub const REPLACED: &str = "input_replaced";
+
+/// The claimed file, as it was before the command started.
+///
+/// Scripts like to `mv "$1" .`; the original must survive that, above all when they fail next.
+pub(super) struct Input<'a> {
+    pub(super) path: &'a Path,
+    pub(super) inode: u64,
+}
+
+/// What has the name of the claimed file when its command has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lies {
+    /// The file itself.
+    Here,
+    /// Nothing: the command has taken it away.
+    Nowhere,
+    /// Another one, and the file itself is gone.
+    Another,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn at(path: &'a Path) -> Result<Self, Fault> {
+        let found = fs::symlink_metadata(path)
+            .map_err(|error| Fault::io(format_args!("claimed file {}", path.display()), &error))?;
+        Ok(Self { path, inode: found.ino() })
+    }
+
+    /// `INODE/NAME`
+    pub(super) fn note(&self) -> PathBuf {
+        Path::new(&self.inode.to_string()).join(self.path.file_name().unwrap_or_default())
+    }
+
+    /// Brings a file back that the command moved into its working directory. What has its name now keeps it.
+    pub(super) fn bring_back(&self, staging: &Path) -> Result<Lies, Fault> {
+        match self.lies()? {
+            Lies::Nowhere => match find_moved(self.inode, staging)?.first() {
+                Some(found) => self.moved_back(found),
+                None => Ok(Lies::Nowhere),
+            },
+            lies => Ok(lies),
+        }
+    }
+
+    /// The same, also from another name in the slot, and over what the command has put in its place.
+    pub(super) fn put_right(&self, staging: &Path, slot: &Slot<'_>) -> Result<Lies, Fault> {
+        let lies = self.lies()?;
+        if lies == Lies::Here {
+            return Ok(lies);
+        }
+        let found = match slot.news()?.into_iter().find(|(_, inode)| *inode == self.inode) {
+            Some((name, _)) => Some(slot.at(&name)),
+            None => find_moved(self.inode, staging)?.pop(),
+        };
+        found.map_or(Ok(lies), |found| self.moved_back(&found))
+    }
+
+    /// Makes results of their own of those that are the file itself, moved there or linked: who writes to a result
+    /// must not write to the original. It lies where it was claimed then, if it is anywhere.
+    pub(super) fn part_from_results(&self, staging: &Path, slot: &Slot<'_>) -> Result<(), Fault> {
+        let there = if_there(fs::symlink_metadata(self.path)).map_err(|error| self.fault(&error))?;
+        if there.is_some_and(|there| there.nlink() == 1) {
+            return Ok(());
+        }
+        let results = find_moved(self.inode, staging)?;
+        self.put_right(staging, slot)?;
+        // Until it is committed, all of it is undone by whoever finds it half done.
+        results.iter().try_for_each(|result| {
+            let copied = if_there(fs::remove_file(result)).and_then(|_| fs::copy(self.path, result));
+            copied.map(drop).map_err(|error| {
+                Fault::io(format_args!("copy {} to {}", self.path.display(), result.display()), &error)
+            })
+        })
+    }
+
+    /// A command that ended well may have taken the file away, and not put another in its place.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.lies()? != Lies::Another {
+            return Ok(());
+        }
+        let reason = Reason::new(REPLACED, "the command put another file in the place of its own").hint(ONLY_READ);
+        Err(Fault::Deferred { reason, charged: true })
+    }
+
+    fn lies(&self) -> Result<Lies, Fault> {
+        let there = if_there(fs::symlink_metadata(self.path)).map_err(|error| self.fault(&error))?;
+        Ok(match there {
+            Some(there) if there.ino() == self.inode => Lies::Here,
+            Some(_) => Lies::Another,
+            None => Lies::Nowhere,
+        })
+    }
+
+    fn moved_back(&self, found: &Path) -> Result<Lies, Fault> {
+        fs::rename(found, self.path)
+            .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error))?;
+        Ok(Lies::Here)
+    }
+
+    fn fault(&self, error: &io::Error) -> Fault {
+        Fault::io(self.path.display(), error)
+    }
+}
+
+/// Where the file lies in a working directory into which the command moved or linked it.
+pub(super) fn find_moved(inode: u64, root: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
+    let mut found = Vec::new();
+    if there.is_some_and(|there| there.is_dir()) {
+        tree::walk(root, &mut |node| {
+            // Staging is on the same filesystem: nothing but a rename or a link gets it there.
+            if node.stat.st_ino == inode {
+                found.push(root.join(node.path));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// The slot that the file lies in, and what lay there when its command started.
+pub(super) struct Slot<'a> {
+    path: &'a Path,
+    /// Another may lie at the path meanwhile, with files of its own in it.
+    directory: File,
+    before: HashSet<OsString>,
+}
+
+impl<'a> Slot<'a> {
+    pub(super) fn around(input: &Input<'a>) -> Result<Self, Fault> {
+        let path = input.path.parent().unwrap_or(input.path);
+        let directory = File::open(path).map_err(|error| Fault::io(path.display(), &error))?;
+        let slot = Self { path, directory, before: HashSet::new() };
+        let before = slot.names()?.into_iter().collect();
+        Ok(Self { before, ..slot })
+    }
+
+    /// Without hidden ones: no dropped file has such a name.
+    fn names(&self) -> Result<Vec<OsString>, Fault> {
+        places::names(&self.directory).map_err(|error| Fault::io(self.path.display(), &error))
+    }
+
+    /// A path into this very directory.
+    fn at(&self, name: &OsStr) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(name)
+    }
+
+    /// A command has its working directory to write into: what lies in the slot is taken for a dropped file, and has a
+    /// name that no dropped file can have meanwhile. To be asked when the file itself is where it was.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let Some((name, _)) = self.news()?.into_iter().next() else { return Ok(()) };
+        let reason = Reason::new("wrote_beside", format!("the command put {name:?} beside its file"))
+            .hint("a command is to write into its working directory, or to standard output");
+        Err(Fault::Deferred { reason, charged: true })
+    }
+
+    /// Removes what a failed command has put there, as all that it has made is removed. Returns where what can't be
+    /// removed lies.
+    pub(super) fn clear(&self) -> Result<Vec<PathBuf>, Fault> {
+        let mut left = Vec::new();
+        for (name, _) in self.news()? {
+            let there = staging::remove(&self.at(&name))?;
+            left.extend(there.and_then(|there| Some(self.path.join(there.file_name()?))));
+        }
+        Ok(left)
+    }
+
+    /// What lies there now and didn't before, each with its inode.
+    fn news(&self) -> Result<Vec<(OsString, u64)>, Fault> {
+        let mut news = Vec::new();
+        for name in self.names()?.into_iter().filter(|name| !self.before.contains(name)) {
+            let found = if_there(fs::symlink_metadata(self.at(&name)))
+                .map_err(|error| Fault::io(self.path.join(&name).display(), &error))?;
+            news.extend(found.map(|found| (name, found.ino())));
+        }
+        Ok(news)
+    }
+}
+
+const ONLY_READ: &str = "a command must only read {path}";
+
+/// The file can't be tried again: another is in its place.
+pub(super) fn replaced(fault: &Fault) -> Fault {
+    let text = match fault.reason() {
+        reason if reason.code == REPLACED => format!("{reason}, and what was dropped is gone"),
+        reason => {
+            format!("the command put another file in the place of its own, and what was dropped is gone: {reason}")
+        }
+    };
+    Fault::Permanent(Reason::new(REPLACED, text).hint(ONLY_READ))
+}
+
+/// The file can't be tried again: it is gone.
+pub(super) fn gone(fault: &Fault) -> Fault {
+    let text = format!("the command moved or removed the file and then failed: {fault}");
+    Fault::Permanent(Reason::new("input_gone", text).hint("a command must leave {path} where it is"))
+}
