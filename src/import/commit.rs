@@ -19,6 +19,7 @@ use super::target::Transaction;
 use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
+use crate::room::ROOM_BACK_BYTES_MIN;
 use crate::settings::{Mode, Tolerance};
 
 impl Import {
@@ -37,6 +38,10 @@ impl Import {
         }
         let outcomes = match self.commit_together(loads) {
             Err(Fault::Permanent(_)) => self.commit_one_by_one(loads),
+            Err(fault) if self.is_of_one_file(&fault) => match loads {
+                [_] => vec![Outcome::Refused(blamed(fault))],
+                _ => self.commit_one_by_one(loads),
+            },
             // The next file looks whether the table is still there.
             Err(fault) => return Err(self.look_anew(fault)),
             Ok(outcomes) => outcomes,
@@ -85,8 +90,14 @@ impl Import {
     fn commit_alone(&self, load: &Load) -> Outcome {
         match self.commit_together(slice::from_ref(load)) {
             Ok(mut outcomes) => outcomes.remove(0),
+            Err(fault) if self.is_of_one_file(&fault) => Outcome::Refused(blamed(fault)),
             Err(fault) => Outcome::Refused(fault),
         }
+    }
+
+    /// fault 68: there was no room, and there is now that the transaction is undone.
+    fn is_of_one_file(&self, fault: &Fault) -> bool {
+        matches!(fault, Fault::World(reason) if reason.is_no_room()) && self.target.has_room_again()
     }
 
     /// [`Fault::Permanent`]: one of the loads broke the transaction for all.
@@ -105,8 +116,7 @@ impl Import {
 
     /// Whether these are likely to go in one and all, and cheap to be done once more if they don't.
     fn trusts(&self, loads: &[Load]) -> bool {
-        let is_small = |load: &Load| !matches!(load.checked.content, Content::Rows { kept: None, .. });
-        !self.is_wary.load(Ordering::Relaxed) && loads.iter().all(is_small)
+        !self.is_wary.load(Ordering::Relaxed) && !loads.iter().any(is_large)
     }
 
     /// All of them, or none: `None` then. A savepoint each would have the database keep every page as it was before each
@@ -127,7 +137,7 @@ impl Import {
     }
 
     fn begin(&self, loads: &[Load]) -> Result<Box<dyn Transaction + '_>, Fault> {
-        let mut transaction = self.target.begin(&self.folder, &self.table)?;
+        let mut transaction = self.target.begin(&self.folder, &self.table, loads.iter().any(takes_room))?;
         if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
             transaction.defer_constraints()?;
         }
@@ -282,9 +292,27 @@ impl Import {
     }
 }
 
+/// Whether it is read once more within its transaction.
+fn is_large(load: &Load) -> bool {
+    matches!(load.checked.content, Content::Rows { kept: None, .. })
+}
+
+/// Whether others may miss the room that it takes: a compressed file may have many rows.
+fn takes_room(load: &Load) -> bool {
+    load.identity.size >= ROOM_BACK_BYTES_MIN || is_large(load)
+}
+
 /// Whether its rows are in.
 fn is_in(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Loaded { .. } | Outcome::Replaced { .. })
+}
+
+/// The file needs more room than there is, and others don't.
+fn blamed(fault: Fault) -> Fault {
+    match fault {
+        Fault::World(reason) => reason.of_one_file(),
+        fault => fault,
+    }
 }
 
 fn changed() -> Fault {

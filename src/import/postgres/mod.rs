@@ -187,7 +187,7 @@ impl Target for Database {
         Ok(Box::new(Reading { database: self, session: Some(session) }))
     }
 
-    fn begin(&self, folder: &str, table: &str) -> Result<Box<dyn Transaction + '_>, Fault> {
+    fn begin(&self, folder: &str, table: &str, _large: bool) -> Result<Box<dyn Transaction + '_>, Fault> {
         Ok(Box::new(Open::begin(self, folder, table)?))
     }
 }

@@ -60,6 +60,8 @@ pub struct Database {
     log: Log,
     /// It was there once, or files were imported into it: it isn't made anew.
     is_known: AtomicBool,
+    /// There was none for a transaction, and when that was undone, there was some.
+    has_room_again: AtomicBool,
     /// Opening came to nothing.
     unopened: Lately,
 }
@@ -95,6 +97,7 @@ impl Database {
             tables: Mutex::default(),
             log: Log::default(),
             is_known: AtomicBool::new(false),
+            has_room_again: AtomicBool::new(false),
             unopened: Lately::default(),
         })
     }
@@ -200,8 +203,12 @@ impl Target for Database {
         Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
     }
 
-    fn begin(&self, _folder: &str, _table: &str) -> Result<Box<dyn Transaction + '_>, Fault> {
-        Ok(Box::new(Open::begin(self)?))
+    fn begin(&self, _folder: &str, _table: &str, large: bool) -> Result<Box<dyn Transaction + '_>, Fault> {
+        Ok(Box::new(Open::begin(self, large)?))
+    }
+
+    fn has_room_again(&self) -> bool {
+        self.has_room_again.load(Ordering::Relaxed)
     }
 
     fn write_back(&self, files: usize) {

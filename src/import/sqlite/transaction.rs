@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, Params, ffi};
 
@@ -16,6 +17,7 @@ use super::markers::{self, Connected};
 use super::{Database, Held, Seen, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
+use crate::room;
 
 /// A transaction that is open.
 pub(super) struct Open<'d> {
@@ -25,13 +27,19 @@ pub(super) struct Open<'d> {
     seen: Option<(String, Seen)>,
     /// SQLite said that it can't write.
     is_read_only: Cell<bool>,
+    /// It said that there is no room, and so did the disk.
+    is_full: Cell<bool>,
 }
 
 impl<'d> Open<'d> {
     /// It is the only one: others wait until it is dropped.
-    pub(super) fn begin(database: &'d Database) -> Result<Self, Fault> {
+    pub(super) fn begin(database: &'d Database, large: bool) -> Result<Self, Fault> {
         let held = database.writer()?;
-        let open = Self { database, held, seen: None, is_read_only: Cell::new(false) };
+        if large {
+            // What the log grows by can be cut off again only when nothing before it waits to be written back.
+            let _ = held.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
+        let open = Self { database, held, seen: None, is_read_only: Cell::new(false), is_full: Cell::new(false) };
         open.execute("BEGIN IMMEDIATE", ())?;
         Ok(open)
     }
@@ -60,6 +68,11 @@ impl Drop for Open<'_> {
             // What fails here ends with the connection.
             let _ = self.held.connection.execute_batch("ROLLBACK");
         }
+        if self.is_full.get() {
+            // The log keeps the room that it took; what fails here only leaves it so.
+            let _ = self.held.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            self.database.has_room_again.store(room::is_back_beside(&self.database.path), Ordering::Relaxed);
+        }
         if self.is_read_only.get() {
             self.database.close(&mut self.held);
         }
@@ -73,8 +86,12 @@ impl Connected for Open<'_> {
 
     fn fault(&self, error: &rusqlite::Error) -> Fault {
         let fault = self.database.fault(error);
-        if matches!(&fault, Fault::World(reason) if reason.code == READ_ONLY) {
-            self.is_read_only.set(true);
+        if let Fault::World(reason) = &fault {
+            self.is_read_only.set(self.is_read_only.get() || reason.code == READ_ONLY);
+            // A bound that somebody has set for the database is met by every file.
+            let is_full = || reason.is_no_room() && room::obstacle_beside(&self.database.path).is_some();
+            self.is_full.set(self.is_full.get() || is_full());
+            self.database.has_room_again.store(false, Ordering::Relaxed);
         }
         fault
     }
