@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
