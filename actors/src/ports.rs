@@ -55,10 +55,11 @@ pub trait Stages: Unpin + 'static {
     fn recover(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Self::Claimed>, Halt>;
 
     /// Takes a file out of the uploader's reach. `None`: it is gone, or another slot was faster, or a
-    /// writer came back; then it stays in the inbox.
+    /// writer came back; then it stays in the inbox. None of that name is in this slot's hand.
     ///
     /// # Errors
-    /// [`Halt`] leaves the file in the inbox or claimed, never between.
+    /// [`Halt`] leaves the file in the inbox or claimed, never between. One of that name that nobody
+    /// knows of is in the slot, perhaps: [`recover`](Self::recover) finds it.
     fn claim(&mut self, folder: usize, file: Self::Settled) -> Result<Option<Self::Claimed>, Halt>;
 
     /// Does the file's work, changing nothing that others see. `None`: the file was set aside

@@ -8,6 +8,8 @@
 //! | the command ends with | then |
 //! |---|---|
 //! | exit 0 | its results are published |
+//! | exit 0, having written to its file or beside it | later; an attempt is charged |
+//! | anything, having put another file in the place of its own | quarantine |
 //! | exit 65 | the file is bad: quarantine |
 //! | exit 75 | later; no attempt is charged |
 //! | anything else, a signal, the timeout | later; an attempt is charged |

@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::Range;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
+
+use importerd::run::Named;
 
 use super::load::{Dropped, Fate, List, REJECT};
 pub use super::problem::{Kind, Problem};
@@ -76,10 +78,10 @@ impl<'a> Books<'a> {
 
     fn enter(&mut self, folder: &'static str, directory: &str, path: &Path, inode: u64) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let in_staging = path.components().any(|part| part.as_os_str() == ".staging");
-        // A command's results are none of the dropped files; one that the command moved there is.
+        // A command's results are none of the dropped files, and be they copies; one that the command moved there is.
+        let is_result = path.components().any(|part| part.as_os_str() == ".staging") && !is_moved(path, inode);
         let ours = name == ".lock" || name.starts_with(".ledger");
-        let stranger = name.ends_with(".reason.txt") || ours || (in_staging && !is_dropped_name(&name));
+        let stranger = name.ends_with(".reason.txt") || ours || is_result;
         if stranger {
             return;
         }
@@ -89,8 +91,6 @@ impl<'a> Books<'a> {
             "inbox" => found.inbox += 1,
             "archive" => found.archive.push(inode),
             "quarantine" => found.quarantine.push(inode),
-            // Brought back and in staging: one file with two names.
-            _ if in_staging && fs::metadata(path).is_ok_and(|file| file.nlink() > 1) => {}
             _ => found.active += 1,
         }
     }
@@ -391,8 +391,9 @@ fn rows_are_wrong(rows: &[i64], dropped: &Range<i64>) -> Option<Kind> {
     })
 }
 
-fn is_dropped_name(name: &str) -> bool {
-    name.starts_with('f') || name.starts_with("daily-")
+/// Whether a file in staging is the one that its command works on: the staging directory is called after that.
+fn is_moved(path: &Path, inode: u64) -> bool {
+    path.ancestors().filter_map(Named::of).any(|named| named.inode == inode)
 }
 
 /// With inodes; hidden ones too.

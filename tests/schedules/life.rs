@@ -86,6 +86,10 @@ impl Life {
 
     /// `false`: the name was not taken.
     pub fn claim(&mut self, slot: usize, name: &OsString) -> Result<bool, Halt> {
+        // A Scanner offers a name once at a time, and all that lies in a slot is in its hand once that has recovered.
+        if self.in_slot(slot, name).exists() {
+            return Ok(false);
+        }
         let had_none = self.numbers.is_empty();
         let Some(claimed) = self.processors[slot].carrier.claim(0, Settled { name: name.clone() })? else {
             return Ok(false);
