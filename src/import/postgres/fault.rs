@@ -15,6 +15,9 @@ const DETAIL_CHARS_MAX: usize = 300;
 /// The fault of which the code says nothing.
 const UNKNOWN: &str = "target";
 
+/// The sources of types that speak of a bad value with the code of the server's own faults: `hstore` and `PostGIS`.
+const CODELESS: [&str; 3] = ["hstore", "lwgeom", "geography"];
+
 /// How long a lock that another program holds is waited for.
 pub const LOCK_WAIT_SECS: u64 = 5;
 
@@ -130,12 +133,13 @@ fn is_of_row(during: During, said: &DbError) -> bool {
 }
 
 /// Whether a value is written in a way that its type doesn't read: `ltree`, `tsquery`, `jsonpath`, `name` say so with the
-/// codes of a statement's syntax, `hstore` and `geometry` with the one of the server's own faults. A statement that is
-/// broken has a place in its text, and what a trigger's language says comes from that language's sources.
+/// codes of a statement's syntax. A statement that is broken has a place in its text, and what a trigger's language says
+/// comes from that language's sources.
 fn is_of_value(said: &DbError) -> bool {
-    let is_of_syntax = said.code().code().starts_with("426") || *said.code() == SqlState::INTERNAL_ERROR;
-    let is_of_language = said.file().is_some_and(|file| file.starts_with("pl"));
-    is_of_syntax && said.position().is_none() && !is_of_language
+    let is_from = |sources: &[&str]| said.file().is_some_and(|file| sources.iter().any(|from| file.starts_with(from)));
+    let is_of_syntax = said.code().code().starts_with("426") && !is_from(&["pl"]);
+    let is_without_code = *said.code() == SqlState::INTERNAL_ERROR && is_from(&CODELESS);
+    said.position().is_none() && (is_of_syntax || is_without_code)
 }
 
 /// What kind of error it is.
