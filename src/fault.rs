@@ -97,11 +97,12 @@ impl Reason {
         matches!(self.code, "disk_full" | "quota_exceeded")
     }
 
-    /// That there is no room, where there is for others: the file is to blame.
+    /// That there is no room, where there is for smaller ones: they go on. It is no fault of the file's, and costs no attempt:
+    /// room may come back.
     #[must_use]
     pub fn of_one_file(self) -> Fault {
         let text = format!("it needs more room than there is, and others go on: {}", self.text);
-        Fault::Deferred { reason: Self { text, ..self }, charged: true }
+        Fault::Deferred { reason: Self { text, ..self }, charged: false }
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Work<S: Stages, I> {
     answers: mpsc::UnboundedReceiver<Answered>,
     /// Slots in which claimed files of this folder may wait.
     visits: BTreeSet<usize>,
+    /// The slot that was visited last: they are visited in turn, since what holds one up may be done in another.
+    visited: usize,
     under_way: BTreeMap<u64, UnderWay<S::Settled>>,
     last_offer: u64,
     pace: Pace,
@@ -88,6 +90,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
             tell_answer,
             answers,
             visits,
+            visited: 0,
             under_way: BTreeMap::new(),
             last_offer: 0,
             pace,
@@ -211,8 +214,10 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
 
     /// The next slot to visit. One without a Processor waits until it has one again.
     fn next_visit(&mut self) -> Option<usize> {
-        let slot = self.visits.iter().copied().find(|&slot| self.task.pool.processor(slot).is_some())?;
+        let mut in_turn = self.visits.range(self.visited + 1..).chain(&self.visits).copied();
+        let slot = in_turn.find(|&slot| self.task.pool.processor(slot).is_some())?;
         self.visits.remove(&slot);
+        self.visited = slot;
         Some(slot)
     }
 

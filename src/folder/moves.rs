@@ -31,7 +31,7 @@ pub fn move_numbered(from: impl AsFd, name: &OsStr, to: impl AsFd, wanted: &OsSt
 
 /// Moves a file under exactly this name. `EEXIST`: it is taken by another, nothing was moved. If it is there already,
 /// since a power cut left the file with both names, the old one goes.
-pub(super) fn move_as(
+pub(crate) fn move_as(
     from: BorrowedFd<'_>,
     name: &OsStr,
     to: BorrowedFd<'_>,

@@ -124,7 +124,7 @@ impl Command {
         // Nothing at all may be running if the command is started again.
         orphans::end_rest_of(job.path, job.staging)?;
         let lies = input.put_right(job.staging, &slot)?;
-        let mut left = slot.clear()?;
+        let mut left = slot.clear(lies)?;
         // Only room is lost if this does not work: the next attempt removes it or says why not.
         left.extend(staging::discard(job.staging).ok().flatten());
         let fault = match lies {
@@ -177,7 +177,7 @@ fn unless_alone(job: &Job<'_>, fault: Fault) -> Fault {
 /// With the place of what it left and can't be removed.
 fn naming(mut fault: Fault, left: &[PathBuf]) -> Fault {
     if let (Some(path), Fault::Permanent(reason) | Fault::Deferred { reason, .. }) = (left.first(), &mut fault) {
-        let _ = write!(reason.text, " (what it left can't be removed: {})", path.display());
+        let _ = write!(reason.text, " (what it left lies in {})", path.display());
     }
     fault
 }

@@ -1,16 +1,18 @@
 //! The claimed file while its command works, and the slot that it lies in, which no command may add to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::{staging, tree};
 use crate::fault::{Fault, Reason, if_there};
-use crate::folder::places;
+use crate::folder::{moves, places};
 
 /// The code of a file that its command has put another in the place of.
 pub const REPLACED: &str = "input_replaced";
@@ -63,9 +65,9 @@ impl<'a> Input<'a> {
         if lies == Lies::Here {
             return Ok(lies);
         }
-        let found = match slot.news()?.into_iter().find(|(_, inode)| *inode == self.inode) {
-            Some((name, _)) => Some(slot.at(&name)),
+        let found = match slot.find_news(self.inode)? {
             None => find_moved(self.inode, staging)?.pop(),
+            found => found,
         };
         found.map_or(Ok(lies), |found| self.moved_back(&found))
     }
@@ -119,12 +121,17 @@ impl<'a> Input<'a> {
 
 /// Where the file lies in a working directory into which the command moved or linked it.
 pub(super) fn find_moved(inode: u64, root: &Path) -> Result<Vec<PathBuf>, Fault> {
+    find(root, |found| found == inode)
+}
+
+/// What lies in this directory, at any depth, and has such an inode. Nothing, where it is no directory.
+fn find(root: &Path, is_wanted: impl Fn(u64) -> bool) -> Result<Vec<PathBuf>, Fault> {
     let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
     let mut found = Vec::new();
     if there.is_some_and(|there| there.is_dir()) {
         tree::walk(root, &mut |node| {
             // Staging is on the same filesystem: nothing but a rename or a link gets it there.
-            if node.stat.st_ino == inode {
+            if is_wanted(node.stat.st_ino) {
                 found.push(root.join(node.path));
             }
             Ok(())
@@ -138,15 +145,15 @@ pub(super) struct Slot<'a> {
     path: &'a Path,
     /// Another may lie at the path meanwhile, with files of its own in it.
     directory: File,
-    before: HashSet<OsString>,
+    before: HashMap<OsString, u64>,
 }
 
 impl<'a> Slot<'a> {
     pub(super) fn around(input: &Input<'a>) -> Result<Self, Fault> {
         let path = input.path.parent().unwrap_or(input.path);
         let directory = File::open(path).map_err(|error| Fault::io(path.display(), &error))?;
-        let slot = Self { path, directory, before: HashSet::new() };
-        let before = slot.names()?.into_iter().collect();
+        let slot = Self { path, directory, before: HashMap::new() };
+        let before = slot.news()?.into_iter().collect();
         Ok(Self { before, ..slot })
     }
 
@@ -169,23 +176,69 @@ impl<'a> Slot<'a> {
         Err(Fault::Deferred { reason, charged: true })
     }
 
-    /// Removes what a failed command has put there, as all that it has made is removed. Returns where what can't be
-    /// removed lies.
-    pub(super) fn clear(&self) -> Result<Vec<PathBuf>, Fault> {
+    /// Removes what a failed command has put there, as all that it has made is removed, and gives other dropped files
+    /// the names back that it took from them. Where its own file is not there any more (`lies`), what it has made may be
+    /// all that is left of that: nothing is removed then. Returns where what stays lies, out of the way.
+    pub(super) fn clear(&self, lies: Lies) -> Result<Vec<PathBuf>, Fault> {
         let mut left = Vec::new();
-        for (name, _) in self.news()? {
-            let there = staging::remove(&self.at(&name))?;
+        for (name, inode) in self.news()? {
+            let at = self.at(&name);
+            if let Some(before) = self.name_before(inode) {
+                self.rename_back(&name, before)?;
+                continue;
+            }
+            let there = if lies == Lies::Here && !self.holds_a_dropped_file(&at)? {
+                staging::remove(&at)?
+            } else {
+                Some(staging::leave(&at).map_err(|error| self.fault(&name, &error))?)
+            };
             left.extend(there.and_then(|there| Some(self.path.join(there.file_name()?))));
         }
         Ok(left)
     }
 
+    /// What the file with this inode was called when the command started.
+    fn name_before(&self, inode: u64) -> Option<&OsStr> {
+        self.before.iter().find(|(_, known)| **known == inode).map(|(name, _)| name.as_os_str())
+    }
+
+    fn rename_back(&self, name: &OsStr, before: &OsStr) -> Result<(), Fault> {
+        match moves::move_as(self.directory.as_fd(), name, self.directory.as_fd(), before) {
+            // Another has that name now. Whoever looks into the slot next finds both.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(self.fault(name, &error.into())),
+        }
+    }
+
+    /// Whether a directory has files in it that were dropped.
+    fn holds_a_dropped_file(&self, root: &Path) -> Result<bool, Fault> {
+        let known: HashSet<u64> = self.before.values().copied().collect();
+        Ok(!find(root, |inode| known.contains(&inode))?.is_empty())
+    }
+
+    /// Where the file with this inode lies now, of what wasn't there before or in it.
+    fn find_news(&self, inode: u64) -> Result<Option<PathBuf>, Fault> {
+        for (name, found) in self.news()? {
+            let at = self.at(&name);
+            if found == inode {
+                return Ok(Some(at));
+            }
+            if let Some(found) = find_moved(inode, &at)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fault(&self, name: &OsStr, error: &io::Error) -> Fault {
+        Fault::io(self.path.join(name).display(), error)
+    }
+
     /// What lies there now and didn't before, each with its inode.
     fn news(&self) -> Result<Vec<(OsString, u64)>, Fault> {
         let mut news = Vec::new();
-        for name in self.names()?.into_iter().filter(|name| !self.before.contains(name)) {
-            let found = if_there(fs::symlink_metadata(self.at(&name)))
-                .map_err(|error| Fault::io(self.path.join(&name).display(), &error))?;
+        for name in self.names()?.into_iter().filter(|name| !self.before.contains_key(name)) {
+            let found = if_there(fs::symlink_metadata(self.at(&name))).map_err(|error| self.fault(&name, &error))?;
             news.extend(found.map(|found| (name, found.ino())));
         }
         Ok(news)

@@ -347,7 +347,7 @@ fn open_all(root: &Path) -> Result<(), Fault> {
     })
 }
 
-fn leave(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn leave(path: &Path) -> io::Result<PathBuf> {
     let (parent, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
     let mut called = OsString::from(LEFT);
     called.push(name);

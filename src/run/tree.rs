@@ -44,10 +44,12 @@ impl Node<'_> {
         self.through_proc(|path| Ok(rustix::fs::chmod(path, mode)?))
     }
 
-    /// Whether this user may read it, and write to a directory, as is needed to flush and to move it.
+    /// Whether this user may read it, as is needed to flush it, and write to a directory that is moved itself.
     pub(super) fn is_ours_to_move(&self) -> io::Result<()> {
+        let is_moved = self.path.components().count() == 1;
         let rights = match self.kind() {
-            FileType::Directory => Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+            FileType::Directory if is_moved => Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+            FileType::Directory => Access::READ_OK | Access::EXEC_OK,
             _ => Access::READ_OK,
         };
         Ok(accessat(self.parent, self.name, rights, AtFlags::EACCESS)?)

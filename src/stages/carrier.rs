@@ -13,6 +13,7 @@ use super::file::{Body, Claimed, Committed, Processed, SlotDirectory};
 use super::folder::{Folder, Work};
 use super::journal::Journal;
 use super::kinship;
+use super::ready::MarkersLeft;
 use crate::events::Kind;
 use crate::fault::Fault;
 use crate::file::{FileId, Identity};
@@ -30,6 +31,7 @@ pub struct Carrier {
     pub(super) folders: Arc<[Folder]>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) journal: Journal,
+    pub(super) markers: MarkersLeft,
     /// By folder and slot, with the folder that they were opened in.
     slots: HashMap<(usize, usize), (Arc<Open>, Arc<SlotDirectory>)>,
 }
@@ -38,7 +40,7 @@ impl Carrier {
     /// For one slot of `processors`.
     #[must_use]
     pub fn new(slot: usize, processors: usize, folders: Arc<[Folder]>, ledger: Arc<Ledger>, journal: Journal) -> Self {
-        Self { slot, processors, folders, ledger, journal, slots: HashMap::new() }
+        Self { slot, processors, folders, ledger, journal, markers: MarkersLeft::default(), slots: HashMap::new() }
     }
 
     /// `active/SLOT/` of a folder.
@@ -157,7 +159,10 @@ impl Stages for Carrier {
                 return self.leave(folder, file, &reason).map(|()| None);
             }
         };
-        let stuck = self.archive_marker(folder, &file.name)?;
+        let stuck = self.archive_marker(folder, &file.name).inspect_err(|_| {
+            self.markers.left.insert((folder, file.name.clone()));
+        });
+        let stuck = stuck?;
         let mut claimed = self.claimed(folder, &file.name, identity, body, &slot)?;
         let event = claimed.event(Kind::FileClaimed, "claim").with("bytes", identity.size);
         claimed.told.push(self.journal.tell(event));

@@ -109,7 +109,7 @@ fn check_with(
         Ok(active) if lock::holder(&active, LOCK).is_some() => return Ok(()),
         Ok(active) => Remembered::read(active).unwrap_or_default(),
         // What it remembers may come with it, when it is mounted: it is asked then.
-        Err(_) if ledger.is_some_and(|known| !known.is_unused()) => return Ok(()),
+        Err(_) if ledger.is_some_and(|known| known.folder_below.is_some()) => return Ok(()),
         Err(_) => None,
     };
     let newest = if remembered.is_none() { newest_marker(folder, state_directory, silent) } else { None };

@@ -4,7 +4,8 @@
 //! A claim takes the file first. What comes between leaves the marker in the inbox, and recovery takes it from there: it
 //! is older than the claim, as the next upload's can't be.
 
-use std::ffi::OsStr;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 
@@ -19,14 +20,24 @@ use crate::folder::archive::Day;
 use crate::folder::places::identity_flags;
 use crate::log::escape;
 
+/// What a Carrier knows of markers that were left.
+#[derive(Debug, Default)]
+pub(super) struct MarkersLeft {
+    /// Folders in which recovery has seen to those of an earlier life.
+    pub(super) recovered: HashSet<usize>,
+    /// Files of this life, by folder and name, whose marker could not be moved.
+    pub(super) left: HashSet<(usize, OsString)>,
+}
+
 impl Carrier {
     /// Of a file that was just taken from the inbox. Returns why the marker stays there, if it has to: its file must not
     /// go on then.
     pub(super) fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<Option<Reason>, Halt> {
         let Folder { rules, places, .. } = &self.folders[folder];
         let Some(marker) = rules.marker_of(name) else { return Ok(None) };
-        let put = || Day::open(places)?.put(&places.now()?.inbox, &marker);
-        match put() {
+        let opened = Day::open(places).and_then(|day| Ok((day, places.now()?)));
+        let (day, open) = opened.map_err(|error| self.marker_fault(folder, &marker, &error))?;
+        match day.put(&open.inbox, &marker) {
             // A file that is tried again has none any more.
             Ok(_) => Ok(None),
             Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy) => {
@@ -39,10 +50,17 @@ impl Carrier {
         }
     }
 
-    /// Of a file that was found in its slot. One that is loaded again came from the archive, and has none.
-    pub(super) fn archive_marker_left(&self, folder: usize, file: &Claimed) -> Result<Option<Reason>, Halt> {
+    /// Of a file that was found in its slot, and that no command has had yet: what a command does with its file makes it
+    /// look younger than it is, and the marker of the next upload older. One that is loaded again came from the archive,
+    /// and has none.
+    pub(super) fn archive_marker_left(&mut self, folder: usize, file: &Claimed) -> Result<Option<Reason>, Halt> {
+        let is_of_this_life = self.markers.recovered.contains(&folder);
+        let is_left = self.markers.left.remove(&(folder, file.name.clone()));
         let Folder { rules, places, .. } = &self.folders[folder];
         let Some(marker) = rules.marker_of(&file.name).filter(|_| file.replaces.is_none()) else { return Ok(None) };
+        if is_of_this_life && !is_left {
+            return Ok(None);
+        }
         let fault = |error: io::Error| self.marker_fault(folder, &marker, &error);
         let open = places.now().map_err(|error| fault(error.into()))?;
         let left_at = changed(&open.inbox, &marker).map_err(fault)?;

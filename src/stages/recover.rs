@@ -45,15 +45,19 @@ impl Carrier {
         for slot in self.own_slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
             self.end_orphans(folder, &directory)?;
-            self.undo_attempts(&directory)?;
+            let worked_on = self.undo_attempts(&directory)?;
             let names = places::names(&directory.descriptor)
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
                     Found::Done(claimed) => {
-                        self.warn_of_marker(self.archive_marker_left(folder, &claimed)?);
+                        if !worked_on.contains(&claimed.identity.inode) {
+                            let stuck = self.archive_marker_left(folder, &claimed)?;
+                            self.warn_of_marker(stuck);
+                        }
                         done.push(Done { claimed, unentered: None });
                     }
+                    Found::Again(file) if worked_on.contains(&file.identity.inode) => again.push(file),
                     Found::Again(file) => match self.archive_marker_left(folder, &file)? {
                         None => again.push(file),
                         Some(reason) => self.later(folder, file, reason)?,
@@ -62,6 +66,7 @@ impl Carrier {
                 }
             }
         }
+        self.markers.recovered.insert(folder);
         let archived = done.len();
         if archived > 0 {
             self.archive_all(folder, &done)?;

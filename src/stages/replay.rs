@@ -56,6 +56,7 @@ impl Folder {
             answers.push(match found {
                 Ok((place, identity)) => {
                     let id = ledger.next_id()?;
+                    self.unentered.check(id)?;
                     self.remember_number(id, ledger)?;
                     asked.push(Again { id, row, place, identity });
                     Ok(id)

@@ -2,6 +2,7 @@
 //! there. Inode and name are those of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
 //! attempt from one in another slot, which a power cut may bring back (btrfs).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -73,9 +74,12 @@ impl SlotDirectory {
 
 impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
-    /// where it was claimed again. Results that are committed stay to be published.
-    pub(super) fn undo_attempts(&self, slot: &SlotDirectory) -> Result<(), Halt> {
+    /// where it was claimed again. Results that are committed stay to be published. Returns the inodes of the files that
+    /// commands were started for.
+    pub(super) fn undo_attempts(&self, slot: &SlotDirectory) -> Result<HashSet<u64>, Halt> {
+        let mut worked_on = HashSet::new();
         for staged in slot.staged().map_err(|fault| halt(&fault))? {
+            worked_on.insert(staged.inode);
             let row = self.ledger.by_id(staged.id).map_err(|fault| halt(&fault))?;
             let is_over = row.is_none_or(|row| row.state != State::Committed || !staged.is_of(&row));
             let undone = if is_over { run::undo(&staged.path, &slot.path) } else { Ok(None) };
@@ -84,7 +88,7 @@ impl Carrier {
                 self.journal.warn(&Fault::world("not_removed", text));
             }
         }
-        Ok(())
+        Ok(worked_on)
     }
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.

@@ -133,6 +133,32 @@ fn what_a_command_puts_beside_its_file_costs_an_attempt_and_is_no_dropped_file()
 }
 
 #[test]
+fn nothing_that_may_be_a_dropped_file_is_removed_with_what_a_command_put_beside_its_own() {
+    let place = Place::new();
+    place.claimed("other 1.txt");
+    let both = ["a.txt", "other 1.txt"];
+    for body in [
+        "mkdir done; mv \"$1\" done/",
+        "mkdir done; mv \"$1\" done/; exit 3",
+        "mv 'other 1.txt' other_1.txt; echo >made",
+        "mkdir -p d/e; mv \"$1\" d/e/; mv 'other 1.txt' e; exit 3",
+    ] {
+        charged(&place.script(&format!("cd \"${{1%/*}}\"; {body}")));
+        assert_eq!(place.active(), both, "{body}");
+        for name in both {
+            assert_eq!(fs::read_to_string(place.path("active/1").join(name)).unwrap(), "what was dropped\n", "{body}");
+        }
+    }
+    charged(&place.script("cd \"${1%/*}\"; mkdir d; mv 'other 1.txt' d/; exit 3"));
+    assert_eq!(place.active(), ["a.txt"]);
+    assert!(place.path("active/1/.left-d/other 1.txt").exists());
+    let attempt = place.script("gzip \"$1\"");
+    let is_gone = |reason: &Reason| reason.code == "input_gone" && reason.text.contains(".left-a.txt.gz");
+    assert!(matches!(&attempt.outcome, Err(Fault::Permanent(reason)) if is_gone(reason)), "{attempt:?}");
+    assert!(place.path("active/1/.left-a.txt.gz").exists());
+}
+
+#[test]
 fn a_file_that_the_command_moved_before_it_failed_is_brought_back() {
     let place = Place::new();
     charged(&place.script("mkdir d; mv \"$1\" d/moved; exit 1"));
