@@ -39,7 +39,7 @@ pub struct Job<'a> {
     pub attempt: u32,
     /// Its name, as the uploader chose it.
     pub name: &'a OsStr,
-    /// Where it lies since it was claimed. Absolute.
+    /// Where it lies since it was claimed. Absolute. It is held open, so that no other file can have its inode.
     pub path: &'a Path,
     /// Where the attempt works: a directory of this file's own, on the filesystem of results/.
     /// Absolute. Its parent exists; it need not.
@@ -124,11 +124,13 @@ impl Command {
         // Nothing at all may be running if the command is started again.
         orphans::end_rest_of(job.path, job.staging)?;
         let lies = input.put_right(job.staging, &slot)?;
+        let has_filled = is_no_room(&fault) && staging::room_taken(job.staging) >= room::ROOM_BACK_BYTES_MIN;
         let mut left = slot.clear(lies)?;
         // Only room is lost if this does not work: the next attempt removes it or says why not.
         left.extend(staging::discard(job.staging).ok().flatten());
         let fault = match lies {
-            Lies::Here => unless_alone(job, fault),
+            Lies::Here if has_filled => unless_alone(job, fault),
+            Lies::Here => fault,
             Lies::Nowhere => input::gone(&fault),
             Lies::Another => input::replaced(&fault),
         };
@@ -165,11 +167,15 @@ fn unless_full(job: &Job<'_>, obstacle: Option<io::Error>, reason: Reason) -> Fa
     }
 }
 
-/// fault 68: where room is back with the end of an attempt, it was the attempt that needed more than there is; others
-/// go on.
+fn is_no_room(fault: &Fault) -> bool {
+    matches!(fault, Fault::World(reason) if reason.is_no_room())
+}
+
+/// fault 68: where room is back with the end of an attempt that took much, it was the attempt that needed more than there
+/// is; others go on.
 fn unless_alone(job: &Job<'_>, fault: Fault) -> Fault {
     match fault {
-        Fault::World(reason) if reason.is_no_room() && room::is_back_beside(job.staging) => reason.of_one_file(),
+        Fault::World(reason) if room::is_back_beside(job.staging) => reason.of_one_file(),
         fault => fault,
     }
 }

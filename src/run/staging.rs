@@ -303,6 +303,17 @@ pub fn gather(root: &Path) -> io::Result<()> {
         .map(drop)
 }
 
+/// How much room an attempt has taken. As far as that can be seen.
+pub(super) fn room_taken(root: &Path) -> u64 {
+    const BLOCK_BYTES: u64 = 512;
+    let mut blocks = fs::symlink_metadata(printed(root)).map_or(0, |found| found.blocks());
+    let _ = tree::walk(root, &mut |node| {
+        blocks = blocks.saturating_add(node.stat.st_blocks.cast_unsigned());
+        Ok(())
+    });
+    blocks.saturating_mul(BLOCK_BYTES)
+}
+
 /// Removes a staging directory with all that is in it, and what is beside it. It is no error if there is none. See
 /// [`remove`].
 pub(super) fn discard(root: &Path) -> Result<Option<PathBuf>, Fault> {

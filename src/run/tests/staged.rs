@@ -90,7 +90,9 @@ fn a_file_that_the_command_has_put_another_in_the_place_of_is_refused_and_that_i
         ("sed -i s/was/is/ \"$1\"; exit 3", ": exit 3"),
         ("rm \"$1\"; mkdir \"$1\"; exit 75", ": exit 75"),
     ] {
-        let attempt = place.script(body);
+        // As who claimed it does: no other file can have its inode.
+        let _held = File::open(place.claimed("a.txt")).unwrap();
+        let attempt = place.attempt_of(&["/bin/sh", "-c", body, "sh", "{path}"], OsStr::new("a.txt"), LONG);
         let said = format!("the command put another file in the place of its own, and what was dropped is gone{why}");
         let is_it = |reason: &Reason| reason.code == crate::run::REPLACED && reason.text == said;
         assert!(matches!(&attempt.outcome, Err(Fault::Permanent(reason)) if is_it(reason)), "{attempt:?}");
