@@ -70,7 +70,7 @@ impl Merge {
             Written { inserted: written, updated: 0, skipped: all - written }
         } else {
             let inserted = new.saturating_sub(left_out);
-            Written { inserted, updated: all - later - left_out - inserted, skipped: later + left_out }
+            Written { inserted, updated: (all - later).saturating_sub(left_out + inserted), skipped: later + left_out }
         })
     }
 
