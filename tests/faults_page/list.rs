@@ -125,7 +125,10 @@ pub const FAULTS: [Fault; 92] = [
     fault("a unique key or a foreign key is violated", "nothing of the file is in; its neighbours are"),
     fault("a file that crashes the Processor", "only that Processor ends; after `attempts` the file is refused"),
     // Disk
-    fault("no room: bytes, inodes; in each place", "nothing half; the folder is held, and goes on by itself"),
+    fault(
+        "no room: bytes, inodes; in each place",
+        "nothing half; the folder is held, and goes on by itself; where one file alone needs so much, it is put off and others go on",
+    ),
     fault("the quota is used up", "like a full disk"),
     fault("reading the source fails (EIO)", "tried again; the source is kept"),
     fault(
