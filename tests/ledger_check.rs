@@ -83,6 +83,31 @@ fn rows_without_a_marker_and_markers_without_rows_or_entry_are_found() {
     assert_says(&drop, 0, &["all is well"]);
 }
 
+/// SQLite doesn't count what a trigger does in place of a row. The control without one is above.
+#[test]
+fn rows_that_a_trigger_of_the_table_puts_there_are_a_warning() {
+    let drop = Drop::new();
+    drop.once();
+    drop.rows()
+        .execute_batch(
+            "CREATE TABLE \"drop\" (_file_id INTEGER, _line INTEGER, id INTEGER, v TEXT);
+            CREATE TRIGGER known BEFORE INSERT ON \"drop\" WHEN new.id IN (SELECT id FROM \"drop\") BEGIN
+                UPDATE \"drop\" SET v = new.v, _file_id = new._file_id WHERE id = new.id;
+                SELECT RAISE(IGNORE);
+            END",
+        )
+        .unwrap();
+    for (name, content) in [("a.csv", "id,v\n1,a\n2,b\n"), ("b.csv", "id,v\n1,c\n3,d\n")] {
+        drop.put(name, content);
+        assert!(drop.once().success());
+    }
+    assert_says(
+        &drop,
+        0,
+        &["1 files have more: #1025 2 rows instead of 1; the table's triggers, or somebody, put them"],
+    );
+}
+
 /// faults 76, 77
 #[test]
 fn a_damaged_missing_or_newer_ledger_ends_the_check_with_78() {

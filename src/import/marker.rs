@@ -56,3 +56,16 @@ pub struct Newest {
     /// Whether a file of this folder is among them.
     pub has_folder: bool,
 }
+
+/// The rows of a file whose table says in `_file_id` where they came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The file's number.
+    pub id: FileId,
+    /// How many it brought; where later files may have taken some away, as many as are there.
+    pub brought: u64,
+    /// How many are there.
+    pub there: u64,
+    /// Whether the table has triggers: they may put rows there, of which the database doesn't tell.
+    pub has_triggers: bool,
+}

@@ -92,7 +92,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use check::Checked;
-pub use marker::{Marker, Newest};
+pub use marker::{Counted, Marker, Newest};
 pub use mode::{Effect, Written};
 pub use recheck::Recheck;
 pub use reject::Rejected;

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::layout::Layout;
-use super::marker::{Marker, Newest};
+use super::marker::{Counted, Marker, Newest};
 use super::mode::Written;
 use super::reject::Rejected;
 use super::rows::Sink;
@@ -84,10 +84,8 @@ pub trait Markers {
     /// Shows every marker of this folder, oldest first, until no more are wanted.
     fn each(&self, folder: &str, visit: &mut dyn FnMut(Marker) -> bool) -> Result<(), Fault>;
 
-    /// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many
-    /// rows it brought, and how many of them are there. Where later files may have taken some away, as many as are there
-    /// count as brought.
-    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault>;
+    /// Shows every marker of a folder whose table says in `_file_id` where its rows came from.
+    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(Counted)) -> Result<(), Fault>;
 
     /// Shows what of a file didn't fit, in the order of its lines.
     fn each_reject(&self, of: FileId, visit: &mut dyn FnMut(Rejected)) -> Result<(), Fault>;

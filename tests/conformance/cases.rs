@@ -233,7 +233,7 @@ pub fn rows_are_counted_by_marker(bench: &Bench) {
     bench.sql("DELETE FROM orders WHERE id = 2");
     let looked = bench.place().look().unwrap().expect("it has markers");
     let mut counts = Vec::new();
-    looked.each_count("orders", &mut |id, rows, there| counts.push((id.0, rows, there))).unwrap();
+    looked.each_count("orders", &mut |file| counts.push((file.id.0, file.brought, file.there))).unwrap();
     counts.sort_unstable();
     assert_eq!(counts, [(1, 2, 1), (2, 1, 1), (3, 0, 0)]);
     let mut seen = Vec::new();
@@ -252,7 +252,7 @@ pub fn rows_that_do_not_say_whose_they_are_are_not_counted(bench: &Bench) {
     bench.import("a.csv", "id\n1\n2\n");
     assert_eq!(bench.rows("SELECT count(*), count(_file_id) FROM orders"), ["2|0"]);
     let looked = bench.place().look().unwrap().expect("it has markers");
-    looked.each_count("orders", &mut |id, rows, there| panic!("{id}: {rows} {there}")).unwrap();
+    looked.each_count("orders", &mut |file| panic!("{file:?}")).unwrap();
 }
 
 // fault 76

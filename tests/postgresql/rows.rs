@@ -192,6 +192,38 @@ fn rows_that_a_trigger_leaves_out_are_not_counted() {
     }
 }
 
+/// The server doesn't count what a trigger does in place of a row. The control has none.
+#[test]
+fn rows_that_a_trigger_puts_elsewhere_in_the_table_are_a_warning_of_the_check() {
+    let Some(server) = Server::start() else { return };
+    let year = "CREATE TABLE orders_2026 () INHERITS (orders)";
+    let to_its_year = "INSERT INTO orders_2026 VALUES (NEW.*); RETURN NULL;";
+    let update = "UPDATE orders SET v = NEW.v, _file_id = NEW._file_id WHERE id = NEW.id;
+        IF FOUND THEN RETURN NULL; END IF;";
+    for (trigger, more) in [
+        (to_its_year, " 2 rows instead of 0; the table's triggers"),
+        (update, " 1 rows instead of 0; the table's triggers"),
+    ] {
+        make(&server, "v text", trigger);
+        server.sql(&format!("DROP TABLE IF EXISTS orders_2026; {year}"));
+        let keys = format!("import = {{ into = \"{}\", table = \"orders\" }}", server.url());
+        let drop = Drop::with_daemon("", &keys);
+        for (name, content) in [("1.csv", "id,v\n1,a\n2,b\n"), ("2.csv", "id,v\n1,c\n")] {
+            drop.put(name, content);
+            assert!(drop.once().success());
+        }
+        let check = || {
+            let output = drop.command(&["ledger", "check"]).output().expect("run importerd ledger check");
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (code, said) = check();
+        assert!(code == Some(0) && said.contains(more), "{said}");
+        server.sql("DROP TRIGGER look ON orders");
+        assert_eq!(check().0, Some(1));
+        server.sql("DROP TABLE orders_2026");
+    }
+}
+
 /// For each of them the file is copied once more.
 #[test]
 fn of_rows_that_only_the_server_refuses_a_hundred_may_be_left_out_and_more_are_told_as_such() {

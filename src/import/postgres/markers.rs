@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::super::header::LINEAGE;
-use super::super::marker::{Marker, Newest};
+use super::super::marker::{Counted, Marker, Newest};
 use super::super::reject::Rejected;
 use super::super::table::identifier;
 use super::super::target::Markers;
@@ -208,7 +208,7 @@ pub trait Answers: Connected {
         self.all(select!("folder = $1 ORDER BY id"), &[&folder], visit)
     }
 
-    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault> {
+    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(Counted)) -> Result<(), Fault> {
         if !self.has_markers()? {
             return Ok(());
         }
@@ -216,9 +216,13 @@ pub trait Answers: Connected {
         let tables = session.query("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = $1", &[&folder])?;
         for row in tables {
             let table: String = row.get(0);
-            let sql = "SELECT count(*) = 2 FROM pg_attribute
+            let sql = "SELECT count(*) = 2,
+                    EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal)
+                FROM pg_attribute
                 WHERE attrelid = to_regclass($1) AND attname = ANY ($2::text[]) AND NOT attisdropped";
-            if !session.query_one(sql, &[&qualified(&table), &&LINEAGE[..]])?.get::<_, bool>(0) {
+            let about = session.query_one(sql, &[&qualified(&table), &&LINEAGE[..]])?;
+            let [has_lineage, has_triggers] = [0, 1].map(|column| about.get::<_, bool>(column));
+            if !has_lineage {
                 continue;
             }
             let sql = format!(
@@ -233,7 +237,7 @@ pub trait Answers: Connected {
             );
             session.each(&sql, &[&folder, &table], &mut |row| {
                 let unsigned = |column| row.get::<_, i64>(column).cast_unsigned();
-                visit(FileId(row.get(0)), unsigned(1), unsigned(2));
+                visit(Counted { id: FileId(row.get(0)), brought: unsigned(1), there: unsigned(2), has_triggers });
                 Ok(true)
             })?;
         }
@@ -333,7 +337,7 @@ macro_rules! answer_for {
                 Answers::each(self, folder, visit)
             }
 
-            fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault> {
+            fn each_count(&self, folder: &str, visit: &mut dyn FnMut(Counted)) -> Result<(), Fault> {
                 Answers::each_count(self, folder, visit)
             }
 

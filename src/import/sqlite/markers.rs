@@ -9,7 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Type as SqlType, Value
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::super::header::LINEAGE;
-use super::super::marker::{Marker, Newest};
+use super::super::marker::{Counted, Marker, Newest};
 use super::super::reject::Rejected;
 use super::super::table::identifier;
 use super::super::target::Markers;
@@ -67,7 +67,7 @@ impl<C: Connected> Markers for C {
         each(self.connection(), folder, visit).map_err(|error| self.fault(&error))
     }
 
-    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> Result<(), Fault> {
+    fn each_count(&self, folder: &str, visit: &mut dyn FnMut(Counted)) -> Result<(), Fault> {
         each_count(self.connection(), folder, visit).map_err(|error| self.fault(&error))
     }
 
@@ -225,10 +225,8 @@ fn each(connection: &Connection, folder: &str, visit: &mut dyn FnMut(Marker) -> 
 const OVERWRITTEN: &str = "mode IS 'upsert' OR id < (SELECT max(id) FROM _importerd_files
     WHERE table_name = ?2 COLLATE NOCASE AND mode IN ('replace', 'upsert'))";
 
-/// Shows for every marker of a folder whose table says in `_file_id` where its rows came from: its number, how many rows
-/// it brought, and how many of them are there. Later files may have taken rows away from it, or its own lines from each
-/// other: then as many as are there count as brought.
-fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileId, u64, u64)) -> rusqlite::Result<()> {
+/// Shows every marker of a folder whose table says in `_file_id` where its rows came from.
+fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(Counted)) -> rusqlite::Result<()> {
     let has_modes = connection.column_exists(None, NAME, "mode")?;
     let mut tables = connection.prepare("SELECT DISTINCT table_name FROM _importerd_files WHERE folder = ?")?;
     for table in tables.query_map([folder], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()? {
@@ -246,14 +244,20 @@ fn each_count(connection: &Connection, folder: &str, visit: &mut dyn FnMut(FileI
             if has_modes { OVERWRITTEN } else { "false" },
             identifier(&table)
         );
+        let has_triggers = has_triggers(connection, &table)?;
         let mut query = connection.prepare(&sql)?;
         let mut rows = query.query((folder, &table))?;
         while let Some(row) = rows.next()? {
             let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-            visit(FileId(row.get(0)?), unsigned(1)?, unsigned(2)?);
+            visit(Counted { id: FileId(row.get(0)?), brought: unsigned(1)?, there: unsigned(2)?, has_triggers });
         }
     }
     Ok(())
+}
+
+fn has_triggers(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE)";
+    connection.query_row(sql, [table], |row| row.get(0))
 }
 
 /// The markers of the target, in short. `None`: no file was ever imported into it.

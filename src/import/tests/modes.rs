@@ -377,7 +377,7 @@ fn rows_that_the_table_itself_leaves_out_are_not_counted() {
         assert_eq!(orders.rows("SELECT rows FROM _importerd_files"), ["2", "0"], "{sql}");
         let mut counts = Vec::new();
         let markers = orders.target.markers().unwrap();
-        markers.each_count("orders", &mut |_, brought, there| counts.push((brought, there))).unwrap();
+        markers.each_count("orders", &mut |file| counts.push((file.brought, file.there))).unwrap();
         counts.sort_unstable();
         assert_eq!(counts, [(0, 0), (2, 2)], "{sql}");
     }

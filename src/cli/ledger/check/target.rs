@@ -6,7 +6,7 @@ use super::super::super::check::checklist::Section;
 use crate::exit;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
-use crate::import::{Marker, Markers, Place};
+use crate::import::{Counted, Marker, Markers, Place};
 use crate::ledger::history::History;
 use crate::ledger::{self, REBUILD, Row, State};
 use crate::log::escape;
@@ -109,11 +109,12 @@ fn unmarked_entries(
 
 /// Only tables that say in `_file_id` where a row came from.
 fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
-    let (mut fewer, mut more) = (0, Vec::new());
-    let counted = target.each_count(&folder.name, &mut |id, marked, there| {
-        fewer += u64::from(there < marked);
-        if there > marked {
-            more.push((id, format!("{there} rows instead of {marked}")));
+    let (mut fewer, mut more, mut by_triggers) = (0, Vec::new(), Vec::new());
+    let counted = target.each_count(&folder.name, &mut |Counted { id, brought, there, has_triggers }| {
+        fewer += u64::from(there < brought);
+        if there > brought {
+            let files = if has_triggers { &mut by_triggers } else { &mut more };
+            files.push((id, format!("{there} rows instead of {brought}")));
         }
     });
     match counted {
@@ -127,6 +128,10 @@ fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
             );
         }
         Ok(()) => section.ok("every file has the rows that it brought"),
+    }
+    if !by_triggers.is_empty() {
+        let text = format!("{} files have more: {}", by_triggers.len(), listed(&by_triggers));
+        section.warn(format!("{text}; the table's triggers, or somebody, put them there"), None);
     }
     if !more.is_empty() {
         let fix = "look at the rows of that _file_id: nothing but the user's own statements adds any".to_owned();
