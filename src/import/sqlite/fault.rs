@@ -72,9 +72,11 @@ pub(super) enum Blame {
     File,
 }
 
-/// Whether SQLite says no more than that.
+/// Whether SQLite says no more than that. Of an expression it has words; of a virtual table that is broken, as a full-text
+/// index that a trigger fills, only those of the code, and all files meet it.
 pub(super) fn is_unclassed(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_ERROR)
+    let is_without_class = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_ERROR);
+    is_without_class && message(error) != ffi::code_to_str(ffi::SQLITE_ERROR)
 }
 
 /// Of statements that insert into this table. They are prepared anew: those that were prepared before the table changed

@@ -102,6 +102,23 @@ fn a_broken_trigger_is_of_the_world_whenever_its_statement_was_prepared() {
     }
 }
 
+/// As a full-text index that has lost one of its tables: it is found out only when a row is there.
+// fault 92
+#[test]
+fn a_virtual_table_that_is_broken_is_of_the_world() {
+    let sql = "CREATE TABLE orders (n INTEGER, note TEXT); CREATE VIRTUAL TABLE ft USING fts4(note);
+        CREATE TRIGGER g AFTER INSERT ON orders BEGIN INSERT INTO ft (rowid, note) VALUES (new.n, new.note); END";
+    let mut orders = with(sql, Tolerance::Rows(5));
+    assert_eq!(orders.import("a.csv", "n,note\n1,x\n").unwrap(), loaded(1));
+    orders.sql().execute_batch("DROP TABLE ft_docsize").unwrap();
+    for name in ["b.csv", "c.csv"] {
+        let Err(Fault::World(reason)) = orders.import(name, "n,note\n2,x\n") else { panic!("not of the world") };
+        assert!(reason.text.ends_with("SQL logic error"), "{reason}");
+    }
+    orders.sql().execute_batch("CREATE TABLE ft_docsize (docid INTEGER PRIMARY KEY, size BLOB)").unwrap();
+    assert_eq!(orders.import("b.csv", "n,note\n2,x\n").unwrap(), loaded(1));
+}
+
 /// Full at the row, in a statement of its own and in one that rows share: no row is to blame.
 // fault 92
 #[test]
