@@ -108,6 +108,15 @@ fn an_event_trigger_that_forbids_the_table_or_its_column_holds_the_folder() {
     assert_eq!(bench.import("id\n1\n"), Ok(1));
     server.sql(forbid);
     assert_eq!(bench.held("id,v\n2,a\n").code, "target");
+    // One that is broken, or speaks with the code of a statement that no file may have.
+    for action in ["PERFORM * FROM nowhere", "PERFORM nothing()", "RAISE EXCEPTION 'no' USING ERRCODE = '42000'"] {
+        server.sql(&format!(
+            "DROP EVENT TRIGGER forbid; {}",
+            forbid.replace("RAISE EXCEPTION 'only on Sundays'", action)
+        ));
+        assert_eq!(bench.held("id,v\n2,a\n").code, "target", "{action}");
+        assert_eq!(Bench::into(&server.url(), "orders_too").held("id\n1\n").code, "target", "{action}");
+    }
 }
 
 /// A list that is replaced by the same list takes no row away from those who refer to it, once they say so.

@@ -65,7 +65,7 @@ fn unreachable(place: &str, error: &Error) -> Fault {
 fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
     let of_file = |code| Fault::Permanent(of_file(code, said));
     match (during, class(said.code())) {
-        (During::Definition, _) if is_forbidden(said.code()) => of_file("constraint"),
+        (During::Definition, _) if is_forbidden(said) => of_file("constraint"),
         (During::Definition, _) => of_world(place, said),
         _ if *said.code() == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED => of_world(place, said),
         (During::Removal, _) if *said.code() == SqlState::FOREIGN_KEY_VIOLATION => Fault::Permanent(referred(said)),
@@ -81,11 +81,12 @@ fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
 
 /// Whether a table can't become what the file needs for what it is: a partition, a typed table, one of too many columns,
 /// or in a database without a character of a column's name. A right that is missing is none of these, nor somebody else who
-/// made it first.
-fn is_forbidden(state: &SqlState) -> bool {
+/// made it first, nor what comes out of a function: of an event trigger, which meets every file.
+fn is_forbidden(said: &DbError) -> bool {
+    let state = said.code();
     let others = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
     let is_of_kind = ["42", "54"].contains(&class(state)) && !others.contains(state);
-    is_of_kind || *state == SqlState::UNTRANSLATABLE_CHARACTER
+    said.where_().is_none() && (is_of_kind || *state == SqlState::UNTRANSLATABLE_CHARACTER)
 }
 
 fn of_world(place: &str, said: &DbError) -> Fault {
