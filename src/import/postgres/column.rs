@@ -234,6 +234,8 @@ fn write_text(text: &str, buffer: &mut Vec<u8>) -> Result<(), Reason> {
 fn without_encoding(text: &str) -> Cow<'_, str> {
     let found = || {
         let (declared, content) = text.strip_prefix("<?xml")?.split_once("?>")?;
+        // Else it is another instruction, whose name begins alike.
+        declared.strip_prefix(|next: char| next.is_ascii_whitespace())?;
         let (before, behind) = declared.rsplit_once("encoding")?;
         let value = behind.trim_start().strip_prefix('=')?.trim_start();
         let quote = value.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
@@ -337,6 +339,7 @@ mod tests {
             ("<?xml version='1.0'?><a encoding='x'/>", "<?xml version='1.0'?><a encoding='x'/>"),
             ("<a>encoding='x'?></a>", "<a>encoding='x'?></a>"),
             ("<?xml encoding='x?><a/>", "<?xml encoding='x?><a/>"),
+            ("<?xml-model encoding='x'?><a/>", "<?xml-model encoding='x'?><a/>"),
         ] {
             assert_eq!(written(Wire::Xml, Value::Text(text)).unwrap(), kept.as_bytes(), "{text}");
         }

@@ -19,7 +19,8 @@ pub fn read(session: &Session, name: &str) -> Result<Option<Contract>, Fault> {
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
                 AND (attnotnull OR attgenerated <> '' OR typtype = 'd'))
         OR EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass($1))
-        OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1) AND (indisunique OR indexprs IS NOT NULL))
+        OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1)
+            AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL))
         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1))";
     let has_constraints = session.query_one(sql, &[&name])?.get(0);
     let column = |row: &tokio_postgres::Row| {
