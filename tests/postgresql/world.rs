@@ -180,6 +180,33 @@ fn where_the_table_of_rejects_is_gone_the_folder_is_held_until_a_restart() {
     assert_eq!(server.number("SELECT count(*) FROM _importerd_files"), 2);
 }
 
+/// It asks only for what is missing, and may do without it.
+///
+/// fault 92
+#[test]
+fn a_role_that_may_make_no_table_does_without_that_of_rejects_until_there_are_some() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE ROLE ann LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    assert_eq!(Bench::at(&server.url()).import("id\n1\n"), Ok(1));
+    server
+        .sql("DROP TABLE _importerd_rejects; GRANT SELECT, INSERT, UPDATE, DELETE ON orders, _importerd_files TO ann");
+    let url = server.url().replace("tester@", "ann@");
+    let import = |id: i64, content: &str| {
+        let rejects = settings::Tolerance::Rows(9);
+        let settings = settings::Import { rejects, ..settings::Import::into_table("orders") };
+        let bench = Bench::reading(&settings, Address::parse(&url).expect("an address"));
+        let load = Load { id: FileId(id), ..bench.load(content)? };
+        bench.import.commit(&[load]).map(|outcomes| outcomes.len())
+    };
+    assert_eq!(import(2, "id\n2\n"), Ok(1));
+    let fault = import(3, "id\n3\nx\n").expect_err("its reject has no place");
+    assert_eq!(fault.reason().code, "target_missing", "{fault}");
+    // Who may make it needn't own the table of markers.
+    server.sql("GRANT CREATE ON SCHEMA public TO ann");
+    assert_eq!(import(3, "id\n3\nx\n"), Ok(1));
+    assert_eq!(server.sql("SELECT file_id, record FROM _importerd_rejects"), "3|x");
+}
+
 /// As a server that is stopped, or a pooler that hangs: the kernel completes the connection, and nobody answers.
 ///
 /// fault 90

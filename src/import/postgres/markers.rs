@@ -21,40 +21,6 @@ use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
 use crate::log::{escape, unescape};
 
-const CREATE: &str = "
-    CREATE TABLE IF NOT EXISTS _importerd_files (
-        id bigint PRIMARY KEY,
-        folder text NOT NULL,
-        name text NOT NULL,
-        size bigint NOT NULL,
-        blake3 text NOT NULL,
-        rows bigint NOT NULL,
-        rejects bigint NOT NULL,
-        table_name text NOT NULL,
-        committed_at timestamptz NOT NULL,
-        device bigint NOT NULL,
-        inode bigint NOT NULL,
-        born_ns bigint NOT NULL,
-        mtime_ns bigint NOT NULL,
-        replaces bigint,
-        forgotten_at timestamptz,
-        header text,
-        mode text
-    );
-    CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
-    CREATE INDEX IF NOT EXISTS _importerd_files_content ON _importerd_files (folder, blake3);
-    CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
-    CREATE TABLE IF NOT EXISTS _importerd_rejects (
-        id bigint GENERATED ALWAYS AS IDENTITY,
-        file_id bigint NOT NULL,
-        line bigint,
-        column_name text,
-        code text NOT NULL,
-        reason text NOT NULL,
-        record text NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
-
 macro_rules! select {
     ($where:literal) => {
         // By name: for `*`, a kept statement fails once somebody has added a column.
@@ -77,17 +43,6 @@ pub trait Connected {
 /// Whether the table of markers is there.
 pub fn are_there(session: &Session) -> Result<bool, Fault> {
     Ok(session.query_one("SELECT to_regclass('_importerd_files') IS NOT NULL", &[])?.get(0))
-}
-
-/// Makes those of our tables that aren't there. A role that may not needs only that somebody else did.
-pub fn prepare(session: &Session, lock: i64) -> Result<(), Fault> {
-    let sql = "SELECT to_regclass('_importerd_files') IS NOT NULL AND to_regclass('_importerd_rejects') IS NOT NULL";
-    if session.query_one(sql, &[])?.get(0) {
-        return Ok(());
-    }
-    // Two that make it at once would meet in the catalog.
-    let made = session.run(&format!("BEGIN; SELECT pg_advisory_xact_lock({lock}); {CREATE}; COMMIT"));
-    made.inspect_err(|_| drop(session.undo("ROLLBACK")))
 }
 
 /// Enters a marker. `false`: one with its number is there already. One that is about to be is waited for.

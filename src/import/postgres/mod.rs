@@ -19,6 +19,7 @@ mod markers;
 mod merge;
 mod numeric;
 mod rejects;
+mod schema;
 mod session;
 mod table;
 mod time;
@@ -137,7 +138,7 @@ impl Database {
     fn begin(&self) -> Result<Session, Fault> {
         self.ask(|session| {
             if !self.is_prepared.load(Ordering::Relaxed) {
-                markers::prepare(session, doubt::lock_number(session.schema()))?;
+                schema::prepare(session, doubt::lock_number(session.schema()))?;
                 self.is_prepared.store(true, Ordering::Relaxed);
                 self.has_markers.store(true, Ordering::Relaxed);
             }
