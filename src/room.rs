@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, StatFs, fallocate, openat};
+use rustix::fs::{FallocateFlags, Mode, OFlags, StatFs, fallocate, openat, statfs};
 use rustix::io::Errno;
 
 /// Who can't have so much has no room.
@@ -47,6 +47,13 @@ pub fn obstacle_beside(file: &Path) -> Option<io::Error> {
 #[must_use]
 pub fn is_back_beside(file: &Path) -> bool {
     directory_of(file).is_some_and(|directory| take(directory, ROOM_BACK_BYTES_MIN).is_ok())
+}
+
+/// Whether less than so many bytes are free beside this file, or its filesystem doesn't say.
+#[must_use]
+pub fn is_short_beside(file: &Path, bytes: u64) -> bool {
+    let found = file.parent().and_then(|directory| statfs(directory).ok());
+    found.is_none_or(|found| found.f_bavail.saturating_mul(found.f_bsize.cast_unsigned()) < bytes)
 }
 
 fn directory_of(file: &Path) -> Option<OwnedFd> {

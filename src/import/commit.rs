@@ -137,7 +137,7 @@ impl Import {
     }
 
     fn begin(&self, loads: &[Load]) -> Result<Box<dyn Transaction + '_>, Fault> {
-        let mut transaction = self.target.begin(&self.folder, &self.table, loads.iter().any(takes_room))?;
+        let mut transaction = self.target.begin(&self.folder, &self.table, largest(loads))?;
         if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
             transaction.defer_constraints()?;
         }
@@ -297,9 +297,10 @@ fn is_large(load: &Load) -> bool {
     matches!(load.checked.content, Content::Rows { kept: None, .. })
 }
 
-/// Whether others may miss the room that it takes: a compressed file may have many rows.
-fn takes_room(load: &Load) -> bool {
-    load.identity.size >= ROOM_BACK_BYTES_MIN || is_large(load)
+/// The size of the largest, where others may miss the room that it takes: a compressed file may have many rows.
+fn largest(loads: &[Load]) -> Option<u64> {
+    let large = loads.iter().filter(|load| load.identity.size >= ROOM_BACK_BYTES_MIN || is_large(load));
+    large.map(|load| load.identity.size).max()
 }
 
 /// Whether its rows are in.

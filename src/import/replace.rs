@@ -68,7 +68,7 @@ impl Import {
     ///
     /// The world is at fault; none of them is forgotten.
     pub fn forget(&self, ids: &[FileId]) -> Result<(), Fault> {
-        let (mut transaction, now) = (self.target.begin(&self.folder, &self.table, false)?, now());
+        let (mut transaction, now) = (self.target.begin(&self.folder, &self.table, None)?, now());
         for id in ids {
             transaction.forget(&self.folder, *id, &now)?;
         }

@@ -37,12 +37,13 @@ pub trait Target: Send + Sync {
     fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault>;
 
     /// Begins a transaction that may write into this table for this folder; nobody else does both meanwhile. It is
-    /// rolled back when it is dropped, and gives back what room it took, where it was to be a `large` one.
+    /// rolled back when it is dropped, and gives back what room it took, where it was to be a `large` one: of a file of so many
+    /// bytes.
     ///
     /// # Errors
     ///
     /// The world is at fault.
-    fn begin(&self, folder: &str, table: &str, large: bool) -> Result<Box<dyn Transaction + '_>, Fault>;
+    fn begin(&self, folder: &str, table: &str, large: Option<u64>) -> Result<Box<dyn Transaction + '_>, Fault>;
 
     /// Whether there was room again as soon as the transaction was undone that found none last. Not where nobody can say.
     fn has_room_again(&self) -> bool {

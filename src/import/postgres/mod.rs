@@ -188,7 +188,7 @@ impl Target for Database {
         Ok(Box::new(Reading { database: self, session: Some(session) }))
     }
 
-    fn begin(&self, folder: &str, table: &str, _large: bool) -> Result<Box<dyn Transaction + '_>, Fault> {
+    fn begin(&self, folder: &str, table: &str, _large: Option<u64>) -> Result<Box<dyn Transaction + '_>, Fault> {
         Ok(Box::new(Open::begin(self, folder, table)?))
     }
 }

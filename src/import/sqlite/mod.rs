@@ -203,7 +203,7 @@ impl Target for Database {
         Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
     }
 
-    fn begin(&self, _folder: &str, _table: &str, large: bool) -> Result<Box<dyn Transaction + '_>, Fault> {
+    fn begin(&self, _folder: &str, _table: &str, large: Option<u64>) -> Result<Box<dyn Transaction + '_>, Fault> {
         Ok(Box::new(Open::begin(self, large)?))
     }
 

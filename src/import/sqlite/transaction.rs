@@ -1,6 +1,7 @@
 //! A transaction on the writing connection.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +20,12 @@ use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
 
+/// A file takes at most so many times its bytes, as a rule: in its table, in indexes, and in the log.
+const ROOM_TIMES: u64 = 16;
+
+/// A compressed file may be smaller, and have as many rows.
+const LARGE_BYTES_MIN: u64 = 16 << 20;
+
 /// A transaction that is open.
 pub(super) struct Open<'d> {
     database: &'d Database,
@@ -33,9 +40,11 @@ pub(super) struct Open<'d> {
 
 impl<'d> Open<'d> {
     /// It is the only one: others wait until it is dropped.
-    pub(super) fn begin(database: &'d Database, large: bool) -> Result<Self, Fault> {
+    pub(super) fn begin(database: &'d Database, large: Option<u64>) -> Result<Self, Fault> {
+        // That was of an earlier one.
+        database.has_room_again.store(false, Ordering::Relaxed);
         let held = database.writer()?;
-        if large {
+        if large.is_some_and(|bytes| may_fill(&database.path, bytes)) {
             // What the log grows by can be cut off again only when nothing before it waits to be written back.
             let _ = held.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
         }
@@ -60,6 +69,11 @@ impl<'d> Open<'d> {
         let hint = "restart importerd: the load markers then say what is in";
         Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
     }
+}
+
+/// Whether there may be no room for a file of so many bytes. Others wait for what is done about it.
+fn may_fill(database: &Path, bytes: u64) -> bool {
+    room::is_short_beside(database, bytes.max(LARGE_BYTES_MIN).saturating_mul(ROOM_TIMES))
 }
 
 impl Drop for Open<'_> {
@@ -173,5 +187,41 @@ impl Transaction for Open<'_> {
 
     fn commit(self: Box<Self>) -> Result<(), Fault> {
         self.held.connection.execute_batch("COMMIT").map_err(|error| self.commit_fault(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::super::target::Target;
+    use super::*;
+
+    #[test]
+    fn only_where_room_may_be_short_a_large_file_waits_for_the_log_to_be_written_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.db");
+        if may_fill(&path, 1) {
+            return;
+        }
+        let database = Database::closed(&path).unwrap();
+        database.open().unwrap();
+        let size = || fs::metadata(&path).unwrap().len();
+        let in_the_log = size();
+        for large in [None, Some(1)] {
+            drop(Open::begin(&database, large).unwrap());
+            assert_eq!(size(), in_the_log, "{large:?}");
+        }
+        drop(Open::begin(&database, Some(u64::MAX)).unwrap());
+        assert!(size() > in_the_log);
+    }
+
+    #[test]
+    fn what_room_an_earlier_transaction_left_says_nothing_of_one_that_does_not_begin() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::closed(&directory.path().join("gone/rows.db")).unwrap();
+        database.has_room_again.store(true, Ordering::Relaxed);
+        assert!(Open::begin(&database, None).is_err());
+        assert!(!database.has_room_again());
     }
 }
