@@ -101,6 +101,9 @@ fn rows_that_a_trigger_of_the_table_puts_there_are_a_warning() {
         drop.put(name, content);
         assert!(drop.once().success());
     }
+    let events = drop.command(&["events"]).output().unwrap().stdout;
+    let told = String::from_utf8_lossy(&events);
+    assert!(told.contains("1 row; 1 skipped"), "{told}");
     assert_says(
         &drop,
         0,

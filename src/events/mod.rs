@@ -114,7 +114,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("rows_before", "how many rows gave way"),
     ("rows_inserted", "of these, how many have a key that was not there"),
     ("rows_updated", "of these, how many took the place of a row with their key"),
-    ("rows_skipped", "how many were left out, because their key is there"),
+    ("rows_skipped", "how many were left out: their key is there, or the table has a rule of its own"),
     ("columns_added", "columns that the table has got"),
     ("columns_ignored", "columns of the file that the table lacks, and that were left out"),
     (

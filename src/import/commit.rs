@@ -287,7 +287,11 @@ impl Import {
         rejects.check(taken)?;
         // Of those that it took, the database may have left some out by its own rules.
         let written = insert.finish()?;
-        effect.keyed = (!self.settings.mode.key().is_empty()).then_some(written);
+        if self.settings.mode.key().is_empty() {
+            effect.left_out = written.skipped;
+        } else {
+            effect.keyed = Some(written);
+        }
         if digest == load.checked.digest { Ok(((written.rows(), rejects.count()), effect)) } else { Err(changed()) }
     }
 }

@@ -18,6 +18,8 @@ use crate::settings::{self, Duplicates, Mode};
 pub struct Effect {
     /// What became of the rows, where that depends on those that were there.
     pub keyed: Option<Written>,
+    /// How many rows the table left out by a rule of its own, where that doesn't.
+    pub left_out: u64,
     /// How many rows the table had, which are gone.
     pub rows_before: Option<u64>,
     /// The columns that the table has got.

@@ -88,6 +88,9 @@ fn committed(file: &Claimed, rows: u64, rejects: u64, effect: &Effect) -> Event 
     if let Some(Written { inserted, updated, skipped }) = effect.keyed {
         event = event.with("rows_inserted", inserted).with("rows_updated", updated).with("rows_skipped", skipped);
     }
+    if effect.left_out > 0 {
+        event = event.with("rows_skipped", effect.left_out);
+    }
     if let Some(before) = effect.rows_before {
         event = event.with("rows_before", before);
     }

@@ -225,6 +225,9 @@ fn rows_that_a_trigger_puts_elsewhere_in_the_table_are_a_warning_of_the_check() 
             let output = drop.command(&["ledger", "check"]).output().expect("run importerd ledger check");
             (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
         };
+        let events = drop.command(&["events"]).output().expect("run importerd events").stdout;
+        let told = String::from_utf8_lossy(&events).into_owned();
+        assert!(told.contains("0 rows; 1 skipped"), "{told}");
         let (code, said) = check();
         assert!(code == Some(0) && said.contains(more), "{said}");
         server.sql("DROP TRIGGER look ON orders");

@@ -301,10 +301,11 @@ impl Insert for Copying<'_> {
     fn finish(mut self: Box<Self>) -> Result<Written, Fault> {
         self.end()?;
         self.rejects.write(self.session, self.id)?;
-        match &self.merge {
-            Some(merge) => merge.run(self.session, self.id),
-            None => Ok(Written { inserted: self.inserted, ..Written::default() }),
+        if let Some(merge) = &self.merge {
+            return merge.run(self.session, self.id);
         }
+        let skipped = self.lines.rows().saturating_sub(self.inserted);
+        Ok(Written { inserted: self.inserted, updated: 0, skipped })
     }
 }
 
