@@ -148,6 +148,11 @@ fn a_full_ext4_under_the_folder_blames_no_file_of_a_command() {
     results_are_filled(&FEW_INODES_EXT4, Filesystem::fill_inodes);
 }
 
+/// Whoever meets the disk while another fills it up has the folder held.
+fn one_by_one() -> String {
+    format!("processors = 1\n{BACK_OFF}")
+}
+
 /// Others go on, and the file, which has one attempt, is put off at no cost: it goes through when there is room.
 fn one_is_too_large(
     (drop, disk): (&Drop, &Filesystem),
@@ -175,7 +180,7 @@ fn one_is_too_large(
 #[test]
 fn a_file_whose_command_alone_fills_the_disk_is_put_off_and_holds_nobody_up() {
     let keys = "run = { command = [\"/bin/sh\", \"-c\", \"case $1 in *large*) exec head -c 30000000 /dev/zero;; esac; echo fine\", \"sh\", \"{path}\"] }";
-    let Some((drop, disk)) = drop_with(&Kind::Memory("size=16m"), "drop", BACK_OFF, keys) else { return };
+    let Some((drop, disk)) = drop_with(&Kind::Memory("size=16m"), "drop", &one_by_one(), keys) else { return };
     let daemon = drop.start();
     drop.put("large.txt", "x");
     one_is_too_large((&drop, &disk), daemon, "large.txt", [("a.txt", "a".to_owned()), ("b.txt", "b".to_owned())]);
@@ -185,7 +190,7 @@ fn a_file_whose_command_alone_fills_the_disk_is_put_off_and_holds_nobody_up() {
 /// fault 68
 #[test]
 fn a_file_whose_rows_alone_fill_the_disk_is_put_off_and_holds_nobody_up() {
-    let Some((drop, disk)) = drop_with(&Kind::Memory("size=12m"), "disk", BACK_OFF, INTO_DISK) else { return };
+    let Some((drop, disk)) = drop_with(&Kind::Memory("size=12m"), "disk", &one_by_one(), INTO_DISK) else { return };
     let mut daemon = drop.start();
     drop.put("0.csv", wide(0));
     daemon.wait_for_file("file.archived", "0.csv");
