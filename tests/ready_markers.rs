@@ -100,3 +100,29 @@ fn a_file_whose_marker_can_not_be_moved_waits_until_it_can() {
     assert_eq!(ask("SELECT count(*) FROM file WHERE attempts = 0 AND state = 'archived'"), 1);
     assert_next_upload_is_waited_for(&drop, "movable again");
 }
+
+/// A hold that lasts for longer than one visit: the marker is moved when the file goes on.
+#[test]
+fn a_marker_that_could_not_be_moved_for_long_goes_with_its_file() {
+    let drop = Drop::with_daemon("backoff = { min = \"10ms\", max = \"50ms\" }", "ready = { marker = \".done\" }");
+    let in_the_way = [0, 1].map(|days| {
+        let day = jiff::Zoned::now().checked_add(jiff::Span::new().days(days)).expect("a day");
+        drop.path().join("archive").join(day.strftime("%Y-%m-%d").to_string())
+    });
+    for path in &in_the_way {
+        std::fs::write(path, "no directory").expect("write a file");
+    }
+    let mut daemon = drop.start();
+    drop.put("a.csv", "id\n1\n");
+    drop.put("a.csv.done", "");
+    for _ in 0..4 {
+        daemon.wait_for("folder.paused");
+    }
+    assert_eq!(drop.names("inbox"), ["a.csv.done"], "its file is claimed, and it could not be moved");
+    for path in &in_the_way {
+        std::fs::remove_file(path).expect("remove it");
+    }
+    daemon.wait_for_file("file.archived", "a.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_next_upload_is_waited_for(&drop, "held");
+}

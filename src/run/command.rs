@@ -123,6 +123,7 @@ impl Command {
         let Err(fault) = outcome else { return outcome };
         // Nothing at all may be running if the command is started again.
         orphans::end_rest_of(job.path, job.staging)?;
+        slot.gather(job.staging)?;
         let lies = input.put_right(job.staging, &slot)?;
         let has_filled = is_no_room(&fault) && staging::room_taken(job.staging) >= room::ROOM_BACK_BYTES_MIN;
         let mut left = slot.clear(lies)?;
@@ -147,6 +148,7 @@ struct Begun<'a> {
 
 /// What a command that ended well has left, and whether it kept to what it may.
 fn take_stock(job: &Job<'_>, input: &Input<'_>, slot: &Slot<'_>, staging: Staging<'_>) -> Result<Produced, Fault> {
+    slot.gather(job.staging)?;
     let produced = staging.harvest(job.name)?;
     input.check()?;
     input.part_from_results(job.staging, slot)?;

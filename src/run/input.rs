@@ -1,10 +1,11 @@
 //! The claimed file while its command works, and the slot that it lies in, which no command may add to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 
 use super::{staging, tree};
 use crate::fault::{Fault, Reason, if_there};
+use crate::folder::places::STAGING;
 use crate::folder::{moves, places};
 
 /// The code of a file that its command has put another in the place of.
@@ -61,6 +63,10 @@ impl<'a> Input<'a> {
 
     /// The same, also from another name in the slot, and over what the command has put in its place.
     pub(super) fn put_right(&self, staging: &Path, slot: &Slot<'_>) -> Result<Lies, Fault> {
+        if self.lies()? == Lies::Another {
+            // It may be another dropped file.
+            slot.bring_home(self.path)?;
+        }
         let lies = self.lies()?;
         if lies == Lies::Here {
             return Ok(lies);
@@ -119,23 +125,25 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Where the file lies in a working directory into which the command moved or linked it.
+/// Where the file lies now that the command moved or linked to `root`, or to somewhere in it.
 pub(super) fn find_moved(inode: u64, root: &Path) -> Result<Vec<PathBuf>, Fault> {
-    find(root, |found| found == inode)
+    Ok(find(root, |found| found == inode)?.into_iter().map(|(path, _)| path).collect())
 }
 
-/// What lies in this directory, at any depth, and has such an inode. Nothing, where it is no directory.
-fn find(root: &Path, is_wanted: impl Fn(u64) -> bool) -> Result<Vec<PathBuf>, Fault> {
+/// What has such an inode: what lies there, or in the directory that it is, at any depth.
+fn find(root: &Path, is_wanted: impl Fn(u64) -> bool) -> Result<Vec<(PathBuf, u64)>, Fault> {
     let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
     let mut found = Vec::new();
-    if there.is_some_and(|there| there.is_dir()) {
-        tree::walk(root, &mut |node| {
-            // Staging is on the same filesystem: nothing but a rename or a link gets it there.
+    match there {
+        Some(there) if there.is_dir() => tree::walk(root, &mut |node| {
+            // It is on the same filesystem: nothing but a rename or a link gets it there.
             if is_wanted(node.stat.st_ino) {
-                found.push(root.join(node.path));
+                found.push((root.join(node.path), node.stat.st_ino));
             }
             Ok(())
-        })?;
+        })?,
+        Some(there) if is_wanted(there.ino()) => found.push((root.to_owned(), there.ino())),
+        _ => {}
     }
     Ok(found)
 }
@@ -145,6 +153,8 @@ pub(super) struct Slot<'a> {
     path: &'a Path,
     /// Another may lie at the path meanwhile, with files of its own in it.
     directory: File,
+    /// The inode of the command's own file.
+    own: u64,
     before: HashMap<OsString, u64>,
 }
 
@@ -152,7 +162,7 @@ impl<'a> Slot<'a> {
     pub(super) fn around(input: &Input<'a>) -> Result<Self, Fault> {
         let path = input.path.parent().unwrap_or(input.path);
         let directory = File::open(path).map_err(|error| Fault::io(path.display(), &error))?;
-        let slot = Self { path, directory, before: HashMap::new() };
+        let slot = Self { path, directory, own: input.inode, before: HashMap::new() };
         let before = slot.news()?.into_iter().collect();
         Ok(Self { before, ..slot })
     }
@@ -176,18 +186,18 @@ impl<'a> Slot<'a> {
         Err(Fault::Deferred { reason, charged: true })
     }
 
-    /// Removes what a failed command has put there, as all that it has made is removed, and gives other dropped files
-    /// the names back that it took from them. Where its own file is not there any more (`lies`), what it has made may be
-    /// all that is left of that: nothing is removed then. Returns where what stays lies, out of the way.
+    /// Removes what a failed command has put there, as all that it has made is removed. Where its own file is not there any
+    /// more (`lies`), what it has made may be all that is left of that: nothing is removed then, nor what can't be looked
+    /// through. Returns where what stays lies, out of the way.
     pub(super) fn clear(&self, lies: Lies) -> Result<Vec<PathBuf>, Fault> {
         let mut left = Vec::new();
-        for (name, inode) in self.news()? {
+        for (name, _) in self.news()? {
             let at = self.at(&name);
-            if let Some(before) = self.name_before(inode) {
-                self.rename_back(&name, before)?;
+            let are_home = self.bring_home(&at).is_ok();
+            if fs::symlink_metadata(&at).is_err() {
                 continue;
             }
-            let there = if lies == Lies::Here && !self.holds_a_dropped_file(&at)? {
+            let there = if lies == Lies::Here && are_home {
                 staging::remove(&at)?
             } else {
                 Some(staging::leave(&at).map_err(|error| self.fault(&name, &error))?)
@@ -197,37 +207,64 @@ impl<'a> Slot<'a> {
         Ok(left)
     }
 
+    /// Moves the other dropped files back to where they lay, wherever in the slot or its working directory the command has
+    /// put them.
+    pub(super) fn gather(&self, staging: &Path) -> Result<(), Fault> {
+        if self.before.len() < 2 {
+            return Ok(());
+        }
+        self.bring_home(staging)?;
+        for name in self.all_news()? {
+            // Of one that can't be looked through nothing is removed.
+            let _ = self.bring_home(&self.at(&name));
+        }
+        Ok(())
+    }
+
+    /// The same of what lies at this path, or in the directory that it is.
+    fn bring_home(&self, root: &Path) -> Result<(), Fault> {
+        let is_another = |inode| inode != self.own && self.name_before(inode).is_some();
+        find(root, is_another)?.into_iter().try_for_each(|(path, inode)| {
+            self.move_home(&path, inode)
+                .map_err(|error| Fault::io(format_args!("bring back {}", path.display()), &error))
+        })
+    }
+
+    fn move_home(&self, path: &Path, inode: u64) -> io::Result<()> {
+        let (Some(home), Some(parent), Some(name)) = (self.name_before(inode), path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let parent = File::open(parent)?;
+        match moves::move_as(parent.as_fd(), name, self.directory.as_fd(), home) {
+            // The command has put another one there.
+            Err(Errno::EXIST) => moves::move_numbered(&parent, name, &self.directory, home).map(drop),
+            moved => Ok(moved?),
+        }
+    }
+
     /// What the file with this inode was called when the command started.
     fn name_before(&self, inode: u64) -> Option<&OsStr> {
         self.before.iter().find(|(_, known)| **known == inode).map(|(name, _)| name.as_os_str())
     }
 
-    fn rename_back(&self, name: &OsStr, before: &OsStr) -> Result<(), Fault> {
-        match moves::move_as(self.directory.as_fd(), name, self.directory.as_fd(), before) {
-            // Another has that name now. Whoever looks into the slot next finds both.
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
-            Err(error) => Err(self.fault(name, &error.into())),
-        }
-    }
-
-    /// Whether a directory has files in it that were dropped.
-    fn holds_a_dropped_file(&self, root: &Path) -> Result<bool, Fault> {
-        let known: HashSet<u64> = self.before.values().copied().collect();
-        Ok(!find(root, |inode| known.contains(&inode))?.is_empty())
-    }
-
     /// Where the file with this inode lies now, of what wasn't there before or in it.
     fn find_news(&self, inode: u64) -> Result<Option<PathBuf>, Fault> {
-        for (name, found) in self.news()? {
-            let at = self.at(&name);
-            if found == inode {
-                return Ok(Some(at));
-            }
-            if let Some(found) = find_moved(inode, &at)?.pop() {
-                return Ok(Some(found));
+        // What can't be looked through is kept as it is.
+        Ok(self.all_news()?.into_iter().find_map(|name| find_moved(inode, &self.at(&name)).ok()?.pop()))
+    }
+
+    /// The names that weren't there before, hidden ones as well, but for what is ours.
+    fn all_news(&self) -> Result<Vec<OsString>, Fault> {
+        let fault = |error: io::Error| Fault::io(self.path.display(), &error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.at(OsStr::new("."))).map_err(fault)? {
+            let name = entry.map_err(fault)?.file_name();
+            let is_ours = name == STAGING || name.as_bytes().starts_with(staging::LEFT.as_bytes());
+            if !is_ours && !self.before.contains_key(&name) {
+                names.push(name);
             }
         }
-        Ok(None)
+        Ok(names)
     }
 
     fn fault(&self, name: &OsStr, error: &io::Error) -> Fault {

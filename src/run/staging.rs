@@ -31,7 +31,7 @@ const PRINTED: &str = ".out";
 const NOTE: &str = ".for";
 
 /// How the name of what can't be removed begins.
-const LEFT: &str = ".left-";
+pub(super) const LEFT: &str = ".left-";
 
 /// Nobody else's business.
 const WORK_MODE: u32 = 0o700;

@@ -139,6 +139,11 @@ impl Stages for Carrier {
         }
         let slot = self.slot_directory(folder, self.slot)?;
         let places = Arc::clone(&self.folders[folder].places);
+        // Until its marker is moved as well: whatever fails between leaves it.
+        let key = (folder, file.name.clone());
+        if self.folders[folder].rules.ready_marker.is_some() {
+            self.markers.left.insert(key.clone());
+        }
         let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| match error.kind() {
             // The visit that ends the hold recovers it, and the name is free.
             io::ErrorKind::AlreadyExists => {
@@ -150,7 +155,10 @@ impl Stages for Carrier {
             }
         })?;
         let (identity, body) = match claim {
-            Claim::NotTaken | Claim::GivenBack(_) => return Ok(None),
+            Claim::NotTaken | Claim::GivenBack(_) => {
+                self.markers.left.remove(&key);
+                return Ok(None);
+            }
             Claim::Sealed(sealed) => (sealed.identity, Body::Sealed(sealed)),
             Claim::Unfit { identity, reason } => (identity, Body::Unfit(reason)),
             Claim::Unreadable { identity, error } => (identity, Body::Unreadable(error)),
@@ -159,10 +167,8 @@ impl Stages for Carrier {
                 return self.leave(folder, file, &reason).map(|()| None);
             }
         };
-        let stuck = self.archive_marker(folder, &file.name).inspect_err(|_| {
-            self.markers.left.insert((folder, file.name.clone()));
-        });
-        let stuck = stuck?;
+        let stuck = self.archive_marker(folder, &file.name)?;
+        self.markers.left.remove(&key);
         let mut claimed = self.claimed(folder, &file.name, identity, body, &slot)?;
         let event = claimed.event(Kind::FileClaimed, "claim").with("bytes", identity.size);
         claimed.told.push(self.journal.tell(event));

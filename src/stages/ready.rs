@@ -13,12 +13,15 @@ use importerd_actors::Halt;
 use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
-use super::file::Claimed;
+use super::file::{Claimed, SlotDirectory};
 use super::folder::Folder;
 use crate::fault::{Fault, Reason, if_there};
 use crate::folder::archive::Day;
-use crate::folder::places::identity_flags;
+use crate::folder::places::{STAGING, identity_flags};
 use crate::log::escape;
+
+/// Seconds and nanoseconds, as a filesystem tells them.
+pub(super) type Time = (i64, u32);
 
 /// What a Carrier knows of markers that were left.
 #[derive(Debug, Default)]
@@ -51,11 +54,16 @@ impl Carrier {
     }
 
     /// Of a file that was found in its slot, and that no command has had yet: what a command does with its file makes it
-    /// look younger than it is, and the marker of the next upload older. One that is loaded again came from the archive,
-    /// and has none.
-    pub(super) fn archive_marker_left(&mut self, folder: usize, file: &Claimed) -> Result<Option<Reason>, Halt> {
+    /// look younger than it is, and the marker of the next upload older. `attempted`: when an attempt in this slot began or
+    /// ended last, before recovery. One that is loaded again came from the archive, and has none.
+    pub(super) fn archive_marker_left(
+        &mut self,
+        folder: usize,
+        file: &Claimed,
+        attempted: Option<Time>,
+    ) -> Result<Option<Reason>, Halt> {
         let is_of_this_life = self.markers.recovered.contains(&folder);
-        let is_left = self.markers.left.remove(&(folder, file.name.clone()));
+        let is_left = self.markers.left.contains(&(folder, file.name.clone()));
         let Folder { rules, places, .. } = &self.folders[folder];
         let Some(marker) = rules.marker_of(&file.name).filter(|_| file.replaces.is_none()) else { return Ok(None) };
         if is_of_this_life && !is_left {
@@ -65,10 +73,19 @@ impl Carrier {
         let open = places.now().map_err(|error| fault(error.into()))?;
         let left_at = changed(&open.inbox, &marker).map_err(fault)?;
         let claimed_at = changed(&file.slot.descriptor, &file.name).map_err(fault)?;
-        match (left_at, claimed_at) {
-            (Some(left_at), Some(claimed_at)) if left_at <= claimed_at => self.archive_marker(folder, &file.name),
-            _ => Ok(None),
-        }
+        let had_no_command = is_left || attempted.is_none_or(|at| claimed_at.is_some_and(|claimed| at < claimed));
+        let is_older = left_at.is_some_and(|left_at| claimed_at.is_some_and(|claimed_at| left_at <= claimed_at));
+        let stuck = if is_older && had_no_command { self.archive_marker(folder, &file.name)? } else { None };
+        self.markers.left.remove(&(folder, file.name.clone()));
+        Ok(stuck)
+    }
+
+    /// When an attempt in this slot began or ended last. `None`: never.
+    pub(super) fn attempted(slot: &SlotDirectory) -> Result<Option<Time>, Halt> {
+        let fault = |error: io::Error| halt(&Fault::io(slot.path.join(STAGING).display(), &error));
+        let stat =
+            statx(&slot.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
+        Ok(if_there(stat).map_err(fault)?.map(|stat| (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec)))
     }
 
     /// Of a file that is done nothing can be kept back any more.
@@ -94,7 +111,7 @@ impl Carrier {
 }
 
 /// When a file was moved, or changed, last. `None`: it is gone.
-fn changed(directory: impl AsFd, name: &OsStr) -> io::Result<Option<(i64, u32)>> {
+fn changed(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Time>> {
     let stat = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
     Ok(if_there(stat)?.map(|stat| (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)))
 }

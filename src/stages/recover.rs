@@ -11,6 +11,7 @@
 //! | nothing, but its load marker is in the target | learn that it is committed, archive |
 //! | nothing | nobody saw anything of it: carry it again |
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::aside::put_back;
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, Done, SlotDirectory};
 use super::folder::Work;
+use super::ready::Time;
 use super::replay;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
@@ -39,6 +41,7 @@ impl Carrier {
     pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
         self.refresh(folder)?;
         self.check_belonging(folder)?;
+        let attempted = self.attempted_before(folder)?;
         self.reconcile(folder)?;
         self.folders[folder].unentered.end(self.slot);
         let (mut done, mut again) = (Vec::new(), Vec::new());
@@ -51,17 +54,20 @@ impl Carrier {
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
                     Found::Done(claimed) => {
-                        if !worked_on.contains(&claimed.identity.inode) {
-                            let stuck = self.archive_marker_left(folder, &claimed)?;
+                        // A command has had it, and its marker was gone before.
+                        if matches!(self.folders[folder].work, Work::Import(_)) {
+                            let stuck = self.archive_marker_left(folder, &claimed, None)?;
                             self.warn_of_marker(stuck);
                         }
                         done.push(Done { claimed, unentered: None });
                     }
                     Found::Again(file) if worked_on.contains(&file.identity.inode) => again.push(file),
-                    Found::Again(file) => match self.archive_marker_left(folder, &file)? {
-                        None => again.push(file),
-                        Some(reason) => self.later(folder, file, reason)?,
-                    },
+                    Found::Again(file) => {
+                        match self.archive_marker_left(folder, &file, attempted.get(&slot).copied())? {
+                            None => again.push(file),
+                            Some(reason) => self.later(folder, file, reason)?,
+                        }
+                    }
                     Found::Settled => {}
                 }
             }
@@ -72,6 +78,16 @@ impl Carrier {
             self.archive_all(folder, &done)?;
         }
         Ok(Recovered { archived, again })
+    }
+
+    /// When attempts began or ended last, by slot.
+    fn attempted_before(&mut self, folder: usize) -> Result<HashMap<usize, Time>, Halt> {
+        let mut attempted = HashMap::new();
+        for slot in self.own_slots(folder)? {
+            let directory = self.slot_directory(folder, slot)?;
+            attempted.extend(Self::attempted(&directory)?.map(|at| (slot, at)));
+        }
+        Ok(attempted)
     }
 
     /// Where the order counts, those that have no number yet get them as they would have been taken.

@@ -139,21 +139,26 @@ fn nothing_that_may_be_a_dropped_file_is_removed_with_what_a_command_put_beside_
     let place = Place::new();
     place.claimed("other 1.txt");
     let both = ["a.txt", "other 1.txt"];
+    let inodes = || both.map(|name| fs::metadata(place.path("active/1").join(name)).unwrap().ino());
     for body in [
         "mkdir done; mv \"$1\" done/",
-        "mkdir done; mv \"$1\" done/; exit 3",
+        "mkdir done; mv *.txt done/; exit 3",
         "mv 'other 1.txt' other_1.txt; echo >made",
         "mkdir -p d/e; mv \"$1\" d/e/; mv 'other 1.txt' e; exit 3",
+        "mv *.txt \"$OLDPWD\"; exit 3",
+        "mv a.txt b.txt; mv 'other 1.txt' a.txt; exit 3",
+        "mv a.txt .a; mv 'other 1.txt' .b; exit 3",
+        "mkdir d; ln *.txt d; exit 3",
     ] {
+        place.claimed("a.txt");
+        let before = inodes();
         charged(&place.script(&format!("cd \"${{1%/*}}\"; {body}")));
-        assert_eq!(place.active(), both, "{body}");
-        for name in both {
-            assert_eq!(fs::read_to_string(place.path("active/1").join(name)).unwrap(), "what was dropped\n", "{body}");
-        }
+        assert_eq!((place.active(), inodes()), (both.map(Into::into).to_vec(), before), "{body}");
+        assert_eq!(fs::metadata(place.path("active/1/other 1.txt")).unwrap().nlink(), 1, "{body}");
     }
-    charged(&place.script("cd \"${1%/*}\"; mkdir d; mv 'other 1.txt' d/; exit 3"));
-    assert_eq!(place.active(), ["a.txt"]);
-    assert!(place.path("active/1/.left-d/other 1.txt").exists());
+    // Nor is one published.
+    place.commit(&place.produced("mv \"${1%/*}/other 1.txt\" .; echo fine"));
+    assert_eq!((place.active(), place.published()), (both.map(Into::into).to_vec(), vec!["a.txt.out".into()]));
     let attempt = place.script("gzip \"$1\"");
     let is_gone = |reason: &Reason| reason.code == "input_gone" && reason.text.contains(".left-a.txt.gz");
     assert!(matches!(&attempt.outcome, Err(Fault::Permanent(reason)) if is_gone(reason)), "{attempt:?}");
