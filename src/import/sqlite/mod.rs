@@ -158,13 +158,14 @@ impl Database {
                 None => pulse::beat(),
             }
         };
-        match file_at(&self.path) {
+        let may_make = match file_at(&self.path) {
             Ok(file) if file == held.file => return Ok(held),
             Err(error) if self.is_known.load(Ordering::Relaxed) => return Err(gone(&self.path, &error)),
-            _ => {}
-        }
+            // Who takes it away in this very moment has no other made in its place.
+            found => found.is_err(),
+        };
         // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that its own file was moved.
-        *held = self.unopened.attempt(|| Held::open(&self.path, &self.log))?;
+        *held = self.unopened.attempt(|| Held::open(&self.path, may_make, &self.log))?;
         self.is_known.store(true, Ordering::Relaxed);
         lock(&self.tables).clear();
         Ok(held)
@@ -311,8 +312,8 @@ impl Held {
         Ok(Self { connection: Connection::open_in_memory()?, file: NO_FILE })
     }
 
-    fn open(path: &Path, log: &Log) -> Result<Self, Fault> {
-        let connection = connect(path, log).map_err(|error| fault(path, &error))?;
+    fn open(path: &Path, may_make: bool, log: &Log) -> Result<Self, Fault> {
+        let connection = connect(path, may_make, log).map_err(|error| fault(path, &error))?;
         let file = file_at(path).map_err(|error| gone(path, &error))?;
         Ok(Self { connection, file })
     }
@@ -326,8 +327,9 @@ impl Seen {
     }
 }
 
-fn connect(path: &Path, log: &Log) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+fn connect(path: &Path, may_make: bool, log: &Log) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = if may_make { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
     // A statement is planned once, not anew for each value that it is asked with.
