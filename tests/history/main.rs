@@ -46,11 +46,12 @@ fn age(drop: &Drop, days: i64) {
 #[test]
 fn a_daemon_lets_go_what_is_older_than_its_history_and_says_so() {
     let drop = Drop::with_daemon("history = \"30d\"", "match = [\"*.csv\"]");
-    drop.put("a.csv", "id\n1\n");
-    drop.put("bad.csv", "id\n1,2\n");
-    drop.start().wait_for("file.quarantined");
-    // Its end may have been before the last file was archived.
-    drop.once();
+    let mut daemon = drop.start();
+    for (name, event) in [("a.csv", "file.archived"), ("bad.csv", "file.quarantined")] {
+        drop.put(name, if name == "a.csv" { "id\n1\n" } else { "id\n1,2\n" });
+        daemon.wait_for_file(event, name);
+    }
+    assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(count(&drop, "SELECT count(*) FROM event JOIN file ON file_id = file.id WHERE state = 'archived'"), 3);
     age(&drop, 40);
     let mut daemon = drop.start();
