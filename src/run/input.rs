@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Dir;
 use rustix::io::Errno;
 
 use super::{staging, tree};
@@ -163,8 +164,26 @@ impl<'a> Slot<'a> {
         let path = input.path.parent().unwrap_or(input.path);
         let directory = File::open(path).map_err(|error| Fault::io(path.display(), &error))?;
         let slot = Self { path, directory, own: input.inode, before: HashMap::new() };
-        let before = slot.news()?.into_iter().collect();
-        Ok(Self { before, ..slot })
+        let listed = slot.listed()?;
+        // A directory tells inodes for nothing, but some (overlayfs) tell others than stat(2) does.
+        let name = input.path.file_name().unwrap_or_default();
+        let are_true = listed.iter().any(|(found, inode)| found == name && *inode == input.inode);
+        let before = if are_true { listed } else { slot.news()? };
+        Ok(Self { before: before.into_iter().collect(), ..slot })
+    }
+
+    /// The names, without hidden ones, each with the inode that the directory tells.
+    fn listed(&self) -> Result<Vec<(OsString, u64)>, Fault> {
+        let fault = |error: Errno| Fault::io(self.path.display(), &error.into());
+        let mut listed = Vec::new();
+        for entry in Dir::read_from(&self.directory).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            let name = entry.file_name().to_bytes();
+            if name.first() != Some(&b'.') {
+                listed.push((OsStr::from_bytes(name).to_owned(), entry.ino()));
+            }
+        }
+        Ok(listed)
     }
 
     /// Without hidden ones: no dropped file has such a name.
