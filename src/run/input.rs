@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use super::{staging, tree};
 use crate::fault::{Fault, Reason, if_there};
+use crate::folder::moves;
 use crate::folder::places::STAGING;
-use crate::folder::{moves, places};
 
 /// The code of a file that its command has put another in the place of.
 pub const REPLACED: &str = "input_replaced";
@@ -164,7 +164,8 @@ impl<'a> Slot<'a> {
         let path = input.path.parent().unwrap_or(input.path);
         let directory = File::open(path).map_err(|error| Fault::io(path.display(), &error))?;
         let slot = Self { path, directory, own: input.inode, before: HashMap::new() };
-        let listed = slot.listed()?;
+        let mut listed = slot.listed()?;
+        listed.retain(|(name, _)| !is_hidden(name));
         // A directory tells inodes for nothing, but some (overlayfs) tell others than stat(2) does.
         let name = input.path.file_name().unwrap_or_default();
         let are_true = listed.iter().any(|(found, inode)| found == name && *inode == input.inode);
@@ -172,23 +173,19 @@ impl<'a> Slot<'a> {
         Ok(Self { before: before.into_iter().collect(), ..slot })
     }
 
-    /// The names, without hidden ones, each with the inode that the directory tells.
+    /// The names, but for what is ours, each with the inode that the directory tells.
     fn listed(&self) -> Result<Vec<(OsString, u64)>, Fault> {
         let fault = |error: Errno| Fault::io(self.path.display(), &error.into());
         let mut listed = Vec::new();
         for entry in Dir::read_from(&self.directory).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             let name = entry.file_name().to_bytes();
-            if name.first() != Some(&b'.') {
+            let is_ours = name == STAGING.as_bytes() || name.starts_with(staging::LEFT.as_bytes());
+            if !is_ours && name != b"." && name != b".." {
                 listed.push((OsStr::from_bytes(name).to_owned(), entry.ino()));
             }
         }
         Ok(listed)
-    }
-
-    /// Without hidden ones: no dropped file has such a name.
-    fn names(&self) -> Result<Vec<OsString>, Fault> {
-        places::names(&self.directory).map_err(|error| Fault::io(self.path.display(), &error))
     }
 
     /// A path into this very directory.
@@ -272,33 +269,29 @@ impl<'a> Slot<'a> {
         Ok(self.all_news()?.into_iter().find_map(|name| find_moved(inode, &self.at(&name)).ok()?.pop()))
     }
 
-    /// The names that weren't there before, hidden ones as well, but for what is ours.
+    /// The names that weren't there before.
     fn all_news(&self) -> Result<Vec<OsString>, Fault> {
-        let fault = |error: io::Error| Fault::io(self.path.display(), &error);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.at(OsStr::new("."))).map_err(fault)? {
-            let name = entry.map_err(fault)?.file_name();
-            let is_ours = name == STAGING || name.as_bytes().starts_with(staging::LEFT.as_bytes());
-            if !is_ours && !self.before.contains_key(&name) {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        let names = self.listed()?.into_iter().map(|(name, _)| name);
+        Ok(names.filter(|name| !self.before.contains_key(name)).collect())
     }
 
     fn fault(&self, name: &OsStr, error: &io::Error) -> Fault {
         Fault::io(self.path.join(name).display(), error)
     }
 
-    /// What lies there now and didn't before, each with its inode.
+    /// What lies there now and didn't before, each with its inode. Without hidden ones: no dropped file has such a name.
     fn news(&self) -> Result<Vec<(OsString, u64)>, Fault> {
         let mut news = Vec::new();
-        for name in self.names()?.into_iter().filter(|name| !self.before.contains_key(name)) {
+        for name in self.all_news()?.into_iter().filter(|name| !is_hidden(name)) {
             let found = if_there(fs::symlink_metadata(self.at(&name))).map_err(|error| self.fault(&name, &error))?;
             news.extend(found.map(|found| (name, found.ino())));
         }
         Ok(news)
     }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
 }
 
 const ONLY_READ: &str = "a command must only read {path}";

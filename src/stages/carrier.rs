@@ -147,6 +147,7 @@ impl Stages for Carrier {
         let claim = claim::claim(&places, &slot.descriptor, &file.name).map_err(|error| match error.kind() {
             // The visit that ends the hold recovers it, and the name is free.
             io::ErrorKind::AlreadyExists => {
+                self.markers.left.remove(&key);
                 let (name, slot) = (escape(&file.name), slot.path.display());
                 Halt::Hold(format!("{name} is to be claimed, and another of that name lies in {slot}: it comes first"))
             }
@@ -163,6 +164,7 @@ impl Stages for Carrier {
             Claim::Unfit { identity, reason } => (identity, Body::Unfit(reason)),
             Claim::Unreadable { identity, error } => (identity, Body::Unreadable(error)),
             Claim::NotMovable { identity, reason } => {
+                self.markers.left.remove(&key);
                 let file = self.claimed(folder, &file.name, identity, Body::Unfit(reason.clone()), &slot)?;
                 return self.leave(folder, file, &reason).map(|()| None);
             }

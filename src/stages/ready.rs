@@ -1,8 +1,8 @@
 //! Ready: the marker that said of an upload that it is complete goes into the archive with its file. It counts for one
 //! file: the next upload of the name is not complete because this one was. It may be a manifest, so it is kept. fault 20
 //!
-//! A claim takes the file first. What comes between leaves the marker in the inbox, and recovery takes it from there: it
-//! is older than the claim, as the next upload's can't be.
+//! A claim takes the file first. What comes between leaves the marker in the inbox, and recovery takes it from there: of this
+//! life it is known, and of an earlier one it is older than the claim, as the next upload's can't be.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

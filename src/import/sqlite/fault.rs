@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
+use super::table;
 use crate::fault::Fault;
 use crate::room;
 
@@ -86,11 +87,7 @@ pub(super) fn blame(connection: &Connection, table: &str, statements: &[String])
     if statements.iter().any(|sql| connection.prepare(sql).is_err()) {
         return Ok(Blame::Table);
     }
-    let sql =
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
-        OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
-    let may_leave_something = connection.query_row(sql, [table], |row| row.get(0))?;
-    Ok(if may_leave_something { Blame::File } else { Blame::Row })
+    Ok(if table::may_leave_something(connection, table)? { Blame::File } else { Blame::Row })
 }
 
 /// The fault of a row, or of its file.

@@ -56,8 +56,15 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
 /// says which row it was. SQLite takes those before it back only where it expects a constraint to fail: not for a type of a
 /// STRICT table.
 fn takes_rows_alone(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))
-        OR EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1))";
+    let refers: bool = connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))?;
+    Ok(refers || may_leave_something(connection, table)?)
+}
+
+/// Whether something of a row may stay though its statement fails.
+pub(super) fn may_leave_something(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type IN ('trigger', 'view')
             OR type = 'table' AND (sql LIKE '%CONFLICT%' OR sql LIKE 'CREATE VIRTUAL%')))";
     connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
 }
