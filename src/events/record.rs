@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::de::Error as _;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use slog::{KV, Logger, Record};
@@ -76,19 +77,20 @@ impl KV for Subject {
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let head = [Some(("ts", format!("{:.6}", self.at).into())), Some(("event", self.kind.name().into()))];
-        let folder = self.folder.as_deref().map(|folder| ("folder", folder.into()));
-        let file = self.file.iter().flat_map(|subject| {
-            [
-                ("file", escape(&subject.name).into()),
-                ("file_id", subject.id.0.into()),
-                ("attempt", subject.attempt.into()),
-                ("stage", subject.stage.into()),
-            ]
-        });
-        let detail = self.detail.iter().map(|(key, value)| (*key, value.clone()));
-        let fields = head.into_iter().flatten().chain(folder).chain(file).chain(detail);
-        serializer.collect_map(fields.collect::<Vec<(&str, Value)>>())
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("ts", &format_args!("{:.6}", self.at))?;
+        fields.serialize_entry("event", self.kind.name())?;
+        if let Some(folder) = self.folder.as_deref() {
+            fields.serialize_entry("folder", folder)?;
+        }
+        if let Some(subject) = &self.file {
+            fields.serialize_entry("file", &escape(&subject.name))?;
+            fields.serialize_entry("file_id", &subject.id.0)?;
+            fields.serialize_entry("attempt", &subject.attempt)?;
+            fields.serialize_entry("stage", subject.stage)?;
+        }
+        self.detail.iter().try_for_each(|(key, value)| fields.serialize_entry(key, value))?;
+        fields.end()
     }
 }
 

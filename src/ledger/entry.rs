@@ -65,7 +65,7 @@ pub struct Failure<'a> {
     pub stderr: &'a [u8],
 }
 
-const UPSERT: &str = "
+pub(super) const UPSERT: &str = "
 INSERT INTO file (id, folder, name, device, inode, born_ns, size, mtime_ns, blake3, state, attempts, deferrals, rows,
   claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, duplicate_of, results, replaces, rejects)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)

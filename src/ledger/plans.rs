@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{FILE_NAME, Ledger, schema};
+use super::{FILE_NAME, Ledger, entry, schema};
 use crate::events::Kind;
 
 /// Files that are not at their end: few.
@@ -113,6 +113,23 @@ fn every_question_finds_its_rows_without_reading_those_of_others() {
     for sql in read_backwards() {
         assert_eq!(plan(&connection, &sql).unwrap(), ["SCAN event"], "{sql}");
     }
+}
+
+fn makes_a_temporary_tree(connection: &Connection, sql: &str) -> bool {
+    let mut query = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+    let steps: Vec<String> = query.raw_query().mapped(|row| row.get(1)).collect::<rusqlite::Result<_>>().unwrap();
+    steps.iter().any(|step| step == "OpenEphemeral")
+}
+
+#[test]
+fn what_is_entered_for_every_file_makes_no_temporary_tree() {
+    let (_state, connection) = ledger();
+    let entered = [schema::EVENT, entry::UPSERT, schema::ARCHIVED, schema::FOUND_ARCHIVED];
+    for sql in entered {
+        assert!(!makes_a_temporary_tree(&connection, sql), "{sql}");
+    }
+    connection.execute_batch("CREATE INDEX three ON event(kind) WHERE kind NOT IN ('a', 'b', 'c')").unwrap();
+    assert!(makes_a_temporary_tree(&connection, schema::EVENT));
 }
 
 #[test]

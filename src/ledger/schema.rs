@@ -8,7 +8,7 @@ use crate::events::Kind;
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
-const VERSIONS: [&str; 5] = [TABLES, ORDERS, REJECTS, SCALE, BYTES];
+const VERSIONS: [&str; 6] = [TABLES, ORDERS, REJECTS, SCALE, BYTES, SHORT];
 /// The first with the table of pauses.
 pub(super) const VERSION_OF_PAUSES: usize = 2;
 /// The first that counts the rows that don't fit.
@@ -109,8 +109,18 @@ DROP INDEX file_bytes;
 CREATE INDEX file_bytes ON file(folder, blake3) WHERE blake3 IS NOT NULL AND rows IS NULL AND duplicate_of IS NULL;
 ";
 
-/// The term of `event_rare`, or SQLite wouldn't use it.
-pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.committed', 'file.archived')";
+/// Version 6: SQLite makes a temporary tree of a list of more than two, anew for each row that is entered, to ask whether the
+/// row is one of an index's.
+const SHORT: &str = "
+DROP INDEX file_rare;
+CREATE INDEX file_rare ON file(folder, state, changed_at_us)
+  WHERE state IN ('duplicate', 'replaced') OR state = 'forgotten';
+DROP INDEX event_rare;
+CREATE INDEX event_rare ON event(kind) WHERE kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived';
+";
+
+/// The terms of `event_rare`, or SQLite wouldn't use it.
+pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";
 
 pub(super) const EVENT: &str = "INSERT INTO event (at_us, kind, folder, file_id, json) VALUES (?, ?, ?, ?, ?)";
 
@@ -222,7 +232,7 @@ pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND r
 
 pub(super) const HAS_WATCHED: &str = "
 SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?
-  AND json ->> 'path' = ? AND kind NOT IN ('file.claimed', 'file.committed', 'file.archived')";
+  AND json ->> 'path' = ? AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";
 
 /// Nearly all are: those that are not cost the way past them.
 pub(super) const LATEST_ARCHIVED: &str = "
@@ -230,7 +240,7 @@ SELECT * FROM file WHERE folder = ?1 AND state = ?2 ORDER BY changed_at_us DESC,
 
 /// The last term is that of the index.
 pub(super) const LATEST_RARE: &str = "
-SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND state IN ('duplicate', 'replaced', 'forgotten')
+SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND (state IN ('duplicate', 'replaced') OR state = 'forgotten')
 ORDER BY changed_at_us DESC, id DESC LIMIT ?3";
 
 /// All of them are looked at: few are open.
@@ -261,7 +271,7 @@ pub(super) const LAST_EVENT: &str = "SELECT coalesce(max(id), 0) FROM event";
 /// What operators ordered is left out.
 pub(super) const LAST_OF_KIND: &str = "
 SELECT id, json FROM event WHERE kind = ?1 AND file_id IS NULL AND (?2 IS NULL OR folder = ?2)
-  AND json ->> '$.by' IS NULL AND kind NOT IN ('file.claimed', 'file.committed', 'file.archived')
+  AND json ->> '$.by' IS NULL AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'
 ORDER BY id DESC LIMIT 1";
 
 /// Of these events only those of a folder, when there is a `?1`.
@@ -297,7 +307,7 @@ SELECT id, at_us, file_id FROM event WHERE id > ? AND id < (SELECT max(id) FROM 
 
 pub(super) const LAST_START: &str = "
 SELECT coalesce(max(id), 0) FROM event WHERE kind = 'daemon.started'
-  AND kind NOT IN ('file.claimed', 'file.committed', 'file.archived')";
+  AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";
 
 pub(super) const PRUNE_EVENTS: &str = "
 DELETE FROM event WHERE file_id = ? AND at_us < ? AND id < (SELECT max(id) FROM event)";
@@ -309,7 +319,7 @@ pub(super) const PRUNE_FAILURES: &str = "DELETE FROM failure WHERE file_id = ? A
 pub(super) const PRUNE_OUTDATED: &str = "
 DELETE FROM event WHERE id = ? AND EXISTS (
   SELECT 1 FROM event AS later WHERE later.kind = event.kind AND later.file_id IS NULL AND later.id > event.id
-    AND later.kind NOT IN ('file.claimed', 'file.committed', 'file.archived')
+    AND later.kind NOT IN ('file.claimed', 'file.committed') AND later.kind <> 'file.archived'
     AND later.folder IS event.folder AND later.json ->> 'path' IS event.json ->> 'path'
     AND (later.json ->> 'by' IS NULL) = (event.json ->> 'by' IS NULL))";
 

@@ -148,7 +148,7 @@ fn a_ledger_of_the_first_version_is_read_as_it_is_and_gets_what_it_lacks_when_a_
     drop(history::History::open(state.path()).unwrap().unwrap().pause("orders").unwrap());
     assert_eq!(version(), 1);
     let ledger = Ledger::open(state.path()).unwrap();
-    assert_eq!(version(), 5);
+    assert_eq!(version(), 6);
     assert_eq!(ledger.by_name(OsStr::new("old.csv")).unwrap().len(), 1);
     assert_eq!(ledger.pause_of("orders").unwrap(), None);
     let fresh = tempfile::tempdir().unwrap();
