@@ -14,6 +14,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::log::visible;
 
+/// A manager that doesn't read for so long misses the message: it holds up nobody who has other things to do.
+const TELL_WAIT: Duration = Duration::from_secs(1);
+
 /// Tells the service manager how the daemon is; without one, every method does nothing.
 ///
 /// A message that can't be delivered is dropped: the manager's own time-outs act on silence.
@@ -45,6 +48,9 @@ impl Notifier {
             Some(address) => Some((UnixDatagram::unbound()?, socket_address(address)?)),
             None => None,
         };
+        if let Some((socket, _)) = &manager {
+            socket.set_write_timeout(Some(TELL_WAIT))?;
+        }
         Ok(Self { manager, status: Mutex::default(), is_starting: AtomicBool::new(true) })
     }
 
@@ -170,6 +176,23 @@ mod tests {
         assert_eq!(heard(&manager), "STOPPING=1\nSTATUS=draining: 1 file in hand");
         notifier.errno(28, "ledger.db: no space left");
         assert_eq!(heard(&manager), "ERRNO=28\nSTATUS=ledger.db: no space left");
+    }
+
+    #[test]
+    fn a_manager_that_does_not_read_holds_nobody_up() {
+        let (folder, manager, notifier) = listening();
+        let filler = UnixDatagram::unbound().unwrap();
+        filler.set_nonblocking(true).unwrap();
+        let path = folder.path().join("notify");
+        while filler.send_to(b"full", &path).is_ok() {}
+        notifier.watchdog();
+        manager.set_nonblocking(true).unwrap();
+        let mut datagram = [0; 64];
+        while let Ok(length) = manager.recv(&mut datagram) {
+            assert_eq!(&datagram[..length], b"full", "the control: there was no room for more");
+        }
+        notifier.stopping("draining");
+        assert_eq!(heard(&manager), "STOPPING=1\nSTATUS=draining");
     }
 
     #[test]

@@ -562,3 +562,33 @@ fn the_ledger_of_a_folder_that_is_not_there_is_not_rebuilt_and_nothing_is_made_i
     assert!(output.status.success(), "the control: it is there now: {}", said(&output));
     assert_eq!(drop.once().code(), Some(0));
 }
+
+/// fault 13: the database's filesystem is not mounted. Taken for an empty one, it would be made anew, and all be imported again.
+#[test]
+fn a_ledger_is_not_rebuilt_while_a_database_with_rows_is_not_there() {
+    let drop = harness::Drop::new();
+    drop.put("a.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
+    }
+    let (database, elsewhere) = (drop.state().join("rows.db"), drop.root().join("elsewhere.db"));
+    fs::rename(&database, &elsewhere).unwrap();
+    let rebuild = || drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
+    let output = rebuild();
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("rows.db is not there"), "{text}");
+    assert!(!drop.state().join("ledger.db").exists() && !database.exists());
+    // The control: one that is empty was put there by somebody who knows.
+    fs::write(&database, "").unwrap();
+    assert!(rebuild().status.success());
+    for name in ["rows.db", "ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(drop.state().join(name));
+    }
+    fs::rename(&elsewhere, &database).unwrap();
+    let output = rebuild();
+    assert!(output.status.success(), "{}", said(&output));
+    drop.put("again.csv", "id\n1\n");
+    drop.once();
+    assert_eq!(drop.row_count(), 1, "it is known to be in");
+}

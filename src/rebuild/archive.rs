@@ -30,6 +30,16 @@ impl Site<'_> {
         Ok(())
     }
 
+    /// Whether anything lies in the archive.
+    pub(super) fn has_archived(&self) -> Result<bool, Fault> {
+        for day in survey::days(self.settings).map_err(Fault::World)? {
+            if !survey::in_day(&day).map_err(Fault::World)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn learn_archived(&self, draft: &mut Draft, file: &Lying, learnt: &mut Learnt) -> Result<(), Fault> {
         // The ready marker of another file is kept beside it.
         if self.filter.rule_against(&file.name) == Some(Rule::Marker) {

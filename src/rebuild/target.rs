@@ -39,10 +39,19 @@ impl Site<'_> {
         }
     }
 
-    /// `None`: there is no target, or nothing was imported into it. One that can't be read is an error.
+    /// `None`: there is no target, or nothing was imported into it. One that can't be read is an error, and so is one that
+    /// isn't there while files are archived: it may be elsewhere, and the daemon would make it anew. fault 13
     fn markers(&self) -> Result<Option<Box<dyn Markers>>, Fault> {
+        let Some(place) = self.target() else { return Ok(None) };
+        if place.is_missing() && self.has_archived()? {
+            let archive = self.settings.path.join("archive");
+            let text = format!("the database {place} is not there, and files lie in {}", archive.display());
+            let hint = "without its load markers nobody knows what is imported: mount its filesystem, or restore it; \
+                where it is lost for good, put an empty file in its place";
+            return Err(Fault::world("missing", text).with_hint(hint));
+        }
         let hint = "without its load markers nobody knows what is imported: make it readable, or restore it first";
-        self.target().map_or(Ok(None), |place| place.look().map_err(|fault| fault.with_hint(hint)))
+        place.look().map_err(|fault| fault.with_hint(hint))
     }
 
     /// Returns whether it was news.

@@ -91,7 +91,8 @@ fn page(report: &Report, condition: &Condition, state: &Path, importerd: &str, s
     }
     line(format!("numbers go on at {}", report.numbers_below));
     line(
-        "what only the old ledger knew is lost where it could not be read: attempts, deferrals, names of results"
+        "what only the old ledger knew is lost where it could not be read: attempts, deferrals, pauses (a folder that was \
+         paused goes on), names of results"
             .into(),
     );
     let needed: usize = report.folders.iter().map(|folder| folder.ledger_lost.len()).sum();
