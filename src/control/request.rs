@@ -53,6 +53,14 @@ pub enum Request {
     Drain,
 }
 
+impl Request {
+    /// Whether it may have to wait for files or databases.
+    #[must_use]
+    pub fn may_take_long(&self) -> bool {
+        !matches!(self, Self::Pause(_) | Self::Resume(_) | Self::Drain)
+    }
+}
+
 /// Which folders an order is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

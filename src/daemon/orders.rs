@@ -32,8 +32,7 @@ impl Orders {
             // These may be wanted while something else takes long.
             Request::Drain => self.drain(by, tell),
             request => {
-                let is_pause = matches!(request, Request::Pause(_) | Request::Resume(_));
-                let turn = if is_pause { &one_pause_at_a_time } else { &one_at_a_time };
+                let turn = if request.may_take_long() { &one_at_a_time } else { &one_pause_at_a_time };
                 let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let (ledger, folders) = (&self.opened.ledger, &self.opened.folders);
                 Operator { ledger, folders, journal: &self.journal, by }.obey(request, tell);

@@ -110,8 +110,9 @@ pub(super) fn refused(path: &Path, error: &rusqlite::Error) -> Option<Reason> {
 /// faults 71, 76
 pub(super) fn damaged(path: &Path, error: &rusqlite::Error) -> Reason {
     Reason::new("ledger_corrupt", format!("{}: damaged, or not a ledger: {error}", path.display())).hint(format!(
-        "it is left as it is, and nothing is taken without it: restore it from a backup, or make it anew from the \
-         folders and targets: {REBUILD}"
+        "it is left as it is, and nothing is taken without it: restore it from a backup (with no \
+         {name}-wal and {name}-shm of the other left beside it), or make it anew from the folders and targets: {REBUILD}",
+        name = super::FILE_NAME
     ))
 }
 

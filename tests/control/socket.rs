@@ -179,7 +179,7 @@ fn who_hangs_floods_or_talks_nonsense_disturbs_neither_files_nor_orders() {
     let connect = || UnixStream::connect(socket(&drop)).unwrap();
     let mut hanging = Vec::new();
     eventually("one more is not kept waiting, but refused", || {
-        hanging = (0..16).map(|_| connect()).collect();
+        hanging = (0..64).map(|_| connect()).collect();
         let said = order(&drop, &["pause", "drop"]);
         said.code == Some(75) && said.err.contains("too many orders at a time")
     });
