@@ -84,7 +84,7 @@ impl Heard {
 fn plan(settings: &Settings) -> Plan {
     Plan {
         processors: settings.processors,
-        folders: vec![FolderPlan { files_max: 256, in_order: false }],
+        folders: vec![FolderPlan { files_max: 256, in_order: false, in_turns: true }],
         restarts: settings.restarts as usize,
         restart_window: settings.restart_window,
         drain_grace: settings.drain_grace,

@@ -35,6 +35,8 @@ pub(crate) struct Task<S: Stages> {
     pub(crate) files_max: usize,
     /// One offer is carried to its end before the next is made.
     pub(crate) in_order: bool,
+    /// While an offer takes long, no other one may take the last Processor.
+    pub(crate) leaves_one: bool,
     /// End when everything that is there now has been carried.
     pub(crate) once: bool,
     pub(crate) hold_min: Duration,

@@ -38,6 +38,8 @@ struct Answered {
 struct UnderWay<F> {
     offered: Offered<F>,
     files: usize,
+    slot: usize,
+    since: Instant,
     /// `None`: there is nothing to recall, or it was recalled.
     recall_at: Option<Instant>,
 }
@@ -147,12 +149,21 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
             (Some(hold), _) if hold.until > now => Some(hold.until),
             // What is under way comes first, be it a visit.
             _ if self.task.in_order && !self.under_way.is_empty() => return (false, recall_at),
+            _ if self.task.leaves_one && self.keeps_all_but_one() => return (false, recall_at),
             // The hold is over, but while a try is under way its answer decides.
             (Some(hold), _) if hold.trial.is_some() => return (false, recall_at),
             (_, Some(rest_until)) => Some(rest_until),
             (_, None) => return (true, recall_at),
         };
         (false, wait_until.into_iter().chain(recall_at).min())
+    }
+
+    /// Something takes long, and there is work in every slot but one: the next file may have to wait for it, wherever it is,
+    /// and then keep that slot from others.
+    fn keeps_all_but_one(&self) -> bool {
+        let slots: BTreeSet<usize> = self.under_way.values().map(|offer| offer.slot).collect();
+        let is_slow = self.under_way.values().any(|offer| offer.since.elapsed() >= RECALL_AFTER);
+        is_slow && slots.len() + 1 >= self.task.pool.slot_count()
     }
 
     /// Time has come for something.
@@ -225,9 +236,10 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
         self.last_offer += 1;
         let (offer, slot) = (self.last_offer, seat.slot());
         let files = settled.len();
-        let recall_at = (files > 0).then(|| Instant::now() + RECALL_AFTER);
+        let since = Instant::now();
+        let recall_at = (files > 0).then(|| since + RECALL_AFTER);
         let offered = Offered::new(settled);
-        self.under_way.insert(offer, UnderWay { offered: offered.clone(), files, recall_at });
+        self.under_way.insert(offer, UnderWay { offered: offered.clone(), files, slot, since, recall_at });
         if let Some(hold) = &mut self.hold {
             hold.trial = Some(offer);
         }

@@ -50,6 +50,8 @@ pub struct FolderPlan {
     /// Whether a file may only be claimed when those offered before it are committed or set aside, whatever crashes
     /// and holds come between.
     pub in_order: bool,
+    /// Whether its files wait for each other in the end: while one takes long, it leaves a Processor to other folders.
+    pub in_turns: bool,
 }
 
 /// The root of the tree. Its life: [`Start`], then [`Drain`] or [`Abandon`]; it tells its

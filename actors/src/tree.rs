@@ -157,6 +157,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
             folder,
             files_max: self.plan.folders[folder].files_max,
             in_order: self.plan.folders[folder].in_order,
+            leaves_one: self.plan.folders[folder].in_turns && self.plan.folders.len() > 1,
             once: self.plan.once,
             hold_min: self.plan.hold_min,
             hold_max: self.plan.hold_max,

@@ -98,6 +98,35 @@ fn a_slow_file_keeps_no_other_file_of_its_folder_waiting() {
     });
 }
 
+/// Fault 22: of a folder whose files wait for each other, as loads into one table do.
+#[test]
+fn a_slow_file_and_those_that_wait_for_it_leave_a_processor_to_other_folders() {
+    on_threads(async {
+        let world = World::new();
+        let gate = Gate::default();
+        let wait = gate.clone();
+        world.script(move |step| {
+            let waits = step.stage == Stage::Commit && step.folder == 0;
+            if waits { Act::Wait(wait.clone()) } else { Act::Go }
+        });
+        world.drop_files(0, [0]);
+        let mut plan = importerd_actors::Plan { threads: Threads::Own, ..plan(2, 2) };
+        plan.folders[0].in_turns = true;
+        let tree = Tree::grow(&world, plan).await;
+        world.until(|state| state.calls(Stage::Commit) == 1 && state.under_way.is_empty()).await;
+        world.drop_files(0, [1, 2]);
+        world.nudge(0);
+        tree.ping().await;
+        world.drop_files(1, [100]);
+        world.nudge(1);
+        world.until(|state| state.archived.contains(&100)).await;
+        gate.open();
+        world.until(|state| state.archived.len() == 4).await;
+        assert_eq!(tree.drain().await, Ending::Drained);
+        world.check_all_archived();
+    });
+}
+
 /// Another file may have taken the name meanwhile.
 #[test]
 fn what_was_offered_long_ago_is_looked_at_again_before_it_is_claimed() {

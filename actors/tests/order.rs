@@ -9,7 +9,7 @@ use script::{Act, Stage, State, Step, Tree, World, on_threads, plan, stopped_clo
 const FILES: usize = 120;
 
 fn in_order(processors: usize) -> Plan {
-    Plan { folders: vec![FolderPlan { files_max: 16, in_order: true }], ..plan(processors, 1) }
+    Plan { folders: vec![FolderPlan { files_max: 16, in_order: true, in_turns: true }], ..plan(processors, 1) }
 }
 
 /// How often a file was committed after a later one.

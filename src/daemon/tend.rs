@@ -75,7 +75,11 @@ fn plan(settings: &Settings, once: bool) -> Plan {
         folders: settings
             .folders
             .values()
-            .map(|folder| FolderPlan { files_max, in_order: folder.needs_order() })
+            .map(|folder| FolderPlan {
+                files_max,
+                in_order: folder.needs_order(),
+                in_turns: matches!(folder.work, Work::Import(_)),
+            })
             .collect(),
         restarts: settings.restarts as usize,
         restart_window: settings.restart_window,

@@ -15,7 +15,7 @@ use super::world::World;
 pub fn plan(processors: usize, folders: usize) -> Plan {
     Plan {
         processors,
-        folders: vec![FolderPlan { files_max: 16, in_order: false }; folders],
+        folders: vec![FolderPlan { files_max: 16, in_order: false, in_turns: false }; folders],
         restarts: 100,
         restart_window: Duration::from_mins(1),
         drain_grace: Duration::from_mins(1),
