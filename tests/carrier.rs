@@ -109,11 +109,14 @@ fn committed_results_are_published_though_somebody_has_their_file_open() {
     let work = || run("echo made > report.txt; echo printed");
     let mut site = Site::new(work());
     drop(site.commit("a.txt", "a").expect("commit"));
-    let inode = fs::metadata(site.path("active/0/a.txt")).expect("the file").ino();
-    let staged = site.path(&format!("active/0/.staging/1-{inode}-0-a.txt"));
+    let found = fs::metadata(site.path("active/0/a.txt")).expect("the file");
+    let born = found.created().or(found.modified()).expect("its time of birth");
+    let born = born.duration_since(std::time::UNIX_EPOCH).expect("since 1970").as_nanos();
+    let of = format!("1-{}.{born:x}-0", found.ino());
+    let staged = site.path(&format!("active/0/.staging/{of}-a.txt"));
     fs::create_dir_all(&staged).expect("staging as it was");
     fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
-    let printed = site.path(&format!("active/0/.staging/1-{inode}-0.out"));
+    let printed = site.path(&format!("active/0/.staging/{of}.out"));
     fs::rename(site.path("results/a.txt.out"), printed).expect("nor this");
     let uploader = fs::OpenOptions::new().append(true).open(site.path("active/0/a.txt")).expect("open it again");
     let mut site = site.again(work());

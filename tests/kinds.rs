@@ -11,12 +11,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
+use harness::nobody::{NOBODY, unprivileged};
 use harness::{Daemon, Drop, files, has};
 use rustix::fs::{CWD, FileType, Mode, makedev, mkfifoat, mknodat};
 use serde_json::Value;
-
-/// `nobody`, where the daemon must not be root.
-const NOBODY: u32 = 65_534;
 
 fn quick() -> Drop {
     Drop::with("settle = \"50ms\"\nrescan = \"1s\"")
@@ -162,33 +160,6 @@ fn a_file_that_loses_its_second_name_in_time_is_imported() {
     daemon.wait_for_file("file.archived", "linked.csv");
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(drop.row_count(), 1);
-}
-
-/// Started as `nobody` where the tests run as root: root may read everything.
-fn unprivileged(drop: &Drop) -> Daemon {
-    let command = drop.command(&["run"]);
-    if !rustix::process::getuid().is_root() {
-        return started(Daemon::of(command));
-    }
-    // Where the program was built, nobody may not be let in.
-    let program = drop.root().join("importerd");
-    // By a process of its own: a file that this one has open for writing could be inherited by another test's
-    // child, and can't be executed as long.
-    assert!(Command::new("cp").arg(command.get_program()).arg(&program).status().unwrap().success());
-    let mut entries = vec![drop.root().to_owned(), drop.path()];
-    entries.extend(["inbox", "active", "archive", "quarantine", "results"].map(|name| drop.path().join(name)));
-    for path in entries {
-        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let mut as_nobody = Command::new("setpriv");
-    as_nobody.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()]);
-    as_nobody.arg(program).args(command.get_args()).env_remove("NOTIFY_SOCKET");
-    started(Daemon::of(as_nobody))
-}
-
-fn started(mut daemon: Daemon) -> Daemon {
-    daemon.wait_for("daemon.started");
-    daemon
 }
 
 /// Puts a file into the inbox with this mode; of root, where the tests run as root.

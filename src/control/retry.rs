@@ -15,6 +15,7 @@ use crate::file::FileId;
 use crate::folder::places::{identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
+use crate::run;
 use crate::stages::{Back, Folder};
 
 /// What can be tried again.
@@ -186,12 +187,11 @@ fn and_then(folder: &Folder, text: &str) -> String {
 
 fn gone(row: &Row) -> Outcome {
     let place = row.place.as_deref().unwrap_or("quarantine/");
-    Outcome::of_file(
-        row,
-        GONE,
-        false,
-        format!("it doesn't lie at {place}: it is on its way there, or somebody has moved it"),
-    )
+    let text = match row.reason_code.as_deref() {
+        Some(run::GONE) => "its command has moved or removed it: there is nothing to try again".to_owned(),
+        _ => format!("it doesn't lie at {place}: it is on its way there, or somebody has moved it"),
+    };
+    Outcome::of_file(row, GONE, false, text)
 }
 
 /// Which of these files lie in the inbox, by what they are: they may be called otherwise there, or be gone and their inode

@@ -76,17 +76,30 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// What the system says; the file is still in its slot then, or here.
     pub fn put(self, slot: impl AsFd, name: &OsStr, reason: &str) -> io::Result<()> {
-        let explanation = suffixed(&self.name, REASON_SUFFIX);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || openat(&self.directory, &explanation, flags, Mode::from_raw_mode(0o640));
-        let mut file = File::from(retry_on_intr(open)?);
-        file.write_all(reason.as_bytes())?;
-        file.sync_all()?;
+        self.explain(reason)?;
         move_as(slot.as_fd(), name, self.directory.as_fd(), &self.name)?;
         // The old name first: see moves::is_same_file.
         fsync(slot)?;
         fsync(&self.directory)?;
         Ok(())
+    }
+
+    /// Writes the reason alone, durably: there is no file any more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn put_reason(self, reason: &str) -> io::Result<()> {
+        self.explain(reason)?;
+        Ok(fsync(&self.directory)?)
+    }
+
+    fn explain(&self, reason: &str) -> io::Result<()> {
+        let explanation = suffixed(&self.name, REASON_SUFFIX);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || openat(&self.directory, &explanation, flags, Mode::from_raw_mode(0o640));
+        let mut file = File::from(retry_on_intr(open)?);
+        file.write_all(reason.as_bytes())?;
+        file.sync_all()
     }
 }
 

@@ -47,10 +47,13 @@ impl Site<'_> {
             if self.trusted {
                 continue;
             }
+            let staged = staged(&path)?;
+            let root = |staged: &Staged| path.join(STAGING).join(&staged.name);
+            run::bring_home(&staged.iter().map(root).collect::<Vec<_>>(), &path)?;
             let mut produced = Vec::new();
-            for staged in staged(&path)? {
+            for staged in staged {
                 if draft.by_id(staged.id)?.is_none_or(|row| row.state != State::Committed) {
-                    let of = run::bring_back(&path.join(STAGING).join(&staged.name), &path)?;
+                    let of = run::file_of(&root(&staged))?;
                     produced.push((staged, of));
                 }
             }
@@ -115,13 +118,14 @@ impl Site<'_> {
         (is_ours && !self.in_quarantine(name, "").exists()).then_some(text)
     }
 
-    /// Moves what a command had produced, if it had, beside its file.
+    /// Moves what a command had produced, if it had, beside its file. The staging directory is gone then.
     fn keep_produced(&self, slot: &Path, staged: &Staged, name: &OsStr) -> Result<(), Fault> {
         let root = slot.join(STAGING).join(&staged.name);
         let fault = |error: std::io::Error| Fault::io(root.display(), &error);
         run::open_up(&root).map_err(fault)?;
         if !run::has_produced(&root) {
-            return Ok(());
+            // Nobody is to wonder where its file is.
+            return run::discard(&root).map(drop);
         }
         run::gather(&root).map_err(fault)?;
         let staging = places::open_directory(&slot.join(STAGING)).map_err(fault)?;

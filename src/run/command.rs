@@ -14,7 +14,7 @@ use super::running::{Running, Turn};
 use super::staging::{self, Staging};
 use super::supervise::{self, Ended};
 use super::verdict::{self, End};
-use super::{argv, environment, orphans};
+use super::{argv, environment, orphans, removal};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
@@ -124,18 +124,27 @@ impl Command {
         // Nothing at all may be running if the command is started again.
         orphans::end_rest_of(job.path, job.staging)?;
         slot.gather(job.staging)?;
-        let lies = input.put_right(job.staging, &slot)?;
+        let (lies, replacement) = input.put_right(job.staging, &slot)?;
+        // Who ended it is about to end: the next start undoes the attempt, and tells.
+        if ended.end == End::Abandoned && lies != Lies::Here {
+            return Err(fault);
+        }
         let has_filled = is_no_room(&fault) && staging::room_taken(job.staging) >= room::ROOM_BACK_BYTES_MIN;
-        let mut left = slot.clear(lies)?;
+        let mut left = slot.clear(lies, job.staging)?;
+        left.extend(replacement);
         // Only room is lost if this does not work: the next attempt removes it or says why not.
-        left.extend(staging::discard(job.staging).ok().flatten());
-        let fault = match lies {
+        let cleared = if lies == Lies::Here { removal::discard(job.staging) } else { removal::keep(job.staging) };
+        left.extend(cleared.ok().flatten());
+        let mut fault = match lies {
             Lies::Here if has_filled => unless_alone(job, fault),
             Lies::Here => fault,
-            Lies::Nowhere => input::gone(&fault),
+            Lies::Nowhere => Fault::Permanent(input::gone(&fault)),
             Lies::Another => input::replaced(&fault),
         };
-        Err(naming(fault, &left))
+        if let Fault::Permanent(reason) | Fault::Deferred { reason, .. } = &mut fault {
+            naming(reason, left.first().map(PathBuf::as_path));
+        }
+        Err(fault)
     }
 }
 
@@ -182,10 +191,9 @@ fn unless_alone(job: &Job<'_>, fault: Fault) -> Fault {
     }
 }
 
-/// With the place of what it left and can't be removed.
-fn naming(mut fault: Fault, left: &[PathBuf]) -> Fault {
-    if let (Some(path), Fault::Permanent(reason) | Fault::Deferred { reason, .. }) = (left.first(), &mut fault) {
+/// With the place of what it left and is not removed.
+pub(super) fn naming(reason: &mut Reason, left: Option<&Path>) {
+    if let Some(path) = left {
         let _ = write!(reason.text, " (what it left lies in {})", path.display());
     }
-    fault
 }

@@ -2,23 +2,27 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Dir;
+use rustix::fs::{CWD, Dir, Statx, renameat};
 use rustix::io::Errno;
 
-use super::{staging, tree};
+use super::{look, removal};
 use crate::fault::{Fault, Reason, if_there};
 use crate::folder::moves;
 use crate::folder::places::STAGING;
 
 /// The code of a file that its command has put another in the place of.
 pub const REPLACED: &str = "input_replaced";
+
+/// The code of a file that its command has moved or removed, and then failed.
+pub const GONE: &str = "input_gone";
 
 /// The claimed file, as it was before the command started.
 ///
@@ -51,32 +55,26 @@ impl<'a> Input<'a> {
         Path::new(&self.inode.to_string()).join(self.path.file_name().unwrap_or_default())
     }
 
-    /// Brings a file back that the command moved into its working directory. What has its name now keeps it.
-    pub(super) fn bring_back(&self, staging: &Path) -> Result<Lies, Fault> {
-        match self.lies()? {
-            Lies::Nowhere => match find_moved(self.inode, staging)?.first() {
-                Some(found) => self.moved_back(found),
-                None => Ok(Lies::Nowhere),
-            },
-            lies => Ok(lies),
-        }
-    }
-
-    /// The same, also from another name in the slot, and over what the command has put in its place.
-    pub(super) fn put_right(&self, staging: &Path, slot: &Slot<'_>) -> Result<Lies, Fault> {
+    /// Brings the file back from wherever the command has put it, over what it has put in its place. What that was before
+    /// the command started is put out of the way, and its place returned.
+    pub(super) fn put_right(&self, staging: &Path, slot: &Slot<'_>) -> Result<(Lies, Option<PathBuf>), Fault> {
         if self.lies()? == Lies::Another {
             // It may be another dropped file.
             slot.bring_home(self.path)?;
         }
         let lies = self.lies()?;
         if lies == Lies::Here {
-            return Ok(lies);
+            return Ok((lies, None));
         }
         let found = match slot.find_news(self.inode)? {
-            None => find_moved(self.inode, staging)?.pop(),
+            // Also in those of others.
+            None => find_moved(self.inode, staging.parent().unwrap_or(staging))?.pop(),
             found => found,
         };
-        found.map_or(Ok(lies), |found| self.moved_back(&found))
+        let Some(found) = found else { return Ok((lies, None)) };
+        let left = if lies == Lies::Another { make_way(self.path, staging)? } else { None };
+        let back = look::take_out(&found, |from, name| Ok(renameat(from, name, CWD, self.path)?))?;
+        Ok((if back.is_some() { Lies::Here } else { self.lies()? }, left))
     }
 
     /// Makes results of their own of those that are the file itself, moved there or linked: who writes to a result
@@ -115,38 +113,26 @@ impl<'a> Input<'a> {
         })
     }
 
-    fn moved_back(&self, found: &Path) -> Result<Lies, Fault> {
-        fs::rename(found, self.path)
-            .map_err(|error| Fault::io(format_args!("bring back {}", self.path.display()), &error))?;
-        Ok(Lies::Here)
-    }
-
     fn fault(&self, error: &io::Error) -> Fault {
         Fault::io(self.path.display(), error)
     }
 }
 
-/// Where the file lies now that the command moved or linked to `root`, or to somewhere in it.
-pub(super) fn find_moved(inode: u64, root: &Path) -> Result<Vec<PathBuf>, Fault> {
-    Ok(find(root, |found| found == inode)?.into_iter().map(|(path, _)| path).collect())
+/// What is not the command's own, and what no file can be moved over, goes out of the way. Returns where it lies then.
+fn make_way(path: &Path, staging: &Path) -> Result<Option<PathBuf>, Fault> {
+    let fault = |error: &io::Error| Fault::io(path.display(), error);
+    let there = if_there(look::stat_of(CWD, path)).map_err(|error| fault(&error))?;
+    let is_stranger = |there: &Statx| !look::is_file(there) || look::may_be_dropped(there, look::born_at(staging));
+    if !there.as_ref().is_some_and(is_stranger) {
+        return Ok(None);
+    }
+    removal::leave(path).map(Some).map_err(|error| fault(&error))
 }
 
-/// What has such an inode: what lies there, or in the directory that it is, at any depth.
-fn find(root: &Path, is_wanted: impl Fn(u64) -> bool) -> Result<Vec<(PathBuf, u64)>, Fault> {
-    let there = if_there(fs::symlink_metadata(root)).map_err(|error| Fault::io(root.display(), &error))?;
-    let mut found = Vec::new();
-    match there {
-        Some(there) if there.is_dir() => tree::walk(root, &mut |node| {
-            // It is on the same filesystem: nothing but a rename or a link gets it there.
-            if is_wanted(node.stat.st_ino) {
-                found.push((root.join(node.path), node.stat.st_ino));
-            }
-            Ok(())
-        })?,
-        Some(there) if is_wanted(there.ino()) => found.push((root.to_owned(), there.ino())),
-        _ => {}
-    }
-    Ok(found)
+/// Where the file lies now that the command moved or linked to `root`, or to somewhere in it. It is held open: no other can
+/// have its inode.
+fn find_moved(inode: u64, root: &Path) -> Result<Vec<PathBuf>, Fault> {
+    Ok(look::find(root, |stat| stat.stx_ino == inode)?.into_iter().map(|(path, _)| path).collect())
 }
 
 /// The slot that the file lies in, and what lay there when its command started.
@@ -180,7 +166,7 @@ impl<'a> Slot<'a> {
         for entry in Dir::read_from(&self.directory).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             let name = entry.file_name().to_bytes();
-            let is_ours = name == STAGING.as_bytes() || name.starts_with(staging::LEFT.as_bytes());
+            let is_ours = name == STAGING.as_bytes() || name.starts_with(removal::LEFT.as_bytes());
             if !is_ours && name != b"." && name != b".." {
                 listed.push((OsStr::from_bytes(name).to_owned(), entry.ino()));
             }
@@ -203,59 +189,56 @@ impl<'a> Slot<'a> {
     }
 
     /// Removes what a failed command has put there, as all that it has made is removed. Where its own file is not there any
-    /// more (`lies`), what it has made may be all that is left of that: nothing is removed then, nor what can't be looked
-    /// through. Returns where what stays lies, out of the way.
-    pub(super) fn clear(&self, lies: Lies) -> Result<Vec<PathBuf>, Fault> {
+    /// more (`lies`), what it has made may be all that is left of that: nothing is removed then, nor what may not be its own
+    /// (see [`look`]). Returns where what stays lies, out of the way.
+    pub(super) fn clear(&self, lies: Lies, staging: &Path) -> Result<Vec<PathBuf>, Fault> {
         let mut left = Vec::new();
         for (name, _) in self.news()? {
             let at = self.at(&name);
-            let are_home = self.bring_home(&at).is_ok();
+            self.bring_home(&at)?;
             if fs::symlink_metadata(&at).is_err() {
                 continue;
             }
-            let there = if lies == Lies::Here && are_home {
-                staging::remove(&at)?
+            let there = if lies == Lies::Here {
+                removal::remove(&at, look::born_at(staging))?
             } else {
-                Some(staging::leave(&at).map_err(|error| self.fault(&name, &error))?)
+                Some(removal::leave(&at).map_err(|error| self.fault(&name, &error))?)
             };
             left.extend(there.and_then(|there| Some(self.path.join(there.file_name()?))));
         }
         Ok(left)
     }
 
-    /// Moves the other dropped files back to where they lay, wherever in the slot or its working directory the command has
+    /// Moves the other dropped files back to where they lay, wherever in the slot or in a working directory the command has
     /// put them.
     pub(super) fn gather(&self, staging: &Path) -> Result<(), Fault> {
         if self.before.len() < 2 {
             return Ok(());
         }
         self.bring_home(staging)?;
-        for name in self.all_news()? {
-            // Of one that can't be looked through nothing is removed.
-            let _ = self.bring_home(&self.at(&name));
+        let listed = self.listed()?;
+        let is_missing = self.before.keys().any(|home| !listed.iter().any(|(name, _)| name == home));
+        for name in self.news_of(listed) {
+            self.bring_home(&self.at(&name))?;
+        }
+        // Its own is looked for by who needs it.
+        if is_missing && self.before.iter().any(|(home, inode)| *inode != self.own && !self.is_home(home)) {
+            self.bring_home(staging.parent().unwrap_or(staging))?;
         }
         Ok(())
     }
 
-    /// The same of what lies at this path, or in the directory that it is.
-    fn bring_home(&self, root: &Path) -> Result<(), Fault> {
-        let is_another = |inode| inode != self.own && self.name_before(inode).is_some();
-        find(root, is_another)?.into_iter().try_for_each(|(path, inode)| {
-            self.move_home(&path, inode)
-                .map_err(|error| Fault::io(format_args!("bring back {}", path.display()), &error))
-        })
+    fn is_home(&self, home: &OsStr) -> bool {
+        fs::symlink_metadata(self.at(home)).is_ok()
     }
 
-    fn move_home(&self, path: &Path, inode: u64) -> io::Result<()> {
-        let (Some(home), Some(parent), Some(name)) = (self.name_before(inode), path.parent(), path.file_name()) else {
-            return Ok(());
-        };
-        let parent = File::open(parent)?;
-        match moves::move_as(parent.as_fd(), name, self.directory.as_fd(), home) {
-            // The command has put another one there.
-            Err(Errno::EXIST) => moves::move_numbered(&parent, name, &self.directory, home).map(drop),
-            moved => Ok(moved?),
-        }
+    /// The same of what lies at this path, or in the directory that it is.
+    fn bring_home(&self, root: &Path) -> Result<(), Fault> {
+        let is_another = |stat: &Statx| stat.stx_ino != self.own && self.name_before(stat.stx_ino).is_some();
+        look::find(root, is_another)?.into_iter().try_for_each(|(path, stat)| {
+            let Some(home) = self.name_before(stat.stx_ino) else { return Ok(()) };
+            look::take_out(&path, |from, name| moves::move_numbered(from, name, &self.directory, home)).map(drop)
+        })
     }
 
     /// What the file with this inode was called when the command started.
@@ -265,14 +248,21 @@ impl<'a> Slot<'a> {
 
     /// Where the file with this inode lies now, of what wasn't there before or in it.
     fn find_news(&self, inode: u64) -> Result<Option<PathBuf>, Fault> {
-        // What can't be looked through is kept as it is.
-        Ok(self.all_news()?.into_iter().find_map(|name| find_moved(inode, &self.at(&name)).ok()?.pop()))
+        for name in self.all_news()? {
+            if let Some(found) = find_moved(inode, &self.at(&name))?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The names that weren't there before.
     fn all_news(&self) -> Result<Vec<OsString>, Fault> {
-        let names = self.listed()?.into_iter().map(|(name, _)| name);
-        Ok(names.filter(|name| !self.before.contains_key(name)).collect())
+        Ok(self.news_of(self.listed()?))
+    }
+
+    fn news_of(&self, listed: Vec<(OsString, u64)>) -> Vec<OsString> {
+        listed.into_iter().map(|(name, _)| name).filter(|name| !self.before.contains_key(name)).collect()
     }
 
     fn fault(&self, name: &OsStr, error: &io::Error) -> Fault {
@@ -308,7 +298,7 @@ pub(super) fn replaced(fault: &Fault) -> Fault {
 }
 
 /// The file can't be tried again: it is gone.
-pub(super) fn gone(fault: &Fault) -> Fault {
-    let text = format!("the command moved or removed the file and then failed: {fault}");
-    Fault::Permanent(Reason::new("input_gone", text).hint("a command must leave {path} where it is"))
+pub(super) fn gone(why: impl fmt::Display) -> Reason {
+    let text = format!("the command moved or removed the file and then failed: {why}");
+    Reason::new(GONE, text).hint("a command must leave {path} where it is")
 }

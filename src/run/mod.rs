@@ -26,20 +26,25 @@ pub(crate) mod argv;
 mod command;
 mod environment;
 mod input;
+mod look;
 mod orphans;
+mod removal;
 pub mod results;
 mod running;
 mod staging;
 mod supervise;
 mod tree;
+mod undo;
 mod verdict;
 
 pub use command::{Attempt, Command, Job};
-pub use input::REPLACED;
+pub use input::{GONE, REPLACED};
 pub use orphans::{Orphan, end_orphans};
+pub use removal::{discard, gather, has_produced, keep, open_up};
 pub use running::{Running, Underway};
-pub use staging::{Named, bring_back, gather, has_produced, open_up, undo};
+pub use staging::Named;
 pub use supervise::{STDERR_TAIL_BYTES_MAX, STOP_GRACE};
+pub use undo::{Fate, bring_home, fate, file_of};
 pub use verdict::End;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::folder::deferral::Deferral;
 use crate::folder::quarantine::Cell;
 use crate::ledger::{Durability, Entry, Failure, Row, State};
 use crate::log::{escape, unescape};
-use crate::run::results;
+use crate::run::{self, results};
 
 /// How much of a command's standard error goes into the reason file.
 const STDERR_LINES_MAX: usize = 40;
@@ -97,14 +97,22 @@ impl Carrier {
     }
 
     /// To quarantine, with the reason beside it.
-    fn quarantine(&self, folder: usize, mut file: Claimed, reason: &Reason, stderr_tail: &[u8]) -> Result<(), Halt> {
+    pub(super) fn quarantine(
+        &self,
+        folder: usize,
+        mut file: Claimed,
+        reason: &Reason,
+        stderr_tail: &[u8],
+    ) -> Result<(), Halt> {
         let places = &self.folders[folder].places;
         let fault = |error: std::io::Error| {
             halt(&Fault::io(format_args!("{}: quarantine {}", places.path.display(), escape(&file.name)), &error))
         };
         let cell = Cell::choose(places, &file.name).map_err(fault)?;
         let place = format!("quarantine/{}", escape(cell.name()));
-        let event = file.event(Kind::FileQuarantined, "process").because(reason).with("moved_to", place.clone());
+        let event = file.event(Kind::FileQuarantined, "process").because(reason);
+        let is_gone = reason.code == run::GONE;
+        let event = if is_gone { event } else { event.with("moved_to", place.clone()) };
         file.told.push(event.clone());
         let attempt = file.attempt();
         let refusal = Refusal { code: reason.code, reason, attempt, stderr_tail };
@@ -119,7 +127,11 @@ impl Carrier {
         // Back in the inbox, it would be refused once more, as another file.
         claim::flush(places, &file.slot.descriptor).map_err(fault)?;
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
-        cell.put(&file.slot.descriptor, &file.name, &explanation).map_err(fault)?;
+        if is_gone {
+            cell.put_reason(&explanation).map_err(fault)?;
+        } else {
+            cell.put(&file.slot.descriptor, &file.name, &explanation).map_err(fault)?;
+        }
         // Who hears of it may look there at once.
         self.journal.tell_entered(&event);
         Ok(())
@@ -263,14 +275,19 @@ impl Refusal<'_> {
         let advice = reason.hint.as_deref().unwrap_or(fault::advice(code));
         let inbox = folder.places.inbox_path.display();
         let (folder, id, number) = (&folder.name, file.id, file.id.quoted());
-        let (stays, by_hand) = match file.replaces {
+        let again = format!("Then type: importerd retry {number}");
+        let (stays, again) = match file.replaces {
+            // There is nothing to try again.
+            _ if *code == run::GONE => {
+                (String::new(), format!("Then put it into {inbox} again, if there is a copy of it"))
+            }
             // By hand, it would be imported as another file, beside those rows.
-            Some(earlier) => (format!("; the rows of {earlier} stay"), String::new()),
-            None => (String::new(), format!("   (or move it back into {inbox})")),
+            Some(earlier) => (format!("; the rows of {earlier} stay"), again),
+            None => (String::new(), format!("{again}   (or move it back into {inbox})")),
         };
         format!(
             "{name} was refused on {now}\n\n  {reason}\n\n{rows}Nothing of it was taken over{stays}.\nWhat to do: {advice}\n\
-             Then type: importerd retry {number}{by_hand}\n\n\
+             {again}\n\n\
              folder {folder}, file {id}, attempt {attempt}, code {code}\n{}",
             last_words(stderr_tail)
         )

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::events::{Event, Kind, Subject};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
 use crate::folder::claim::Sealed;
+use crate::folder::moves::is_taken;
 use crate::folder::places::{identity, identity_flags, moved, place, place_at};
 use crate::import::Checked;
 use crate::ledger::{Entry, State};
@@ -133,6 +134,11 @@ impl Claimed {
             .map_err(|error| halt(&Fault::io(self.path().display(), &error.into())))?;
         self.identity = identity(&stat);
         Ok(())
+    }
+
+    /// Whether anything lies where it was claimed: its command may have taken it away. Also where that can't be told.
+    pub(super) fn is_there(&self) -> bool {
+        is_taken(self.slot.descriptor.as_fd(), &self.name).unwrap_or(true)
     }
 
     /// Whether its bytes are still those that were sealed.

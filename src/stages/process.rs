@@ -38,7 +38,7 @@ impl Carrier {
             file.is_what_lies_there()?;
         }
         match outcome {
-            outcome if !file.is_whole() => self.redo(folder, file, outcome).map(|()| None),
+            outcome if !file.is_whole() && file.is_there() => self.redo(folder, file, outcome).map(|()| None),
             Ok(outcome) => Ok(Some(Processed { claimed: file, outcome })),
             Err(fault) => self.set_aside(folder, file, fault, &stderr_tail).map(|()| None),
         }

@@ -48,7 +48,7 @@ impl Carrier {
         for slot in self.own_slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
             self.end_orphans(folder, &directory)?;
-            let worked_on = self.undo_attempts(&directory)?;
+            let worked_on = self.undo_attempts(folder, &directory)?;
             let names = places::names(&directory.descriptor)
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {

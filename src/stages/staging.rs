@@ -1,26 +1,29 @@
-//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE-DEFERRALS-NAME/`, and what earlier ones left
-//! there. Inode and name are those of the claimed file: see [`run::undo`]. How often the file was deferred before tells this
+//! Staging: where the commands of a slot work, `active/SLOT/.staging/ID-INODE.BORN-DEFERRALS-NAME/`, and what earlier ones left
+//! there. Inode and name are those of the claimed file: see [`run::bring_home`]. How often the file was deferred before tells this
 //! attempt from one in another slot, which a power cut may bring back (btrfs).
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use importerd_actors::Halt;
-use rustix::fs::{AtFlags, statat};
+use jiff::Timestamp;
+use rustix::fs::{AtFlags, statat, statx};
 
 use super::carrier::{Carrier, halt};
-use super::file::{Claimed, SlotDirectory};
-use crate::fault::{Fault, if_there};
-use crate::file::FileId;
-use crate::folder::places::{self, STAGING, subdirectory};
+use super::file::{Body, Claimed, SlotDirectory};
+use crate::fault::{Fault, Reason, if_there};
+use crate::file::{FileId, Identity};
+use crate::folder::places::{self, STAGING, identity_flags, subdirectory};
 use crate::ledger::{Row, State};
-use crate::run;
+use crate::run::{self, Fate};
 
 /// A staging directory.
 struct Staged {
     id: FileId,
     inode: u64,
+    born: Option<i64>,
     deferrals: u32,
     path: PathBuf,
 }
@@ -29,6 +32,33 @@ impl Staged {
     /// Whether the results of this committed file are in it.
     fn is_of(&self, row: &Row) -> bool {
         (self.id, self.deferrals) == (row.id, row.deferrals)
+    }
+
+    fn is_past(&self, row: &Row) -> bool {
+        let is_gone = row.state == State::Quarantined && row.reason_code.as_deref() == Some(run::GONE);
+        let is_open = matches!(row.state, State::Deferred | State::Committed) || is_gone;
+        row.deferrals > self.deferrals || !is_open
+    }
+
+    /// Its file, which is gone.
+    fn file(&self, name: Option<OsString>, row: Option<&Row>, slot: &Arc<SlotDirectory>, folder: &Arc<str>) -> Claimed {
+        let name = name.or_else(|| Some(row?.name.clone())).unwrap_or_else(|| self.id.0.to_string().into());
+        let born_ns = self.born.unwrap_or_default();
+        let identity = Identity { device: 0, inode: self.inode, born_ns, size: 0, mtime_ns: 0 };
+        Claimed {
+            id: self.id,
+            is_entered: row.is_some(),
+            folder: Arc::clone(folder),
+            name,
+            identity: row.map_or(identity, |row| row.identity),
+            replaces: row.and_then(|row| row.replaces),
+            attempts: row.map_or(0, |row| row.attempts),
+            deferrals: self.deferrals,
+            claimed_at: row.map_or_else(Timestamp::now, |row| row.claimed_at),
+            slot: Arc::clone(slot),
+            body: Body::Unfit(Reason::new(run::GONE, "")),
+            told: Vec::new(),
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -41,8 +71,9 @@ impl SlotDirectory {
     pub(super) fn staging(&self, file: &Claimed) -> Result<PathBuf, Fault> {
         subdirectory(&self.descriptor, STAGING.as_ref())
             .map_err(|error| Fault::io(format_args!("make {}", self.path.join(STAGING).display()), &error))?;
-        let (inode, deferrals) = (file.identity.inode, file.deferrals);
-        let named = run::Named { id: file.id, inode, deferrals, file: Some(&file.name) };
+        let (inode, born) = file.identity.key();
+        let named =
+            run::Named { id: file.id, inode, born: Some(born), deferrals: file.deferrals, file: Some(&file.name) };
         Ok(self.path.join(STAGING).join(named.name()))
     }
 
@@ -67,8 +98,8 @@ impl SlotDirectory {
     }
 
     fn staged_at(&self, name: &OsStr) -> Option<Staged> {
-        let run::Named { id, inode, deferrals, .. } = run::Named::of(name.as_ref())?;
-        Some(Staged { id, inode, deferrals, path: self.path.join(STAGING).join(name) })
+        let run::Named { id, inode, born, deferrals, .. } = run::Named::of(name.as_ref())?;
+        Some(Staged { id, inode, born, deferrals, path: self.path.join(STAGING).join(name) })
     }
 }
 
@@ -76,19 +107,49 @@ impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
     /// where it was claimed again. Results that are committed stay to be published. Returns the inodes of the files that
     /// commands were started for.
-    pub(super) fn undo_attempts(&self, slot: &SlotDirectory) -> Result<HashSet<u64>, Halt> {
-        let mut worked_on = HashSet::new();
-        for staged in slot.staged().map_err(|fault| halt(&fault))? {
-            worked_on.insert(staged.inode);
-            let row = self.ledger.by_id(staged.id).map_err(|fault| halt(&fault))?;
-            let is_over = row.is_none_or(|row| row.state != State::Committed || !staged.is_of(&row));
-            let undone = if is_over { run::undo(&staged.path, &slot.path) } else { Ok(None) };
-            if let Some(left) = undone.map_err(|fault| halt(&fault))? {
-                let text = format!("what a command left can't be removed: {}", left.display());
-                self.journal.warn(&Fault::world("not_removed", text));
+    pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<HashSet<u64>, Halt> {
+        let staged = slot.staged().map_err(|fault| halt(&fault))?;
+        let roots: Vec<_> = staged.iter().map(|staged| staged.path.clone()).collect();
+        run::bring_home(&roots, &slot.path).map_err(|fault| halt(&fault))?;
+        for attempt in &staged {
+            let row = self.ledger.by_id(attempt.id).map_err(|fault| halt(&fault))?;
+            if row.as_ref().is_none_or(|row| row.state != State::Committed || !attempt.is_of(row)) {
+                self.undo(folder, slot, attempt, row.as_ref())?;
             }
         }
-        Ok(worked_on)
+        Ok(staged.iter().map(|staged| staged.inode).collect())
+    }
+
+    fn undo(&self, folder: usize, slot: &Arc<SlotDirectory>, attempt: &Staged, row: Option<&Row>) -> Result<(), Halt> {
+        let halted = |fault: Fault| halt(&fault);
+        let left = match run::fate(&attempt.path, &slot.path).map_err(halted)? {
+            Fate::Gone { name, reason } if !self.is_elsewhere(folder, attempt, name.as_deref(), row) => {
+                // First it is told: of what is kept nothing tells.
+                if row.is_none_or(|row| row.state == State::Deferred) {
+                    self.quarantine(folder, attempt.file(name, row, slot, &self.folders[folder].name), &reason, b"")?;
+                }
+                return run::keep(&attempt.path).map(drop).map_err(halted);
+            }
+            Fate::There | Fate::Gone { .. } => run::discard(&attempt.path).map_err(halted)?,
+        };
+        if let Some(left) = left {
+            let (id, left) = (attempt.id, left.display());
+            let text =
+                format!("what the command of {id} left can't be removed, or may not be its own: it lies in {left}");
+            self.journal.warn(&Fault::world("not_removed", text));
+        }
+        Ok(())
+    }
+
+    /// Whether the ledger knows how the attempt ended, and so where its file is; or a power cut has undone its claim.
+    fn is_elsewhere(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>, row: Option<&Row>) -> bool {
+        row.is_some_and(|row| attempt.is_past(row)) || name.is_some_and(|name| self.is_in_inbox(folder, attempt, name))
+    }
+
+    fn is_in_inbox(&self, folder: usize, attempt: &Staged, name: &OsStr) -> bool {
+        let Ok(open) = self.folders[folder].places.now() else { return false };
+        let found = statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+        found.is_ok_and(|stat| stat.stx_ino == attempt.inode)
     }
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.

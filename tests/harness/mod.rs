@@ -5,6 +5,7 @@
 
 pub mod line;
 pub mod manager;
+pub mod nobody;
 pub mod postgres;
 
 use std::collections::VecDeque;

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::staging;
+use super::removal;
 use crate::fault::Fault;
 
 pub use plan::{Planned, plan};
@@ -43,7 +43,7 @@ pub struct Produced {
 /// # Errors
 /// [`Fault::World`]: it can't be removed now; recovery of the file removes it later.
 pub fn discard(produced: &Produced) -> Result<(), Fault> {
-    staging::discard(&produced.staging).map(drop)
+    removal::discard(&produced.staging).map(drop)
 }
 
 impl Produced {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::names::Wish;
 use super::plan::{Planned, is_taken};
 use crate::fault::{Fault, Reason};
-use crate::run::{staging, tree};
+use crate::run::{removal, tree};
 
 /// How often a name may be snatched away between looking and moving.
 const TRIES_MAX: usize = 100;
@@ -46,7 +46,7 @@ pub fn publish(results: BorrowedFd<'_>, batch: &mut [Publication]) -> Result<(),
 }
 
 fn discard_all(batch: &[Publication]) -> Result<(), Fault> {
-    batch.iter().try_for_each(|publication| staging::discard(&publication.staging).map(drop))
+    batch.iter().try_for_each(|publication| removal::discard(&publication.staging).map(drop))
 }
 
 impl Publication {

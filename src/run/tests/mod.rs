@@ -6,6 +6,7 @@ mod names;
 mod orphans;
 mod publication;
 mod staged;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -20,8 +21,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 
 use super::results::{self, Planned, Produced, Publication};
-use super::{Attempt, Command, Job, Running};
-use crate::fault::Fault;
+use super::{Attempt, Command, Fate, Job, Named, Running, bring_home, discard, fate, keep};
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::settings;
 
@@ -37,7 +38,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for below in ["active/1", "staging", "results"] {
+        for below in ["active/1/.staging", "results"] {
             fs::create_dir_all(dir.path().join(below)).unwrap();
         }
         Self { dir, running: Arc::new(Running::new().unwrap()) }
@@ -48,11 +49,11 @@ impl Place {
     }
 
     fn staging(&self) -> PathBuf {
-        self.path("staging/7")
+        self.path("active/1/.staging/7")
     }
 
     fn printed(&self) -> PathBuf {
-        self.path("staging/7.out")
+        self.path("active/1/.staging/7.out")
     }
 
     /// A claimed file of that name.
@@ -137,6 +138,15 @@ fn names(directory: &Path) -> Vec<OsString> {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// As recovery undoes an attempt. Returns the reason, if its file is gone, and where what is not removed lies now.
+fn undo(staging: &Path, active: &Path) -> (Option<Reason>, Option<PathBuf>) {
+    bring_home(&[staging.to_owned()], active).unwrap();
+    match fate(staging, active).unwrap() {
+        Fate::There => (None, discard(staging).unwrap()),
+        Fate::Gone { reason, .. } => (Some(reason), keep(staging).unwrap()),
+    }
 }
 
 /// The code of a fault that charges an attempt, and its text.

@@ -16,7 +16,7 @@ const ROLE: &str = "TEST_DAEMON_AT";
 fn a_daemon_to_be_killed() {
     let Some(at) = std::env::var_os(ROLE) else { return };
     let at = Path::new(&at);
-    let staging = at.join("staging/7");
+    let staging = at.join("active/1/.staging/7");
     let path = at.join("active/1/a.txt");
     let job = Job { id: FileId(7), folder: "scans", attempt: 1, name: name(b"a.txt"), path: &path, staging: &staging };
     // The child keeps its environment but leaves the directory; the grandchild has only the directory.
@@ -49,7 +49,7 @@ fn the_orphans_of_a_killed_daemon_are_ended_and_nobody_else() {
     daemon.kill().unwrap();
     assert_eq!(daemon.wait().unwrap().signal(), Some(9));
 
-    let ended = end_orphans(&place.path("active"), &[place.path("staging")]).unwrap();
+    let ended = end_orphans(&place.path("active"), &[place.path("active/1/.staging")]).unwrap();
     let mut ended: Vec<String> = ended.iter().map(|orphan| orphan.pid.to_string()).collect();
     ended.sort();
     let mut orphans: Vec<&str> = orphans.split_whitespace().collect();
@@ -57,7 +57,7 @@ fn the_orphans_of_a_killed_daemon_are_ended_and_nobody_else() {
     assert_eq!(orphans.len(), 3);
     assert_eq!(ended, orphans);
     assert!(orphans.iter().all(|pid| is_gone(pid)));
-    assert!(end_orphans(&place.path("active"), &[place.path("staging")]).unwrap().is_empty());
+    assert!(end_orphans(&place.path("active"), &[place.path("active/1/.staging")]).unwrap().is_empty());
     for mut bystander in bystanders {
         assert!(bystander.try_wait().unwrap().is_none(), "a stranger was killed");
         bystander.kill().unwrap();

@@ -87,10 +87,11 @@ fn two_processors_that_want_one_name_get_two() {
     let first = place.produced("echo 1 > same");
     let plan = place.plan(&first);
     for of in ["", ".out", ".for"] {
-        fs::rename(place.path(format!("staging/7{of}")), place.path(format!("staging/8{of}"))).unwrap();
+        fs::rename(place.path(format!("active/1/.staging/7{of}")), place.path(format!("active/1/.staging/8{of}")))
+            .unwrap();
     }
     let second = place.publication(&place.produced("echo 2 > same"));
-    let mut batch = [Publication { staging: place.path("staging/8"), plan }, second];
+    let mut batch = [Publication { staging: place.path("active/1/.staging/8"), plan }, second];
     results::publish(place.results().as_fd(), &mut batch).unwrap();
     assert_eq!(place.published(), ["same", "same~2"]);
     assert_eq!(place.result("same~2"), "2\n");

@@ -3,8 +3,6 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
-use crate::fault::Reason;
-use crate::run::Named;
 
 #[test]
 fn only_files_and_directories_can_be_results() {
@@ -93,7 +91,11 @@ fn a_file_that_the_command_has_put_another_in_the_place_of_is_refused_and_that_i
         // As who claimed it does: no other file can have its inode.
         let _held = File::open(place.claimed("a.txt")).unwrap();
         let attempt = place.attempt_of(&["/bin/sh", "-c", body, "sh", "{path}"], OsStr::new("a.txt"), LONG);
-        let said = format!("the command put another file in the place of its own, and what was dropped is gone{why}");
+        // What it printed may be all that is left of that.
+        let left = place.path("active/1/.staging/.left-7");
+        let left = if why.is_empty() { format!(" (what it left lies in {})", left.display()) } else { String::new() };
+        let said =
+            format!("the command put another file in the place of its own, and what was dropped is gone{why}{left}");
         let is_it = |reason: &Reason| reason.code == crate::run::REPLACED && reason.text == said;
         assert!(matches!(&attempt.outcome, Err(Fault::Permanent(reason)) if is_it(reason)), "{attempt:?}");
         assert!(!place.staging().exists(), "nothing is published");
@@ -178,7 +180,7 @@ fn a_file_that_the_command_moved_before_it_failed_is_brought_back() {
 fn cut_short(place: &Place, named: &str) -> (PathBuf, PathBuf) {
     let claimed = place.claimed("a.txt");
     let inode = fs::metadata(&claimed).unwrap().ino();
-    let staging = place.path(format!("staging/7-{inode}-0{named}"));
+    let staging = place.path(format!("active/1/.staging/7-{inode}-0{named}"));
     fs::create_dir_all(staging.join("d")).unwrap();
     fs::write(staging.join("report"), "half").unwrap();
     fs::rename(&claimed, staging.join("d/b")).unwrap();
@@ -189,7 +191,7 @@ fn cut_short(place: &Place, named: &str) -> (PathBuf, PathBuf) {
 fn a_file_that_the_command_moved_is_brought_back_under_its_name_when_the_attempt_is_undone() {
     let place = Place::new();
     let (claimed, staging) = cut_short(&place, "-a.txt");
-    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    undo(&staging, &place.path("active/1"));
     assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
     assert!(!staging.exists());
 }
@@ -198,7 +200,7 @@ fn a_file_that_the_command_moved_is_brought_back_under_its_name_when_the_attempt
 fn a_file_that_the_command_moved_is_brought_back_though_a_power_cut_took_the_note_of_it() {
     let place = Place::new();
     let (_, staging) = cut_short(&place, "");
-    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    undo(&staging, &place.path("active/1"));
     assert_eq!(fs::read_to_string(place.path("active/1/b")).unwrap(), "what was dropped\n");
     assert!(!staging.exists());
 }
@@ -208,7 +210,7 @@ fn a_file_that_the_command_moved_is_brought_back_though_another_has_its_name() {
     let place = Place::new();
     let (claimed, staging) = cut_short(&place, "-a.txt");
     fs::write(&claimed, "another\n").unwrap();
-    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    undo(&staging, &place.path("active/1"));
     assert_eq!(fs::read_to_string(claimed).unwrap(), "another\n");
     assert_eq!(fs::read_to_string(place.path("active/1/b")).unwrap(), "what was dropped\n");
     assert!(!staging.exists());
@@ -220,25 +222,25 @@ fn a_name_too_long_for_a_staging_directory_is_noted_in_it() {
     let long = "x".repeat(251) + ".txt";
     let (claimed, name) = (place.claimed(&long), name(long.as_bytes()));
     let inode = fs::metadata(&claimed).unwrap().ino();
-    let named = Named { id: FileId(7), inode, deferrals: 0, file: Some(name) }.name();
+    let named = Named { id: FileId(7), inode, born: None, deferrals: 0, file: Some(name) }.name();
     assert_eq!(Named::of(named.as_ref()).unwrap().file, None);
-    let staging = place.path("staging").join(&named);
+    let staging = place.path("active/1/.staging").join(&named);
     let job = Job { id: FileId(7), folder: "scans", attempt: 1, name, path: &claimed, staging: &staging };
     let run = settings::Run { command: ["/bin/mv", "{path}", "moved"].map(str::to_owned).into(), timeout: LONG };
     Command::new(&run, Arc::clone(&place.running)).process(&job).outcome.unwrap();
     // As before it was brought back.
     fs::rename(&claimed, staging.join("moved")).unwrap();
-    crate::run::undo(&staging, &place.path("active/1")).unwrap();
+    undo(&staging, &place.path("active/1"));
     assert_eq!(fs::read_to_string(claimed).unwrap(), "what was dropped\n");
-    assert!(fs::read_dir(place.path("staging")).unwrap().next().is_none(), "with all that lay beside it");
+    assert!(fs::read_dir(place.path("active/1/.staging")).unwrap().next().is_none(), "with all that lay beside it");
 }
 
 // fault 25
 #[test]
 fn a_staging_directory_says_whose_it_is_whatever_bytes_that_name_has() {
-    let of = Named { id: FileId(7), inode: 8, deferrals: 9, file: Some(name(b"-a-\xff.csv-")) };
+    let of = Named { id: FileId(7), inode: 8, born: Some(-1), deferrals: 9, file: Some(name(b"-a-\xff.csv-")) };
     let called = of.name();
-    assert_eq!(called.as_bytes(), b"7-8-9--a-\xff.csv-");
+    assert_eq!(called.as_bytes(), b"7-8.ffffffffffffffff-9--a-\xff.csv-");
     assert_eq!(Named::of(called.as_ref()), Some(of));
     for strange in ["lost+found", "7", "7-8", "7-8-x", "-1-8"] {
         assert_eq!(Named::of(strange.as_ref()), None, "{strange}");
