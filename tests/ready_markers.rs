@@ -5,6 +5,7 @@
 mod harness;
 mod tracer;
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use harness::{Daemon, Drop, eventually};
@@ -74,6 +75,44 @@ fn a_move_that_fails_leaves_no_marker_for_the_next_upload() {
         assert_next_upload_is_waited_for(&drop, &format!("{hit} failed"));
     }
     assert!(failed.iter().any(|target| target.ends_with("a.csv.done")), "no move of a marker failed: {failed:?}");
+}
+
+/// Deaths and faults of the recovery from a death between the moves of a file and its marker.
+const SECOND: [Plan; 4] = [
+    Plan::KillAt(1),
+    Plan::KillAt(2),
+    Plan::ChangeAt(1, Change::Fail(Errno::ENOSPC)),
+    Plan::ChangeAt(2, Change::Fail(Errno::ENOSPC)),
+];
+
+/// faults 20, 68, 80: which files had a command, and so which markers are whose, is known for as long as it is asked.
+#[test]
+fn what_fails_in_a_recovery_leaves_no_marker_for_the_next_upload_either() {
+    let mut left = 0;
+    for at in 1..60 {
+        let keys = "ready = { marker = \".done\" }\nduplicates = \"allow\"\nrun = { command = [\"true\"] }";
+        let drop = Drop::with_daemon("processors = 1\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
+        for file in 10..22 {
+            drop.put(format!("{file}"), "dropped");
+            drop.put(format!("{file}.done"), "");
+        }
+        live(&drop, Plan::KillAt(at));
+        let inbox = drop.names("inbox");
+        let is_left = |name: &&OsString| {
+            name.to_str().and_then(|name| name.strip_suffix(".done")).is_some_and(|file| !inbox.contains(&file.into()))
+        };
+        let staged = std::fs::read_dir(drop.path().join("active/0/.staging")).into_iter().flatten().count();
+        if inbox.iter().find(is_left).is_none() || staged == 0 {
+            continue;
+        }
+        live(&drop, SECOND[left % SECOND.len()]);
+        left += 1;
+        for _ in 0..3 {
+            drop.once();
+        }
+        assert_eq!(drop.names("inbox"), [""; 0], "killed at {at}, and then {:?}", SECOND[(left - 1) % SECOND.len()]);
+    }
+    assert!(left > 1, "no death was between two moves while another file had its command");
 }
 
 /// fault 39

@@ -4,24 +4,27 @@
 //! A claim takes the file first. What comes between leaves the marker in the inbox, and recovery takes it from there: of this
 //! life it is known, and of an earlier one it is older than the claim, as the next upload's can't be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 
-use importerd_actors::Halt;
+use importerd_actors::{Blame, Halt};
 use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
-use super::file::{Claimed, SlotDirectory};
+use super::file::SlotDirectory;
 use super::folder::Folder;
 use crate::fault::{Fault, Reason, if_there};
+use crate::file::Identity;
 use crate::folder::archive::Day;
-use crate::folder::places::{STAGING, identity_flags};
+use crate::folder::claim::{self, Claim};
+use crate::folder::places::{self, STAGING, identity, identity_flags};
+use crate::ledger::{Row, State};
 use crate::log::escape;
 
 /// Seconds and nanoseconds, as a filesystem tells them.
-pub(super) type Time = (i64, u32);
+type Time = (i64, u32);
 
 /// What a Carrier knows of markers that were left.
 #[derive(Debug, Default)]
@@ -53,35 +56,102 @@ impl Carrier {
         }
     }
 
-    /// Of a file that was found in its slot, and that no command has had yet: what a command does with its file makes it
-    /// look younger than it is, and the marker of the next upload older. `attempted`: when an attempt in this slot began or
-    /// ended last, before recovery. One that is loaded again came from the archive, and has none.
+    /// Of the files that are found in their slots, and that no command has had yet: what a command does with its file makes
+    /// it look younger than it is, and the marker of the next upload older. Before anything is undone: by staging directories, and
+    /// by when there were some, it is known which files these are. Returns why a marker stays where it is, by the inode of
+    /// its file, which must not go on then. One that is loaded again came from the archive, and has none.
+    pub(super) fn archive_markers_left(
+        &mut self,
+        folder: usize,
+        blame: Option<&Blame>,
+    ) -> Result<HashMap<u64, Reason>, Halt> {
+        let mut stuck = HashMap::new();
+        if self.folders[folder].rules.ready_marker.is_none() {
+            return Ok(stuck);
+        }
+        for slot in self.own_slots(folder)? {
+            let slot = self.slot_directory(folder, slot)?;
+            let attempted = Self::attempted(&slot)?;
+            let worked_on = slot.worked_on().map_err(|fault| halt(&fault))?;
+            let fault = |error: io::Error| halt(&Fault::io(slot.path.display(), &error));
+            for name in places::names(&slot.descriptor).map_err(fault)? {
+                let stat = statx(&slot.descriptor, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
+                let Some(stat) = if_there(stat.map_err(Into::into)).map_err(fault)? else { continue };
+                if !worked_on.contains(&stat.stx_ino)
+                    && self.has_marker(folder, &name)?
+                    && self.is_to_be_carried(folder, &slot, &name, &identity(&stat), blame)?
+                    && let Some(reason) = self.archive_marker_left(folder, &slot, &name, attempted)?
+                {
+                    // Whatever fails before its file is put off.
+                    self.markers.left.insert((folder, name));
+                    stuck.insert(stat.stx_ino, reason);
+                }
+            }
+        }
+        self.flush_markers(folder).map_err(|error| {
+            halt(&Fault::io(format_args!("flush {}", self.folders[folder].places.inbox_path.display()), &error))
+        })?;
+        Ok(stuck)
+    }
+
+    fn has_marker(&self, folder: usize, name: &OsStr) -> Result<bool, Halt> {
+        let Folder { rules, places, .. } = &self.folders[folder];
+        let Some(marker) = rules.marker_of(name) else { return Ok(false) };
+        let there = places.now().map_err(io::Error::from).and_then(|open| changed(&open.inbox, &marker));
+        Ok(there.map_err(|error| self.marker_fault(folder, &marker, &error))?.is_some())
+    }
+
+    /// Whether it was dropped, and is not done, nor to be put back into the inbox: with its marker then, if it is not complete.
+    fn is_to_be_carried(
+        &self,
+        folder: usize,
+        slot: &SlotDirectory,
+        name: &OsStr,
+        file: &Identity,
+        blame: Option<&Blame>,
+    ) -> Result<bool, Halt> {
+        let row = self.known(folder, file)?;
+        let has_come = |row: &Row| {
+            let is_due = self.folders[folder].wait(row).is_zero() || blame.is_some();
+            row.replaces.is_none() && row.state == State::Deferred && is_due
+        };
+        if !row.as_ref().is_none_or(has_come) {
+            return Ok(false);
+        }
+        // Sealing moves nothing.
+        let sealed = claim::seal(&self.folders[folder].places, slot.descriptor.as_fd(), name)
+            .map_err(|error| halt(&Fault::io(slot.path.join(name).display(), &error)))?;
+        Ok(!matches!(sealed, Claim::GivenBack(_) | Claim::NotTaken | Claim::NotMovable { .. }))
+    }
+
+    /// Of one of them. `attempted`: when an attempt in its slot began or ended last.
     pub(super) fn archive_marker_left(
         &mut self,
         folder: usize,
-        file: &Claimed,
+        slot: &SlotDirectory,
+        name: &OsStr,
         attempted: Option<Time>,
     ) -> Result<Option<Reason>, Halt> {
-        let is_of_this_life = self.markers.recovered.contains(&folder);
-        let is_left = self.markers.left.contains(&(folder, file.name.clone()));
+        let key = (folder, name.to_owned());
+        let is_left = self.markers.left.contains(&key);
         let Folder { rules, places, .. } = &self.folders[folder];
-        let Some(marker) = rules.marker_of(&file.name).filter(|_| file.replaces.is_none()) else { return Ok(None) };
-        if is_of_this_life && !is_left {
+        let Some(marker) = rules.marker_of(name) else { return Ok(None) };
+        if self.markers.recovered.contains(&folder) && !is_left {
             return Ok(None);
         }
         let fault = |error: io::Error| self.marker_fault(folder, &marker, &error);
         let open = places.now().map_err(|error| fault(error.into()))?;
         let left_at = changed(&open.inbox, &marker).map_err(fault)?;
-        let claimed_at = changed(&file.slot.descriptor, &file.name).map_err(fault)?;
-        let had_no_command = is_left || attempted.is_none_or(|at| claimed_at.is_some_and(|claimed| at < claimed));
+        let claimed_at = changed(&slot.descriptor, name).map_err(fault)?;
+        let had_no_command = is_left || attempted.is_none_or(|at| claimed_at.is_some_and(|claimed| at <= claimed));
         let is_older = left_at.is_some_and(|left_at| claimed_at.is_some_and(|claimed_at| left_at <= claimed_at));
-        let stuck = if is_older && had_no_command { self.archive_marker(folder, &file.name)? } else { None };
-        self.markers.left.remove(&(folder, file.name.clone()));
+        let stuck = if is_older && had_no_command { self.archive_marker(folder, name)? } else { None };
+        self.markers.left.remove(&key);
         Ok(stuck)
     }
 
     /// When an attempt in this slot began or ended last. `None`: never.
-    pub(super) fn attempted(slot: &SlotDirectory) -> Result<Option<Time>, Halt> {
+    fn attempted(slot: &SlotDirectory) -> Result<Option<Time>, Halt> {
         let fault = |error: io::Error| halt(&Fault::io(slot.path.join(STAGING).display(), &error));
         let stat =
             statx(&slot.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);

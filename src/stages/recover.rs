@@ -11,7 +11,6 @@
 //! | nothing, but its load marker is in the target | learn that it is committed, archive |
 //! | nothing | nobody saw anything of it: carry it again |
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -26,7 +25,6 @@ use super::aside::put_back;
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, Done, SlotDirectory};
 use super::folder::Work;
-use super::ready::Time;
 use super::replay;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
@@ -41,33 +39,30 @@ impl Carrier {
     pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
         self.refresh(folder)?;
         self.check_belonging(folder)?;
-        let attempted = self.attempted_before(folder)?;
+        let stuck = self.archive_markers_left(folder, blame)?;
         self.reconcile(folder)?;
         self.folders[folder].unentered.end(self.slot);
         let (mut done, mut again) = (Vec::new(), Vec::new());
         for slot in self.own_slots(folder)? {
             let directory = self.slot_directory(folder, slot)?;
             self.end_orphans(folder, &directory)?;
-            let worked_on = self.undo_attempts(folder, &directory)?;
+            self.undo_attempts(folder, &directory)?;
             let names = places::names(&directory.descriptor)
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {
                     Found::Done(claimed) => {
                         // A command has had it, and its marker was gone before.
-                        if matches!(self.folders[folder].work, Work::Import(_)) {
-                            let stuck = self.archive_marker_left(folder, &claimed, None)?;
+                        if matches!(self.folders[folder].work, Work::Import(_)) && claimed.replaces.is_none() {
+                            let stuck = self.archive_marker_left(folder, &directory, &claimed.name, None)?;
                             self.warn_of_marker(stuck);
                         }
                         done.push(Done { claimed, unentered: None });
                     }
-                    Found::Again(file) if worked_on.contains(&file.identity.inode) => again.push(file),
-                    Found::Again(file) => {
-                        match self.archive_marker_left(folder, &file, attempted.get(&slot).copied())? {
-                            None => again.push(file),
-                            Some(reason) => self.later(folder, file, reason)?,
-                        }
-                    }
+                    Found::Again(file) => match stuck.get(&file.identity.inode) {
+                        None => again.push(file),
+                        Some(reason) => self.later(folder, file, reason.clone())?,
+                    },
                     Found::Settled => {}
                 }
             }
@@ -78,16 +73,6 @@ impl Carrier {
             self.archive_all(folder, &done)?;
         }
         Ok(Recovered { archived, again })
-    }
-
-    /// When attempts began or ended last, by slot.
-    fn attempted_before(&mut self, folder: usize) -> Result<HashMap<usize, Time>, Halt> {
-        let mut attempted = HashMap::new();
-        for slot in self.own_slots(folder)? {
-            let directory = self.slot_directory(folder, slot)?;
-            attempted.extend(Self::attempted(&directory)?.map(|at| (slot, at)));
-        }
-        Ok(attempted)
     }
 
     /// Where the order counts, those that have no number yet get them as they would have been taken.
@@ -102,7 +87,7 @@ impl Carrier {
     }
 
     /// This slot, and those of a time with more Processors that fall to it.
-    fn own_slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
+    pub(super) fn own_slots(&self, folder: usize) -> Result<Vec<usize>, Halt> {
         Ok(self.slots(folder)?.into_iter().filter(|slot| self.owns(*slot)).collect())
     }
 

@@ -77,6 +77,11 @@ impl SlotDirectory {
         Ok(self.path.join(STAGING).join(named.name()))
     }
 
+    /// The inodes of the files that commands were started for, and that came to no end.
+    pub(super) fn worked_on(&self) -> Result<HashSet<u64>, Fault> {
+        Ok(self.staged()?.iter().map(|staged| staged.inode).collect())
+    }
+
     /// What is in staging, whoever made it.
     fn staged(&self) -> Result<Vec<Staged>, Fault> {
         let of_staging = |error| Fault::io(self.path.join(STAGING).display(), &error);
@@ -105,9 +110,8 @@ impl SlotDirectory {
 
 impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
-    /// where it was claimed again. Results that are committed stay to be published. Returns the inodes of the files that
-    /// commands were started for.
-    pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<HashSet<u64>, Halt> {
+    /// where it was claimed again. Results that are committed stay to be published.
+    pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<(), Halt> {
         let staged = slot.staged().map_err(|fault| halt(&fault))?;
         let roots: Vec<_> = staged.iter().map(|staged| staged.path.clone()).collect();
         run::bring_home(&roots, &slot.path).map_err(|fault| halt(&fault))?;
@@ -117,7 +121,7 @@ impl Carrier {
                 self.undo(folder, slot, attempt, row.as_ref())?;
             }
         }
-        Ok(staged.iter().map(|staged| staged.inode).collect())
+        Ok(())
     }
 
     fn undo(&self, folder: usize, slot: &Arc<SlotDirectory>, attempt: &Staged, row: Option<&Row>) -> Result<(), Halt> {
