@@ -6,9 +6,11 @@ mod harness;
 mod tracer;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
-use harness::{Daemon, Drop, eventually};
+use harness::nobody::{NOBODY, unprivileged};
+use harness::{Daemon, Drop, eventually, has};
 use nix::errno::Errno;
 use tracer::calls::{CHANGING, Call};
 use tracer::{Change, Hit, Plan, Report, Tracer};
@@ -140,14 +142,45 @@ fn a_file_whose_marker_can_not_be_moved_waits_until_it_can() {
     assert_next_upload_is_waited_for(&drop, "movable again");
 }
 
+/// Where files and markers go, today and tomorrow.
+fn days(drop: &Drop) -> [PathBuf; 2] {
+    [0, 1].map(|days| {
+        let day = jiff::Zoned::now().checked_add(jiff::Span::new().days(days)).expect("a day");
+        drop.path().join("archive").join(day.strftime("%Y-%m-%d").to_string())
+    })
+}
+
+/// fault 78: the directory is to blame, and nothing is said of the marker.
+#[test]
+fn an_archive_that_may_not_be_written_to_holds_the_folder_and_no_marker_is_blamed() {
+    if !rustix::process::getuid().is_root() || !has("setpriv") {
+        eprintln!("skipped: only root can make another user's directory");
+        return;
+    }
+    let drop = Drop::with("settle = \"50ms\"\nready = { marker = \".done\" }");
+    for day in days(&drop) {
+        std::fs::create_dir(day).expect("make a directory");
+    }
+    let mut daemon = unprivileged(&drop);
+    drop.put("a.csv", "id\n1\n");
+    drop.put("a.csv.done", "");
+    let paused = daemon.wait_for("folder.paused");
+    let reason = paused["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("Permission denied") && !reason.contains("take the marker away"), "{paused}");
+    for day in days(&drop) {
+        std::os::unix::fs::chown(day, Some(NOBODY), Some(NOBODY)).expect("give it to nobody");
+    }
+    daemon.wait_for_file("file.archived", "a.csv");
+    assert!(!daemon.has_heard("file.deferred"), "its marker was blamed");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.names("inbox"), [""; 0]);
+}
+
 /// A hold that lasts for longer than one visit: the marker is moved when the file goes on.
 #[test]
 fn a_marker_that_could_not_be_moved_for_long_goes_with_its_file() {
     let drop = Drop::with_daemon("backoff = { min = \"10ms\", max = \"50ms\" }", "ready = { marker = \".done\" }");
-    let in_the_way = [0, 1].map(|days| {
-        let day = jiff::Zoned::now().checked_add(jiff::Span::new().days(days)).expect("a day");
-        drop.path().join("archive").join(day.strftime("%Y-%m-%d").to_string())
-    });
+    let in_the_way = days(&drop);
     for path in &in_the_way {
         std::fs::write(path, "no directory").expect("write a file");
     }

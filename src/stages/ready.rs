@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 
 use importerd_actors::{Blame, Halt};
 use rustix::fs::{AtFlags, statx};
+use rustix::io::Errno;
 
 use super::carrier::{Carrier, halt};
 use super::file::SlotDirectory;
@@ -46,7 +47,8 @@ impl Carrier {
         match day.put(&open.inbox, &marker) {
             // A file that is tried again has none any more.
             Ok(_) => Ok(None),
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy) => {
+            // EACCES is a directory's fault, and every file's.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::BUSY)) => {
                 let text = format!("its ready marker {} can't be moved out of the inbox: {error}", escape(&marker));
                 let hint = "take the marker away, or what keeps it there (lsattr shows attributes): with it in the \
                             inbox, the next upload of the name would be taken before it is complete";
