@@ -1,7 +1,7 @@
 //! The commands that work on files: `watch`, `run`, `once`.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use slog::Level;
@@ -198,7 +198,7 @@ fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &
             "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "left": waiting,
             "paused": pauses, "exit": code,
         });
-        return say(&report.to_string());
+        return log::print(&report.to_string());
     }
     if !ended.began && waiting == 0 {
         return;
@@ -212,22 +212,17 @@ fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &
     if waiting > 0 {
         parts.push(format!("{waiting} left (told to stop)"));
     }
-    say(&parts.join(", "));
+    log::print(&parts.join(", "));
     for (folder, cause) in paused {
-        say(&format!("folder {folder} is held: {cause}"));
+        log::print(&format!("folder {folder} is held: {cause}"));
     }
     for (folder, by_whom) in paused_by_operator {
-        say(&format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}"));
+        log::print(&format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}"));
     }
     if *quarantined > 0 {
-        say(&format!("see why: {importerd} ls --quarantined"));
+        log::print(&format!("see why: {importerd} ls --quarantined"));
     }
     if *with_rejects > 0 {
-        say(&format!("see which rows don't fit: {importerd} ls --rejects"));
+        log::print(&format!("see which rows don't fit: {importerd} ls --rejects"));
     }
-}
-
-fn say(line: &str) {
-    // Nobody reading is no reason for another code.
-    let _ = writeln!(io::stdout(), "{line}");
 }

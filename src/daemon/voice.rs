@@ -18,7 +18,7 @@ use super::tend;
 use crate::events::{Event, Kind, Subject, Tally};
 use crate::file::FileId;
 use crate::ledger::Durability;
-use crate::log::unescape;
+use crate::log::{self, unescape};
 use crate::systemd::Notifier;
 
 /// How often a drain is in the log: every five seconds. Progress is told once a second, give or take.
@@ -186,9 +186,7 @@ impl Speaker {
         self.say(event);
         self.notifier.ready(&tend::status(&self.tally.counts(), folders));
         if let Some(greeting) = &self.life.greeting {
-            use std::io::Write;
-            // Nobody reading is no reason to stop.
-            let _ = writeln!(std::io::stdout(), "{greeting}");
+            log::print(greeting);
         }
     }
 

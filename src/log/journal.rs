@@ -6,25 +6,51 @@
 use std::fmt::{self, Write};
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use slog::{Drain, FlushError, KV, Key, Level, OwnedKVList, Record, Serializer};
 
 use super::escape::{is_hidden, push_visible};
+use super::outlet::PATIENCE;
 
 /// Where journald listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Records to the journal that listens at `path`; those it does not take go to `fallback`.
 pub(super) fn drain<D>(path: &Path, fallback: D) -> Journal<D> {
-    Journal { socket: UnixDatagram::unbound().ok(), path: path.to_owned(), fallback }
+    Journal { socket: Socket::to(path).ok(), fallback }
 }
 
 pub(super) struct Journal<D> {
-    /// Not connected: the journal may be restarted.
-    socket: Option<UnixDatagram>,
-    path: PathBuf,
+    socket: Option<Socket>,
     fallback: D,
+}
+
+struct Socket {
+    /// Not connected: the journal may be restarted.
+    end: UnixDatagram,
+    journal: SocketAddrUnix,
+    /// The journal didn't come to read in time: until it has, it isn't waited for.
+    is_stuck: AtomicBool,
+}
+
+impl Socket {
+    fn to(path: &Path) -> io::Result<Self> {
+        let end = UnixDatagram::unbound()?;
+        end.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { end, journal: SocketAddrUnix::new(path)?, is_stuck: AtomicBool::new(false) })
+    }
+
+    fn send(&self, entry: &Entry) -> Result<usize, Errno> {
+        let is_stuck = self.is_stuck.load(Ordering::Relaxed);
+        let flags = if is_stuck { SendFlags::DONTWAIT } else { SendFlags::empty() };
+        let sent = sendto(&self.end, &entry.0, flags | SendFlags::NOSIGNAL, &self.journal);
+        self.is_stuck.store(sent == Err(Errno::AGAIN), Ordering::Relaxed);
+        sent
+    }
 }
 
 impl<D: Drain<Ok = (), Err = io::Error>> Drain for Journal<D> {
@@ -39,7 +65,7 @@ impl<D: Drain<Ok = (), Err = io::Error>> Drain for Journal<D> {
         record.kv().serialize(record, &mut entry)?;
         values.serialize(record, &mut entry)?;
         match &self.socket {
-            Some(socket) if socket.send_to(&entry.0, &self.path).is_ok() => Ok(()),
+            Some(socket) if socket.send(&entry).is_ok() => Ok(()),
             _ => self.fallback.log(record, values),
         }
     }
@@ -111,6 +137,8 @@ impl Serializer for Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use slog::{error, info, o};
 
     use super::super::{json, logger};
@@ -121,7 +149,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let journal = UnixDatagram::bind(&path).unwrap();
-        let log = logger(drain(&path, json::drain(io::sink())), Level::Info);
+        let log = logger(io::stderr(), Level::Info, |outlet| drain(&path, json::drain(outlet)));
         error!(log.new(o!("folder" => "orders")), "no more"; "file_id" => 7, "stderr tail" => "one\ntwo\u{1b}");
 
         let mut datagram = [0; 4096];
@@ -140,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let stderr = tempfile::NamedTempFile::new().unwrap();
-        let log = logger(drain(&path, json::drain(stderr.reopen().unwrap())), Level::Info);
+        let log = logger(stderr.reopen().unwrap(), Level::Info, |outlet| drain(&path, json::drain(outlet)));
         info!(log, "nobody listens");
         let journal = UnixDatagram::bind(&path).unwrap();
         info!(log, "heard");
@@ -150,5 +178,29 @@ mod tests {
         let stderr = std::fs::read_to_string(stderr.path()).unwrap();
         assert!(stderr.contains("nobody listens") && stderr.contains("too long"));
         assert!(!stderr.contains("heard"));
+    }
+
+    /// fault 68
+    #[test]
+    fn a_journal_that_nobody_reads_is_waited_for_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        let stderr = tempfile::NamedTempFile::new().unwrap();
+        let log = logger(stderr.reopen().unwrap(), Level::Info, |outlet| drain(&path, json::drain(outlet)));
+        let began = Instant::now();
+        for number in 0..5_000 {
+            info!(log, "said"; "number" => number);
+        }
+        let took = began.elapsed();
+        assert!(took >= PATIENCE && took < 4 * PATIENCE, "{took:?}");
+        let on_stderr = std::fs::read_to_string(stderr.path()).unwrap().lines().count();
+
+        let mut entry = [0; 4096];
+        journal.set_nonblocking(true).unwrap();
+        let in_journal = std::iter::from_fn(|| journal.recv(&mut entry).ok()).count();
+        assert_eq!(on_stderr + in_journal, 5_000, "nothing is lost where stderr is read");
+        info!(log, "read again");
+        assert!(journal.recv(&mut entry).is_ok());
     }
 }

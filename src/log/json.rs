@@ -1,44 +1,23 @@
 //! The log as JSON lines: `ts level msg`, then the record's own fields.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd;
 
 use jiff::Timestamp;
 use slog::{Drain, FlushError, OwnedKVList, PushFnValue, Record, o};
 use slog_json::Json;
 
 use super::escape::is_hidden;
+use super::outlet::Outlet;
 
-/// So many bytes are written at once, of lines that are told together.
-const TOGETHER_BYTES_MAX: usize = 32 << 10;
-
-/// One object a line to `out`, each with one write, or several that are told [together](super::together).
-pub(super) fn drain<W: Write + Send>(out: W) -> JsonLines<W> {
-    JsonLines(Mutex::new(Lines { out, unwritten: Vec::new() }))
+/// One object a line to `outlet`, each with one write, or several that are told [together](super::together).
+pub(super) fn drain<F>(outlet: Outlet<F>) -> JsonLines<F> {
+    JsonLines(outlet)
 }
 
-pub(super) struct JsonLines<W>(Mutex<Lines<W>>);
+pub(super) struct JsonLines<F>(Outlet<F>);
 
-struct Lines<W> {
-    out: W,
-    unwritten: Vec<u8>,
-}
-
-impl<W: Write> Lines<W> {
-    fn write(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(&self.unwritten).and_then(|()| self.out.flush());
-        self.unwritten.clear();
-        written
-    }
-}
-
-impl<W> JsonLines<W> {
-    fn lines(&self) -> MutexGuard<'_, Lines<W>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<W: Write + Send> Drain for JsonLines<W> {
+impl<F: AsFd> Drain for JsonLines<F> {
     type Ok = ();
     type Err = io::Error;
 
@@ -51,20 +30,11 @@ impl<W: Write + Send> Drain for JsonLines<W> {
             .add_key_value(o!("msg" => PushFnValue(|record: &Record, value| value.emit(record.msg()))))
             .build()
             .log(record, values)?;
-        let mut lines = self.lines();
-        lines.unwritten.extend_from_slice(&line.0);
-        if super::more_is_told() && lines.unwritten.len() < TOGETHER_BYTES_MAX {
-            return Ok(());
-        }
-        lines.write()
+        if super::more_is_told() { self.0.gather(&line.0) } else { self.0.write(&line.0) }
     }
 
     fn flush(&self) -> Result<(), FlushError> {
-        let mut lines = self.lines();
-        if lines.unwritten.is_empty() {
-            return Ok(());
-        }
-        lines.write().map_err(FlushError::Io)
+        self.0.flush().map_err(FlushError::Io)
     }
 }
 
@@ -100,6 +70,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use serde_json::Value;
     use slog::{Level, info, warn};
 
@@ -107,7 +79,7 @@ mod tests {
 
     fn lines(say: impl FnOnce(slog::Logger)) -> Vec<String> {
         let (mut reader, writer) = io::pipe().unwrap();
-        say(super::super::logger(drain(writer), Level::Info));
+        say(super::super::logger(writer, Level::Info, drain));
         io::read_to_string(&mut reader).unwrap().lines().map(str::to_owned).collect()
     }
 
@@ -141,27 +113,21 @@ mod tests {
 
     #[test]
     fn what_is_told_together_is_written_at_once_and_whole() {
-        struct Writes(std::sync::mpsc::Sender<String>);
-        impl Write for Writes {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
-                Ok(bytes.len())
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let (sender, writes) = std::sync::mpsc::channel();
-        let log = super::super::logger(drain(Writes(sender)), Level::Info);
+        let (socket, writes) = UnixDatagram::pair().unwrap();
+        writes.set_nonblocking(true).unwrap();
+        let written = || {
+            let mut lines = [0; 4096];
+            writes.recv(&mut lines).map(|length| memchr::memchr_iter(b'\n', &lines[..length]).count()).ok()
+        };
+        let log = super::super::logger(socket, Level::Info, drain);
         super::super::together(&log, || {
             info!(log, "one");
             info!(log, "two");
-            assert!(writes.try_recv().is_err(), "nothing is written yet");
+            assert_eq!(written(), None, "nothing is written yet");
         });
-        assert_eq!(writes.try_recv().unwrap().lines().count(), 2);
+        assert_eq!(written(), Some(2));
         info!(log, "three");
-        assert_eq!(writes.try_recv().unwrap().lines().count(), 1);
+        assert_eq!(written(), Some(1));
         let told = std::panic::AssertUnwindSafe(|| {
             super::super::together(&log, || {
                 info!(log, "four");
@@ -169,7 +135,7 @@ mod tests {
             });
         });
         assert!(std::panic::catch_unwind(told).is_err());
-        assert_eq!(writes.try_recv().unwrap().lines().count(), 1, "what was told before a panic is written");
+        assert_eq!(written(), Some(1), "what was told before a panic is written");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The log: slog to a terminal, as JSON lines, or to the journal; always on stderr's side, never on stdout.
 //!
 //! Every drain here is synchronous and formats a record to the end before it writes it with one
-//! call, so a record is there whole or not at all. A log that can't be written (disk full, pipe
-//! closed) is lost without a word and without a panic: the files matter more.
+//! call, so a record is there whole or not at all. Where it can't be written (disk full, pipe closed,
+//! nobody reads), it is lost, and told as lost when one gets through again: the files matter more.
 
 mod escape;
 mod journal;
 mod json;
+mod lost;
+mod outlet;
 mod term;
 
 pub(crate) use escape::visible;
@@ -17,13 +19,16 @@ pub(crate) const EVENT_TAG: &str = "event";
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::RefUnwindSafe;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use slog::{Drain, Level, LevelFilter, Logger, SendSyncUnwindSafeDrain, o};
+
+use lost::{Accounted, Lost};
+use outlet::Outlet;
 
 /// Where the log goes, `--log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -53,18 +58,28 @@ impl Target {
 
 /// The root logger: `choice`, or what fits the place; records less important than `level` are dropped.
 pub fn root(choice: Option<Target>, level: Level) -> Logger {
+    let journal = Path::new(journal::SOCKET);
     match choice.unwrap_or_else(Target::detect) {
-        Target::Term => logger(term::drain(io::stderr(), colour()), level),
-        Target::Json => logger(json::drain(io::stderr()), level),
-        Target::Journal => logger(journal::drain(Path::new(journal::SOCKET), json::drain(io::stderr())), level),
+        Target::Term => logger(io::stderr(), level, |outlet| term::drain(outlet, colour())),
+        Target::Json => logger(io::stderr(), level, json::drain),
+        Target::Journal => logger(io::stderr(), level, |outlet| journal::drain(journal, json::drain(outlet))),
     }
 }
 
-fn logger<D>(drain: D, level: Level) -> Logger
+/// What the drain makes of the records goes to `out`.
+fn logger<F, D>(out: F, level: Level, drain: impl FnOnce(Outlet<F>) -> D) -> Logger
 where
+    F: AsFd,
     D: SendSyncUnwindSafeDrain<Ok = (), Err = io::Error> + RefUnwindSafe + 'static,
 {
-    Logger::root(LevelFilter::new(drain, level).ignore_res(), o!())
+    let lost = Arc::<Lost>::default();
+    let drain = drain(Outlet::to(out, Arc::clone(&lost)));
+    Logger::root(LevelFilter::new(Accounted { drain, lost }, level).ignore_res(), o!())
+}
+
+/// On standard output, for people; where nobody reads it, that keeps nobody from working or from ending.
+pub fn print(text: &str) {
+    let _ = Outlet::to(io::stdout(), Arc::default()).write(format!("{text}\n").as_bytes());
 }
 
 thread_local! {
@@ -74,6 +89,14 @@ thread_local! {
 /// Whether this thread is about to say more, which may be written together.
 fn more_is_told() -> bool {
     MORE_IS_TOLD.get()
+}
+
+/// What is told by `tell` is written when it returns, and no more is waited for.
+fn alone<T>(tell: impl FnOnce() -> T) -> T {
+    let more = MORE_IS_TOLD.replace(false);
+    let told = tell();
+    MORE_IS_TOLD.set(more);
+    told
 }
 
 /// What is told by `tell` may be written together, with fewer calls; when this returns, it is written.
@@ -103,14 +126,6 @@ fn is_stream(file: impl AsFd, stream: Option<&OsStr>) -> bool {
     stream.is_some_and(|stream| *stream == *format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// Writes a whole record with one call, so that records of several threads, and of commands that
-/// share the descriptor, don't mix.
-fn write_whole(out: &Mutex<impl Write>, record: &[u8]) -> io::Result<()> {
-    let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
-    out.write_all(record)?;
-    out.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
@@ -133,9 +148,9 @@ mod tests {
         // fault 68
         let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         for log in [
-            logger(json::drain(full()), Level::Info),
-            logger(term::drain(full(), true), Level::Info),
-            logger(journal::drain(Path::new("/nowhere"), json::drain(full())), Level::Info),
+            logger(full(), Level::Info, json::drain),
+            logger(full(), Level::Info, |outlet| term::drain(outlet, true)),
+            logger(full(), Level::Info, |outlet| journal::drain(Path::new("/nowhere"), json::drain(outlet))),
         ] {
             info!(log, "no room for this"; "file" => "orders.csv");
             error!(log, "nor for this");
@@ -146,7 +161,7 @@ mod tests {
     fn a_closed_pipe_does_not_stop_the_program() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let log = logger(json::drain(writer), Level::Info);
+        let log = logger(writer, Level::Info, json::drain);
         info!(log, "nobody reads this");
         info!(log, "nor this");
     }
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn a_record_below_the_level_is_dropped() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let log = logger(json::drain(writer), Level::Info);
+        let log = logger(writer, Level::Info, json::drain);
         slog::debug!(log, "quiet");
         info!(log, "loud");
         drop(log);

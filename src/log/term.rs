@@ -3,7 +3,7 @@
 //! An event is a sentence that says it all, and the number of its file; its fields are for machines.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::os::fd::AsFd;
 
 use jiff::Zoned;
 use slog::{KV, Key, Level, OwnedKVList, Record, Serializer};
@@ -11,23 +11,24 @@ use slog_term::{Decorator, FullFormat, RecordDecorator};
 
 use super::EVENT_TAG;
 use super::escape::visible;
+use super::outlet::Outlet;
 
-/// One line a record to `out`, each with one write.
-pub(super) fn drain<W: Write + Send>(out: W, colour: bool) -> FullFormat<Screen<W>> {
-    FullFormat::new(Screen { out: Mutex::new(out), colour })
+/// One line a record to `outlet`, each with one write.
+pub(super) fn drain<F: AsFd>(outlet: Outlet<F>, colour: bool) -> FullFormat<Screen<F>> {
+    FullFormat::new(Screen { outlet, colour })
         .use_custom_timestamp(|out: &mut dyn Write| write!(out, "{}", Zoned::now().strftime("%b %d %H:%M:%S%.3f")))
         .build()
 }
 
-pub(super) struct Screen<W> {
-    out: Mutex<W>,
+pub(super) struct Screen<F> {
+    outlet: Outlet<F>,
     colour: bool,
 }
 
-impl<W: Write> Decorator for Screen<W> {
-    fn with_record<F>(&self, record: &Record, _: &OwnedKVList, format: F) -> io::Result<()>
+impl<F: AsFd> Decorator for Screen<F> {
+    fn with_record<W>(&self, record: &Record, _: &OwnedKVList, format: W) -> io::Result<()>
     where
-        F: FnOnce(&mut dyn RecordDecorator) -> io::Result<()>,
+        W: FnOnce(&mut dyn RecordDecorator) -> io::Result<()>,
     {
         let mut line = Line {
             text: Vec::with_capacity(256),
@@ -40,7 +41,7 @@ impl<W: Write> Decorator for Screen<W> {
         if record.tag() == EVENT_TAG {
             line.shorten(record)?;
         }
-        super::write_whole(&self.out, &line.text)
+        self.outlet.write(&line.text)
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     fn text(colour: bool, say: impl FnOnce(Logger)) -> String {
         let (mut reader, writer) = io::pipe().unwrap();
-        say(super::super::logger(drain(writer, colour), Level::Info));
+        say(super::super::logger(writer, Level::Info, |outlet| drain(outlet, colour)));
         io::read_to_string(&mut reader).unwrap()
     }
 
