@@ -34,6 +34,31 @@ fn a_server_that_comes_back_is_used_again() {
     assert_eq!(bench.import("id\n3\n"), Ok(1));
 }
 
+/// A session keeps the settings that it began with, and the host: only a new one sees that the world is well again. The
+/// control: after a fault of the file's the session is kept.
+///
+/// fault 90
+#[test]
+fn a_session_that_has_met_a_fault_of_the_world_is_not_used_again() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url());
+    let sessions =
+        || server.sql("SELECT min(pid), count(*) FROM pg_stat_activity WHERE application_name = 'importerd'");
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    let kept = sessions();
+    server.sql("ALTER TABLE orders ADD CHECK (id < 9)");
+    bench.refused("id\n9\n");
+    assert_eq!(sessions(), kept);
+    server.sql("ALTER DATABASE postgres SET default_transaction_read_only = on");
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'importerd'");
+    for _ in 0..2 {
+        assert_eq!(bench.held("id\n2\n").code, "read_only");
+    }
+    server.sql("BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT");
+    assert_eq!(bench.import("id\n2\n"), Ok(1));
+    assert_eq!(server.number(COUNT), 2);
+}
+
 /// faults 90, 92
 #[test]
 fn a_fault_of_the_server_holds_the_folder_and_says_what_to_do() {

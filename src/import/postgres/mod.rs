@@ -98,8 +98,12 @@ impl Database {
         self.unreached.attempt(|| Session::open(&self.driver, &self.address, true))
     }
 
+    /// Keeps a session for who wants one next. Where the world was at fault, none: a session keeps the settings and the
+    /// host that it began with, and only a new one finds that all is well again.
     fn put_back(&self, session: Session) {
-        if !session.is_lost() && !session.has_failed() {
+        if session.has_met_the_world() {
+            lock(&self.idle).clear();
+        } else if !session.is_lost() && !session.has_failed() {
             lock(&self.idle).push(session);
         }
     }
@@ -116,7 +120,10 @@ impl Database {
                 first(&fresh)?;
                 fresh
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => {
+                self.put_back(session);
+                return Err(fault);
+            }
         };
         Ok(session)
     }

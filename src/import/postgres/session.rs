@@ -45,6 +45,8 @@ pub struct Session {
     holds_all: bool,
     /// A statement failed: PostgreSQL wants the transaction, or its savepoint, rolled back first.
     has_failed: Cell<bool>,
+    /// There was a fault of the world.
+    has_met_the_world: Cell<bool>,
     /// Nobody is at the other end any more.
     is_lost: Cell<bool>,
 }
@@ -72,9 +74,9 @@ impl Session {
             Unconnected::Ended => Fault::fatal("panic", "the thread that talks to PostgreSQL ended"),
         })?;
         let statements = RefCell::default();
-        let (has_failed, is_lost) = (Cell::new(false), Cell::new(false));
+        let [has_failed, has_met_the_world, is_lost] = [false; 3].map(Cell::new);
         let (schema, holds_all) = (String::new(), true);
-        let mut session = Self { client, place, statements, schema, holds_all, has_failed, is_lost };
+        let mut session = Self { client, place, statements, schema, holds_all, has_failed, has_met_the_world, is_lost };
         session.set_up(to_write)?;
         Ok(session)
     }
@@ -138,11 +140,18 @@ impl Session {
         self.has_failed.get()
     }
 
+    /// Whether there ever was a fault of the world.
+    pub fn has_met_the_world(&self) -> bool {
+        self.has_met_the_world.get()
+    }
+
     /// What an error means for the file in hand.
     pub fn fault(&self, during: During, error: &Error) -> Fault {
+        let fault = fault(&self.place, during, error);
         self.has_failed.set(true);
+        self.has_met_the_world.set(self.has_met_the_world.get() || matches!(fault, Fault::World(_)));
         self.is_lost.set(self.is_lost.get() || is_lost(error));
-        fault(&self.place, during, error)
+        fault
     }
 
     /// Runs statements that answer nothing, in one round trip.
