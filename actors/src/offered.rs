@@ -2,15 +2,31 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Each file is taken once: by the Processor, to claim it, or back by the Scanner, when the Processor
 /// has no time for it.
-pub(crate) struct Offered<F>(Arc<Mutex<VecDeque<F>>>);
+pub(crate) struct Offered<F>(Arc<Shared<F>>);
+
+struct Shared<F> {
+    files: Mutex<VecDeque<F>>,
+    has_begun: AtomicBool,
+}
 
 impl<F> Offered<F> {
     pub(crate) fn new(files: Vec<F>) -> Self {
-        Self(Arc::new(Mutex::new(files.into())))
+        Self(Arc::new(Shared { files: Mutex::new(files.into()), has_begun: AtomicBool::new(false) }))
+    }
+
+    /// The Processor has come to it.
+    pub(crate) fn begin(&self) {
+        self.0.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the Processor has come to it: until then it waits behind others.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.has_begun.load(Ordering::Relaxed)
     }
 
     /// The next file to claim.
@@ -25,7 +41,7 @@ impl<F> Offered<F> {
     }
 
     fn files(&self) -> MutexGuard<'_, VecDeque<F>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -31,6 +31,11 @@ impl Pace {
         self.secs_per_file = Some(self.secs_per_file.map_or(now, |before| before.midpoint(now)));
     }
 
+    /// Whether the next file may well take longer than this.
+    pub(crate) fn may_exceed(&self, time: Duration) -> bool {
+        self.secs_per_file.is_none_or(|secs| secs > time.as_secs_f64())
+    }
+
     /// How many files the next offer may hold.
     pub(crate) fn files(&self) -> usize {
         let Some(secs) = self.secs_per_file else { return 1 };

@@ -239,6 +239,7 @@ impl<S: Stages> Handler<Offer<S::Settled>> for Processor<S> {
     fn handle(&mut self, offer: Offer<S::Settled>, _: &mut Self::Context) -> Self::Result {
         // Taken apart here, so that a panic gives the seat back too.
         let Offer { folder, files, visit, seat } = offer;
+        files.begin();
         self.begin();
         let began = Instant::now();
         let answer = match self.carry(folder, &files, visit) {

@@ -149,7 +149,9 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
             (Some(hold), _) if hold.until > now => Some(hold.until),
             // What is under way comes first, be it a visit.
             _ if self.task.in_order && !self.under_way.is_empty() => return (false, recall_at),
-            _ if self.task.leaves_one && self.keeps_all_but_one() => return (false, recall_at),
+            _ if self.task.leaves_one && self.keeps_all_but_one() => {
+                return (false, recall_at.into_iter().chain(self.next_judged_at(now)).min());
+            }
             // The hold is over, but while a try is under way its answer decides.
             (Some(hold), _) if hold.trial.is_some() => return (false, recall_at),
             (_, Some(rest_until)) => Some(rest_until),
@@ -158,12 +160,23 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
         (false, wait_until.into_iter().chain(recall_at).min())
     }
 
-    /// Something takes long, and there is work in every slot but one: the next file may have to wait for it, wherever it is,
-    /// and then keep that slot from others.
+    /// Something takes long, or may, and there is work in every slot but one: the next file may have to wait for it, wherever
+    /// it is, and then keep that slot from others. What waits behind another folder's work is not what takes long.
     fn keeps_all_but_one(&self) -> bool {
         let slots: BTreeSet<usize> = self.under_way.values().map(|offer| offer.slot).collect();
-        let is_slow = self.under_way.values().any(|offer| offer.since.elapsed() >= RECALL_AFTER);
+        let may_be_slow = self.pace.may_exceed(RECALL_AFTER);
+        let is_slow =
+            self.under_way.values().any(
+                |UnderWay { offered, since, .. }| {
+                    if since.elapsed() < RECALL_AFTER { may_be_slow } else { offered.has_begun() }
+                },
+            );
         is_slow && slots.len() + 1 >= self.task.pool.slot_count()
+    }
+
+    /// When it is to be seen of the next offer whether it takes long.
+    fn next_judged_at(&self, now: Instant) -> Option<Instant> {
+        self.under_way.values().map(|offer| offer.since + RECALL_AFTER).filter(|at| *at > now).min()
     }
 
     /// Time has come for something.

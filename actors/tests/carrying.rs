@@ -98,32 +98,87 @@ fn a_slow_file_keeps_no_other_file_of_its_folder_waiting() {
     });
 }
 
-/// Fault 22: of a folder whose files wait for each other, as loads into one table do.
+/// Two folders whose files wait for each other, as loads into one table do, and two Processors. Commits of the first folder wait.
+async fn beside_a_slow_folder(world: &World) -> (Tree, Gate) {
+    let gate = Gate::default();
+    let wait = gate.clone();
+    world.script(move |step| {
+        let waits = step.stage == Stage::Commit && step.folder == 0;
+        if waits { Act::Wait(wait.clone()) } else { Act::Go }
+    });
+    let mut plan = importerd_actors::Plan { threads: Threads::Own, ..plan(2, 2) };
+    plan.folders.iter_mut().for_each(|folder| folder.in_turns = true);
+    (Tree::grow(world, plan).await, gate)
+}
+
+/// Fault 22
 #[test]
-fn a_slow_file_and_those_that_wait_for_it_leave_a_processor_to_other_folders() {
+fn slow_files_of_one_folder_leave_a_processor_to_the_other_whether_they_come_together_or_not() {
+    for together in [true, false] {
+        on_threads(async move {
+            let world = World::new();
+            world.drop_files(0, if together { 0..4 } else { 0..1 });
+            let (tree, gate) = beside_a_slow_folder(&world).await;
+            world.until(|state| state.calls(Stage::Commit) == 1 && state.under_way.is_empty()).await;
+            world.drop_files(0, 10..14);
+            world.nudge(0);
+            tree.ping().await;
+            for file in 100..110 {
+                world.drop_files(1, [file]);
+                world.nudge(1);
+                world.until(|state| state.archived.contains(&file)).await;
+            }
+            gate.open();
+            world.until(|state| state.inbox.values().all(|inbox| inbox.is_empty()) && state.claimed.is_empty()).await;
+            assert_eq!(tree.drain().await, Ending::Drained);
+            world.check_all_archived();
+        });
+    }
+}
+
+/// Fault 22: what waits behind another folder's slow file makes nothing slow.
+#[test]
+fn a_folder_with_an_offer_behind_a_slow_file_goes_on() {
     on_threads(async {
         let world = World::new();
-        let gate = Gate::default();
-        let wait = gate.clone();
-        world.script(move |step| {
-            let waits = step.stage == Stage::Commit && step.folder == 0;
-            if waits { Act::Wait(wait.clone()) } else { Act::Go }
-        });
         world.drop_files(0, [0]);
-        let mut plan = importerd_actors::Plan { threads: Threads::Own, ..plan(2, 2) };
-        plan.folders[0].in_turns = true;
-        let tree = Tree::grow(&world, plan).await;
-        world.until(|state| state.calls(Stage::Commit) == 1 && state.under_way.is_empty()).await;
-        world.drop_files(0, [1, 2]);
-        world.nudge(0);
-        tree.ping().await;
-        world.drop_files(1, [100]);
-        world.nudge(1);
-        world.until(|state| state.archived.contains(&100)).await;
+        // Busy both, so that an offer of each waits behind the other's.
+        world.drop_files(1, 100..400);
+        let (tree, gate) = beside_a_slow_folder(&world).await;
+        world.until(|state| (100..400).all(|file| state.archived.contains(&file))).await;
+        for file in 1000..1020 {
+            world.drop_files(1, [file, file + 1000]);
+            world.nudge(1);
+            world.until(|state| state.archived.contains(&file) && state.archived.contains(&(file + 1000))).await;
+        }
         gate.open();
-        world.until(|state| state.archived.len() == 4).await;
+        world.until(|state| state.archived.contains(&0)).await;
         assert_eq!(tree.drain().await, Ending::Drained);
         world.check_all_archived();
+    });
+}
+
+/// Fault 22: nor does a visit that waits there, after a crash in the middle of the slow file.
+#[test]
+fn a_folder_with_a_visit_behind_a_slow_file_goes_on() {
+    on_threads(async {
+        let world = World::new();
+        world.drop_files(0, [0]);
+        world.change(|state| {
+            state.inbox.get_mut(&0).unwrap().clear();
+            state.claimed.insert(0, (0, 0));
+        });
+        let (tree, gate) = beside_a_slow_folder(&world).await;
+        world.until(|state| state.calls(Stage::Commit) == 1).await;
+        for file in 100..110 {
+            world.drop_files(1, [file]);
+            world.nudge(1);
+            world.until(|state| state.archived.contains(&file)).await;
+        }
+        gate.open();
+        world.until(|state| state.archived.contains(&0)).await;
+        assert_eq!(tree.drain().await, Ending::Drained);
+        world.check();
     });
 }
 
