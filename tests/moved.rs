@@ -225,3 +225,15 @@ fn files_that_their_commands_removed_are_refused_one_by_one() {
     let said = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
     assert!(said.contains("nothing to try again"), "{said}");
 }
+
+#[test]
+fn a_file_that_its_command_linked_is_refused_with_advice_that_fits() {
+    let drop = shell(3, "ln \"$1\" $2/kept; exit 1");
+    drop.put("a.txt", "dropped");
+    let mut daemon = drop.start();
+    let told = daemon.wait_for("file.quarantined");
+    assert_eq!(told["code"], "hard_link", "{told}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let reason = String::from_utf8(drop.read("quarantine", "a.txt.reason.txt")).expect("text");
+    assert!(reason.contains("its command may have linked it") && !reason.contains("instead of linking it"), "{reason}");
+}

@@ -177,16 +177,16 @@ pub(crate) fn open_flags() -> OFlags {
     OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
+/// The code of a file that has more names than one.
+pub const HARD_LINK: &str = "hard_link";
+
 /// Why a directory entry can't be worked on, when it can't. faults 32-37
 fn unfit(stat: &Statx) -> Option<Reason> {
     let kind = match FileType::from_raw_mode(stat.stx_mode.into()) {
         FileType::RegularFile if stat.stx_nlink > 1 => {
             return Some(
-                Reason::new(
-                    "hard_link",
-                    format!("the file has {} names (hard links); one is expected", stat.stx_nlink),
-                )
-                .hint("copy or move the file into the inbox instead of linking it"),
+                Reason::new(HARD_LINK, format!("the file has {} names (hard links); one is expected", stat.stx_nlink))
+                    .hint("copy or move the file into the inbox instead of linking it"),
             );
         }
         FileType::RegularFile => return None,

@@ -10,7 +10,7 @@ use super::file::{Body, Claimed, Outcome, Processed};
 use super::folder::{Folder, Work};
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
-use crate::folder::claim::Sealed;
+use crate::folder::claim::{HARD_LINK, Sealed};
 use crate::ledger::{Ledger, Row, Same};
 use crate::pulse;
 use crate::run::{self, Command, Job};
@@ -24,7 +24,7 @@ impl Carrier {
     pub(super) fn process_one(&mut self, folder: usize, mut file: Claimed) -> Result<Option<Processed>, Halt> {
         let mut stderr_tail = Vec::new();
         let outcome = match &file.body {
-            Body::Unfit(reason) => Err(Fault::Permanent(reason.clone())),
+            Body::Unfit(reason) => Err(Fault::Permanent(unfit(reason.clone(), &file))),
             Body::Unreadable(error) => Err(unreadable(error)),
             Body::Sealed(sealed) => match &self.folders[folder].work {
                 Work::Import(import) => import.process(&sealed.file, &file.name).map(Outcome::Checked),
@@ -103,6 +103,18 @@ pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
             Err(error) => return Err(error),
         };
     }
+}
+
+/// fault 37: when it was tried before it had one name.
+fn unfit(reason: Reason, file: &Claimed) -> Reason {
+    if reason.code != HARD_LINK || file.deferrals == 0 {
+        return reason;
+    }
+    let inode = file.identity.inode;
+    reason.hint(format!(
+        "it had one name when it was tried before: its command may have linked it, or a backup; remove the other names \
+         (find FILESYSTEM -xdev -inum {inode})"
+    ))
 }
 
 /// fault 38
