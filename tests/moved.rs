@@ -167,6 +167,9 @@ const SHUT: &[&str] = &[
     "mv \"$1\" \"$1.bak\"; mkdir -p \"$1/e\"",
     "mv \"$1\" .; p=x; for i in $(seq 70); do p=$p/x; done; mkdir -p $p",
     "mv \"$1\" .; (umask 0; mkdir d; mkfifo d/p; chmod 0 d)",
+    "mv \"$1\" \"$1.bak\"; echo >.left; chmod 0 .. \"${1%/*}\"",
+    "mv \"$1\" \"${1%/*}/.hidden\"; chmod 555 .",
+    "mv \"$1\" .; chmod 555 .. \"${1%/*}\"",
 ];
 
 #[test]

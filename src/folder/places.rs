@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, mkdirat, openat, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, chmodat, fchmod, fstat, mkdirat, openat, statx};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::lock::{self, Lock};
@@ -24,7 +24,7 @@ pub const LOCK: &str = ".lock";
 /// Below `active/SLOT/`: private directories for the results of commands.
 pub const STAGING: &str = ".staging";
 /// Claimed files are nobody else's.
-const ACTIVE_MODE: u32 = 0o750;
+pub(crate) const ACTIVE_MODE: u32 = 0o750;
 /// The others may be shared with a group: uploaders, operators, those who take the results.
 const SHARED_MODE: u32 = 0o775;
 
@@ -306,7 +306,27 @@ const PLACE_FLAGS: StatxFlags = StatxFlags::INO.union(StatxFlags::MNT_ID);
 /// # Errors
 /// What the system says.
 pub fn subdirectory(parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
-    open_below(parent, name, ACTIVE_MODE, OFlags::NOFOLLOW)
+    let open = || open_below(parent.as_fd(), name, ACTIVE_MODE, OFlags::NOFOLLOW);
+    match open() {
+        // A command may have shut it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            chmodat(parent.as_fd(), name, Mode::from_raw_mode(ACTIVE_MODE), AtFlags::empty())?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// The owner may do everything in it again, should a command have shut it.
+///
+/// # Errors
+/// What the system says.
+pub fn open_up(directory: impl AsFd) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(fstat(directory.as_fd())?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        fchmod(directory, Mode::from_raw_mode(ACTIVE_MODE))?;
+    }
+    Ok(())
 }
 
 fn open_below(parent: impl AsFd, name: &OsStr, mode: u32, flags: OFlags) -> io::Result<OwnedFd> {

@@ -121,6 +121,7 @@ impl Command {
             Err(fault) => Err(fault),
         };
         let Err(fault) = outcome else { return outcome };
+        let fault = if slot.open_up(job.staging)? { shut(fault) } else { fault };
         // Nothing at all may be running if the command is started again.
         orphans::end_rest_of(job.path, job.staging)?;
         slot.gather(job.staging)?;
@@ -175,6 +176,17 @@ fn unless_full(job: &Job<'_>, obstacle: Option<io::Error>, reason: Reason) -> Fa
             Fault::io(what, &error)
                 .with_hint("free space on the filesystem of the folder, raise the quota, or make it writable")
         }
+    }
+}
+
+/// What is met where the command has shut the directories that its file and its results lie in is its doing.
+fn shut(fault: Fault) -> Fault {
+    let hint = "a command must leave the directories that its file and its working directory lie in as they are";
+    match fault {
+        Fault::World(reason) if reason.code == "no_permission" => {
+            Fault::Deferred { reason: reason.hint(hint), charged: true }
+        }
+        fault => fault,
     }
 }
 

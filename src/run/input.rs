@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, Statx, renameat};
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{look, removal};
 use crate::fault::{Fault, Reason, if_there};
 use crate::folder::moves;
-use crate::folder::places::STAGING;
+use crate::folder::places::{ACTIVE_MODE, STAGING};
 
 /// The code of a file that its command has put another in the place of.
 pub const REPLACED: &str = "input_replaced";
@@ -157,6 +157,26 @@ impl<'a> Slot<'a> {
         let are_true = listed.iter().any(|(found, inode)| found == name && *inode == input.inode);
         let before = if are_true { listed } else { slot.news()? };
         Ok(Self { before: before.into_iter().collect(), ..slot })
+    }
+
+    /// Opens the slot and the place of staging directories again, should the command have shut them. Returns whether it had.
+    pub(super) fn open_up(&self, staging: &Path) -> Result<bool, Fault> {
+        let fault = |path: &Path, error: &io::Error| Fault::io(path.display(), error);
+        let is_shut = |mode: u32| mode & 0o700 != 0o700;
+        let open = || Permissions::from_mode(ACTIVE_MODE);
+        let mut was_shut = false;
+        let slot = self.directory.metadata().map_err(|error| fault(self.path, &error))?;
+        if is_shut(slot.mode()) {
+            self.directory.set_permissions(open()).map_err(|error| fault(self.path, &error))?;
+            was_shut = true;
+        }
+        let parent = staging.parent().unwrap_or(staging);
+        let there = if_there(fs::symlink_metadata(parent)).map_err(|error| fault(parent, &error))?;
+        if there.is_some_and(|there| there.is_dir() && is_shut(there.mode())) {
+            fs::set_permissions(parent, open()).map_err(|error| fault(parent, &error))?;
+            was_shut = true;
+        }
+        Ok(was_shut)
     }
 
     /// The names, but for what is ours, each with the inode that the directory tells.

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use super::look::{self, Born};
 use super::staging::{NOTE, Named, PRINTED, WORK_MODE, beside, printed};
 use crate::fault::{Fault, if_there};
 use crate::folder::moves;
+use crate::folder::name::joined;
 
 /// How the name of what is not removed begins.
 pub(super) const LEFT: &str = ".left-";
@@ -104,9 +106,8 @@ pub(super) fn leave(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn left_name(path: &Path) -> OsString {
-    let mut called = OsString::from(LEFT);
-    called.push(path.file_name().unwrap_or_default());
-    called
+    let name = path.file_name().unwrap_or_default();
+    joined(&[LEFT.as_bytes(), name.as_bytes()].concat(), b"", b"")
 }
 
 /// Whether a command has left anything in its staging directory, or printed anything.

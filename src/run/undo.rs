@@ -2,6 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Statx};
@@ -11,8 +14,9 @@ use super::input;
 use super::look::{self, Born};
 #[cfg(doc)]
 use super::removal::discard;
-use super::removal::{kept_at, leave};
+use super::removal::{LEFT, kept_at, leave};
 use super::staging::{NOTE, Named, beside};
+use super::tree;
 use crate::fault::{Fault, Reason, if_there};
 use crate::folder::moves;
 use crate::folder::places::{self, identity};
@@ -54,38 +58,44 @@ impl Noted {
 
     /// Whether it lies in the slot, whatever it is called there.
     fn lies_in(&self, active: &Path) -> Result<bool, Fault> {
-        let lies_at = |name: &OsStr| look::stat_of(CWD, &active.join(name)).is_ok_and(|stat| self.is(&stat));
-        if self.name.as_deref().is_some_and(lies_at) {
+        let lies_at = |name: &OsString| self.lies_at(&active.join(name));
+        if self.name.as_ref().is_some_and(lies_at) {
             return Ok(true);
         }
         let fault = |error| Fault::io(active.display(), &error);
         let directory = places::open_directory(active).map_err(fault)?;
-        Ok(places::names(directory).map_err(fault)?.iter().any(|name| lies_at(name)))
+        Ok(places::names(directory).map_err(fault)?.iter().any(lies_at))
     }
 
-    /// Moves it to its own name. Where another file has that now, it has the name that its command gave it: it is the same
-    /// most of the time.
-    fn bring_home(&self, active: &Path, found: &[&(PathBuf, Statx)]) -> Result<(), Fault> {
+    fn lies_at(&self, path: &Path) -> bool {
+        look::stat_of(CWD, path).is_ok_and(|stat| self.is(&stat))
+    }
+
+    /// Moves it to its own name, or the next free one where another file has that now. What no file can be moved over is
+    /// put out of the way, and its place returned.
+    fn bring_home(&self, active: &Path, found: &[&(PathBuf, Statx)]) -> Result<Option<PathBuf>, Fault> {
         let is_in_slot = |path: &Path| path.parent() == Some(active);
         let Some((path, stat)) = found.iter().find(|(path, _)| is_in_slot(path)).or(found.last()) else {
-            return Ok(());
+            return Ok(None);
         };
         let home = self.name.as_ref().map(|name| active.join(name));
-        let there = home.as_ref().and_then(|home| Some((home, look::stat_of(CWD, home).ok()?)));
-        let is_taken = match there {
-            Some((home, there)) if !look::is_file(&there) => {
-                leave(home).map_err(|error| Fault::io(home.display(), &error))?;
-                false
-            }
-            there => home.is_none() || there.is_some(),
-        };
+        let there = home.as_ref().and_then(|home| look::stat_of(CWD, home).ok());
         let is_linked = usize::try_from(stat.stx_nlink).is_ok_and(|links| links > found.len());
-        if is_taken && (is_in_slot(path) || is_linked) {
-            return Ok(());
-        }
-        let wanted = self.name.as_deref().filter(|_| !is_taken);
+        let left = match (&home, there) {
+            (Some(home), Some(there)) if !look::is_file(&there) => {
+                Some(leave(home).map_err(|error| Fault::io(home.display(), &error))?)
+            }
+            // Its command has linked it there, from where else it lies.
+            (Some(_), Some(_)) | (None, _) if is_linked => return Ok(None),
+            (None, _) if is_in_slot(path) => return Ok(None),
+            _ => None,
+        };
+        // Without a note, the name that its command gave it is the same most of the time.
         let active = places::open_directory(active).map_err(|error| Fault::io(active.display(), &error))?;
-        look::take_out(path, |from, name| moves::move_numbered(from, name, &active, wanted.unwrap_or(name))).map(drop)
+        look::take_out(path, |from, name| {
+            moves::move_numbered(from, name, &active, self.name.as_deref().unwrap_or(name))
+        })?;
+        Ok(left)
     }
 }
 
@@ -95,25 +105,45 @@ fn read(note: &Path) -> Option<(u64, OsString)> {
 }
 
 /// Brings the files home that these staging directories are for, from wherever in the slot `active` commands have put them:
-/// also into the staging directories of others. Nothing may be alive that was started for one.
+/// also into the staging directories of others. Nothing may be alive that was started for one. Returns where that lies which is
+/// left out of the way, and what may be a dropped file and has a name that no dropped file has.
 ///
 /// # Errors
 /// [`Fault::World`]: of the disk; nothing is lost.
-pub fn bring_home(roots: &[PathBuf], active: &Path) -> Result<(), Fault> {
-    let mut away = Vec::new();
+pub fn bring_home(roots: &[PathBuf], active: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let (mut away, mut made) = (Vec::new(), Vec::new());
     for root in roots {
-        let lies_at =
-            |noted: &Noted, name: &OsString| look::stat_of(CWD, &active.join(name)).is_ok_and(|stat| noted.is(&stat));
-        away.extend(Noted::of(root)?.filter(|noted| !noted.name.as_ref().is_some_and(|name| lies_at(noted, name))));
+        let Some(noted) = Noted::of(root)? else { continue };
+        made.push(noted.staging);
+        if !noted.name.as_ref().is_some_and(|name| noted.lies_at(&active.join(name))) {
+            away.push(noted);
+        }
     }
-    if away.is_empty() {
-        return Ok(());
+    let mut left = Vec::new();
+    if !away.is_empty() {
+        let found = look::find(active, |stat| look::is_file(stat) && away.iter().any(|noted| noted.is(stat)))?;
+        for noted in &away {
+            let mine: Vec<_> = found.iter().filter(|(_, stat)| noted.is(stat)).collect();
+            left.extend(noted.bring_home(active, &mine)?);
+        }
     }
-    let found = look::find(active, |stat| look::is_file(stat) && away.iter().any(|noted| noted.is(stat)))?;
-    away.iter().try_for_each(|noted| {
-        let mine: Vec<_> = found.iter().filter(|(_, stat)| noted.is(stat)).collect();
-        noted.bring_home(active, &mine)
-    })
+    if let Some(oldest) = made.into_iter().min() {
+        left.extend(hidden(active, oldest)?);
+    }
+    Ok(left)
+}
+
+/// What lies in the slot under a name that no dropped file has, and is older than the staging directories.
+fn hidden(active: &Path, oldest: Born) -> Result<Vec<PathBuf>, Fault> {
+    let fault = |error: &io::Error| Fault::io(active.display(), error);
+    let directory = places::open_directory(active).map_err(|error| fault(&error))?;
+    let names = tree::names(directory.as_fd()).map_err(|error| fault(&error))?;
+    let hidden = names.iter().filter(|name| {
+        let name = name.as_bytes();
+        name.starts_with(b".") && !name.starts_with(LEFT.as_bytes())
+    });
+    let paths = hidden.map(|name| active.join(name));
+    Ok(paths.filter(|path| look::stat_of(CWD, path).is_ok_and(|stat| look::may_be_dropped(&stat, oldest))).collect())
 }
 
 /// Which file a staging directory is for, where the attempt got as far as to note its name.

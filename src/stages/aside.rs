@@ -20,7 +20,7 @@ use crate::folder::deferral::Deferral;
 use crate::folder::quarantine::Cell;
 use crate::ledger::{Durability, Entry, Failure, Row, State};
 use crate::log::{escape, unescape};
-use crate::run::{self, results};
+use crate::run;
 
 /// How much of a command's standard error goes into the reason file.
 const STDERR_LINES_MAX: usize = 40;
@@ -165,7 +165,7 @@ impl Carrier {
     pub(super) fn redo(&self, folder: usize, file: Claimed, outcome: Result<Outcome, Fault>) -> Result<(), Halt> {
         if let Ok(Outcome::Produced { produced, .. }) = &outcome {
             // Nobody may take it for the results of the next attempt.
-            results::discard(produced).map_err(|fault| halt(&fault))?;
+            self.discard(produced)?;
         }
         let has_run = matches!(
             (&self.folders[folder].work, outcome),

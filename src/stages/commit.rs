@@ -151,7 +151,7 @@ impl Carrier {
                 (None, Outcome::Produced { produced, .. }) => made.push(Made { claimed, digest, produced }),
                 (first, outcome) => {
                     if let Outcome::Produced { produced, .. } = &outcome {
-                        results::discard(produced).map_err(|fault| halt(&fault))?;
+                        self.discard(produced)?;
                     }
                     let (id, name) = first.unwrap_or_else(|| (claimed.id, escape(&claimed.name)));
                     done.push((claimed, Account::new(digest, End::DuplicateOf { id, name })));

@@ -39,6 +39,10 @@ impl Carrier {
     pub(super) fn recover_slot(&mut self, folder: usize, blame: Option<&Blame>) -> Result<Recovered<Claimed>, Halt> {
         self.refresh(folder)?;
         self.check_belonging(folder)?;
+        for slot in self.own_slots(folder)? {
+            let slot = self.slot_directory(folder, slot)?;
+            places::open_up(&slot.descriptor).map_err(|error| halt(&Fault::io(slot.path.display(), &error)))?;
+        }
         let stuck = self.archive_markers_left(folder, blame)?;
         self.reconcile(folder)?;
         self.folders[folder].unentered.end(self.slot);

@@ -17,6 +17,7 @@ use crate::fault::{Fault, Reason, if_there};
 use crate::file::{FileId, Identity};
 use crate::folder::places::{self, STAGING, identity_flags, subdirectory};
 use crate::ledger::{Row, State};
+use crate::run::results::{self, Produced};
 use crate::run::{self, Fate};
 
 /// A staging directory.
@@ -90,6 +91,7 @@ impl SlotDirectory {
             return Ok(Vec::new());
         }
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;
+        places::open_up(&directory).map_err(of_staging)?;
         let names = places::names(directory).map_err(of_staging)?;
         let mut staged: Vec<_> = names.iter().filter_map(|name| self.staged_at(name)).collect();
         // What lies beside a staging directory stands for it where a power cut has left the one and not the other.
@@ -114,7 +116,9 @@ impl Carrier {
     pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<(), Halt> {
         let staged = slot.staged().map_err(|fault| halt(&fault))?;
         let roots: Vec<_> = staged.iter().map(|staged| staged.path.clone()).collect();
-        run::bring_home(&roots, &slot.path).map_err(|fault| halt(&fault))?;
+        for left in run::bring_home(&roots, &slot.path).map_err(|fault| halt(&fault))? {
+            self.warn_of_left("a command that was cut short", &left);
+        }
         for attempt in &staged {
             let row = self.ledger.by_id(attempt.id).map_err(|fault| halt(&fault))?;
             if row.as_ref().is_none_or(|row| row.state != State::Committed || !attempt.is_of(row)) {
@@ -137,10 +141,21 @@ impl Carrier {
             Fate::There | Fate::Gone { .. } => run::discard(&attempt.path).map_err(halted)?,
         };
         if let Some(left) = left {
-            let (id, left) = (attempt.id, left.display());
-            let text =
-                format!("what the command of {id} left can't be removed, or may not be its own: it lies in {left}");
-            self.journal.warn(&Fault::world("not_removed", text));
+            self.warn_of_left(&format!("the command of {}", attempt.id), &left);
+        }
+        Ok(())
+    }
+
+    fn warn_of_left(&self, who: &str, left: &Path) {
+        let left = left.display();
+        let text = format!("what {who} left can't be removed, or may not be its own: it lies in {left}");
+        self.journal.warn(&Fault::world("not_removed", text));
+    }
+
+    /// Throws away what an attempt produced, and says what is not removed of it.
+    pub(super) fn discard(&self, produced: &Produced) -> Result<(), Halt> {
+        if let Some(left) = results::discard(produced).map_err(|fault| halt(&fault))? {
+            self.warn_of_left("a command", &left);
         }
         Ok(())
     }

@@ -38,12 +38,12 @@ pub struct Produced {
     pub(super) opened: File,
 }
 
-/// Throws away what an attempt produced: it will not be published.
+/// Throws away what an attempt produced: it will not be published. Returns where what is not removed lies now.
 ///
 /// # Errors
 /// [`Fault::World`]: it can't be removed now; recovery of the file removes it later.
-pub fn discard(produced: &Produced) -> Result<(), Fault> {
-    removal::discard(&produced.staging).map(drop)
+pub fn discard(produced: &Produced) -> Result<Option<PathBuf>, Fault> {
+    removal::discard(&produced.staging)
 }
 
 impl Produced {

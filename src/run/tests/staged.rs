@@ -212,7 +212,7 @@ fn a_file_that_the_command_moved_is_brought_back_though_another_has_its_name() {
     fs::write(&claimed, "another\n").unwrap();
     undo(&staging, &place.path("active/1"));
     assert_eq!(fs::read_to_string(claimed).unwrap(), "another\n");
-    assert_eq!(fs::read_to_string(place.path("active/1/b")).unwrap(), "what was dropped\n");
+    assert_eq!(fs::read_to_string(place.path("active/1/a~2.txt")).unwrap(), "what was dropped\n");
     assert!(!staging.exists());
 }
 
