@@ -5,7 +5,7 @@
 mod harness;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -239,4 +239,20 @@ fn a_file_that_its_command_linked_is_refused_with_advice_that_fits() {
     assert_eq!(daemon.stop().code(), Some(0));
     let reason = String::from_utf8(drop.read("quarantine", "a.txt.reason.txt")).expect("text");
     assert!(reason.contains("its command may have linked it") && !reason.contains("instead of linking it"), "{reason}");
+}
+
+#[test]
+fn a_file_that_its_command_wrote_to_and_removed_holds_nobody_up() {
+    for (end, told) in [("exit 0", "file.archived"), ("exit 3", "file.quarantined")] {
+        let drop = shell(2, &format!("echo more >>\"$1\"; cat \"$1\"; rm \"$1\"; {end}"));
+        drop.put("a.txt", "dropped\n");
+        fs::set_permissions(drop.inbox().join("a.txt"), fs::Permissions::from_mode(0o666)).expect("chmod");
+        let mut daemon = unprivileged(&drop);
+        daemon.wait_for_file(told, "a.txt");
+        assert!(!daemon.has_heard("folder.paused"), "{end}: one file held the folder");
+        assert_eq!(daemon.stop().code(), Some(0));
+        if end == "exit 0" {
+            assert_eq!(drop.read("results", "a.txt.out"), b"dropped\nmore\n");
+        }
+    }
 }

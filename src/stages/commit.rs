@@ -48,10 +48,10 @@ impl Carrier {
     fn still_whole(&mut self, folder: usize, files: Vec<Processed>) -> Result<Vec<Processed>, Halt> {
         let mut whole = Vec::with_capacity(files.len());
         for file in files {
-            if file.claimed.is_whole() {
-                whole.push(file);
-            } else {
+            if self.is_to_be_redone(folder, &file.claimed) {
                 self.redo(folder, file.claimed, Ok(file.outcome))?;
+            } else {
+                whole.push(file);
             }
         }
         Ok(whole)

@@ -38,10 +38,16 @@ impl Carrier {
             file.is_what_lies_there()?;
         }
         match outcome {
-            outcome if !file.is_whole() && file.is_there() => self.redo(folder, file, outcome).map(|()| None),
+            outcome if self.is_to_be_redone(folder, &file) => self.redo(folder, file, outcome).map(|()| None),
             Ok(outcome) => Ok(Some(Processed { claimed: file, outcome })),
             Err(fault) => self.set_aside(folder, file, fault, &stderr_tail).map(|()| None),
         }
+    }
+
+    /// Whether somebody has written to it since it was sealed. What its command has taken away can't be done again.
+    pub(super) fn is_to_be_redone(&self, folder: usize, file: &Claimed) -> bool {
+        let is_taken = || matches!(self.folders[folder].work, Work::Run(_)) && !file.is_there();
+        !file.is_whole() && !is_taken()
     }
 
     fn run(
