@@ -127,6 +127,18 @@ fn its_greeting_can_be_pasted_into_a_shell() {
     assert!(stop.ends_with(&format!("(look: importerd --state-dir '{}' status)", state.display())), "{stop}");
 }
 
+#[test]
+fn a_password_of_the_environment_is_not_written_down_and_no_stars_in_its_place() {
+    let here = TempDir::new().unwrap();
+    let mut command = importerd(here.path(), &["watch", "drop"]);
+    command.env("IMPORTERD__FOLDER__DROP__IMPORT__INTO", "postgres://me:s3cret@127.0.0.1:1/sales");
+    let mut daemon = Daemon::of(command);
+    daemon.wait_for("daemon.started");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let settings = settings_of(here.path());
+    assert!(settings.contains("folder.drop.import.into = \"postgres://me@127.0.0.1:1/sales\"\n"), "{settings}");
+}
+
 /// A daemon that is nobody's child: where the test fails, it is not left behind.
 struct Left(OwnedFd);
 

@@ -57,7 +57,7 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
         .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
     let greeting = Some(greeting(&loaded.settings, &state));
     // `status`, `ls` and the others find the settings there.
-    let record = Some((WATCH_FILE, settings::show::text(&loaded.values, false)));
+    let record = Some((WATCH_FILE, settings::show::record(&loaded.values)));
     let global = Global { state_dir: Some(state), ..global.clone() };
     let directories = directories(&global)?;
     let life = life(&global, loaded.settings, directories, Level::Info);

@@ -13,7 +13,7 @@ use super::complaint::Complaint;
 use super::shell::quoted;
 use crate::exit;
 use crate::ledger::FILE_NAME;
-use crate::settings::Settings;
+use crate::settings::{Settings, word_without_password};
 
 /// Refuses who is another than the daemon's user, and says what to type: its files are the ledger, or where there is none,
 /// what folders have in hand. The state directory may have been made for it by another, who isn't it for that; but root, and
@@ -49,6 +49,9 @@ pub fn typed_again(global: &Global, state: &Path) -> String {
     if global.state_dir.is_none() {
         words.extend(["--state-dir".to_owned(), quoted(state)]);
     }
-    words.extend(std::env::args_os().skip(1).map(quoted));
+    words.extend(std::env::args_os().skip(1).map(|word| match word.into_string() {
+        Ok(word) => quoted(word_without_password(&word)),
+        Err(odd) => quoted(odd),
+    }));
     words.join(" ")
 }

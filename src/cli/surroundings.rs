@@ -19,7 +19,7 @@ use crate::folder::survey;
 use crate::ledger::history::History;
 use crate::ledger::{Pause, Row, State};
 use crate::room;
-use crate::settings::{self, Base, Directories, Folder, Settings, Sources};
+use crate::settings::{self, Base, Directories, Folder, Settings, Sources, word_without_password};
 use crate::stages::kinship;
 
 /// The settings that `importerd watch` records in its state directory, so that the other commands find them.
@@ -207,12 +207,12 @@ pub fn daemon(directories: &Directories) -> Result<Daemon, Reason> {
     Ok(Daemon::Running { pid, begun })
 }
 
-/// `importerd`, and the options that choose settings and state.
+/// `importerd`, and the options that choose settings and state; without a password, since it ends up in logs.
 pub fn typed(global: &Global) -> String {
     let mut words = vec!["importerd".to_owned()];
     for (option, path) in [("--config", &global.config), ("--state-dir", &global.state_dir)] {
         words.extend(path.iter().flat_map(|path| [option.to_owned(), quoted(path)]));
     }
-    words.extend(global.set.iter().flat_map(|pair| ["--set".to_owned(), quoted(pair)]));
+    words.extend(global.set.iter().flat_map(|pair| ["--set".to_owned(), quoted(word_without_password(pair))]));
     words.join(" ")
 }

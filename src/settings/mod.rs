@@ -35,6 +35,7 @@ pub use self::directories::Directories;
 pub use self::error::{Error, Problem};
 pub use self::load::{Loaded, load};
 pub use self::mode::Mode;
+pub use self::postgres::word_without_password;
 pub use self::show::Shown;
 pub use self::sources::{Base, Sources};
 

@@ -21,6 +21,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
 /// how many answers may be missing: half a connection is noticed after about 11 s, an unanswered write after 10 s.
+/// The server's usual one.
+const PORT: u16 = 5432;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 3;
@@ -125,7 +127,7 @@ impl Display for Address {
             match host {
                 Host::Tcp(name) => {
                     write!(f, "{}{name}", if at > 0 { "," } else { "" })?;
-                    if let Some(port) = ports.get(at).or(ports.first()).filter(|port| **port != 5432) {
+                    if let Some(port) = ports.get(at).or(ports.first()).filter(|port| **port != PORT) {
                         write!(f, ":{port}")?;
                     }
                 }
@@ -133,7 +135,9 @@ impl Display for Address {
             }
         }
         write!(f, "/{}", self.config.get_dbname().or(self.config.get_user()).unwrap_or_default())?;
-        socket.map_or(Ok(()), |path| write!(f, "?host={}", path.display()))
+        let Some(path) = socket else { return Ok(()) };
+        write!(f, "?host={}", path.display())?;
+        ports.first().filter(|port| **port != PORT).map_or(Ok(()), |port| write!(f, "&port={port}"))
     }
 }
 
@@ -209,6 +213,25 @@ pub fn without_password(url: &str) -> String {
     query.map_or_else(|| format!("{scheme}://{base}"), |query| format!("{scheme}://{base}?{query}"))
 }
 
+/// A word of a command line, which may have such a URL in it.
+#[must_use]
+pub fn word_without_password(word: &str) -> String {
+    let begin = SCHEMES.iter().filter_map(|scheme| word.find(&format!("{scheme}://"))).min();
+    let (before, url) = word.split_at(begin.unwrap_or(word.len()));
+    format!("{before}{}", without_password(url))
+}
+
+/// The URL as it is kept for others: what was not given to be written down is left out.
+pub(super) fn to_be_recorded(url: &str) -> String {
+    if !is_address(url) {
+        return url.to_owned();
+    }
+    let hidden = without_password(url).replacen(":***@", "@", 1);
+    let Some((base, query)) = hidden.split_once('?') else { return hidden };
+    let kept: Vec<_> = query.split('&').filter(|parameter| *parameter != "password=***").collect();
+    if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
+}
+
 /// The library names the parameter, never its value.
 fn not_understood(error: &tokio_postgres::Error) -> String {
     let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
@@ -243,6 +266,7 @@ mod tests {
             ("postgresql://ann:s3cret@db:5433/sales?sslmode=require", "postgres://ann@db:5433/sales"),
             ("postgres://ann:p%40ss@[::1]/sales", "postgres://ann@::1/sales"),
             ("postgres:///sales?host=/run/postgresql&user=ann", "postgres://ann@/sales?host=/run/postgresql"),
+            ("postgres:///sales?host=/tmp&port=5433&user=ann", "postgres://ann@/sales?host=/tmp&port=5433"),
             ("postgres://ann@one:1,two:2/sales?target_session_attrs=read-write", "postgres://ann@one:1,two:2/sales"),
         ] {
             let address = Address::parse(url).unwrap();
@@ -254,6 +278,22 @@ mod tests {
         let shown = without_password("postgres://ann@db/sales?password=s3cret&sslmode=disable");
         assert_eq!(shown, "postgres://ann@db/sales?password=***&sslmode=disable");
         assert_eq!(without_password("sqlite:a@b:c.db"), "sqlite:a@b:c.db");
+        let word = word_without_password("--set=folder.x.import.into=postgresql://ann:s3cret@db/sales");
+        assert_eq!(word, "--set=folder.x.import.into=postgresql://ann:***@db/sales");
+        assert_eq!(word_without_password("folder.x.settle=2s"), "folder.x.settle=2s");
+    }
+
+    #[test]
+    fn a_url_is_recorded_without_a_password() {
+        for (url, recorded) in [
+            ("postgres://ann:s3cret@db/sales?sslmode=require", "postgres://ann@db/sales?sslmode=require"),
+            ("postgres://db/sales?user=ann&password=s3cret", "postgres://db/sales?user=ann"),
+            ("postgres://db/sales?password=s3cret", "postgres://db/sales"),
+            ("postgres://ann@db/sales", "postgres://ann@db/sales"),
+            ("sqlite:a:***@b.db", "sqlite:a:***@b.db"),
+        ] {
+            assert_eq!(to_be_recorded(url), recorded);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::keys::KEYS;
 use super::load::{Leaf, Merged};
-use super::postgres::without_password;
+use super::postgres::{to_be_recorded, without_password};
 use super::value::Value;
 
 /// One value as it is shown.
@@ -65,6 +65,19 @@ pub fn text(values: &[Shown], origin: bool) -> String {
         if origin { format!("{line:width$}  # {}\n", shown.origin) } else { format!("{line}\n") }
     };
     lines.iter().zip(values).map(with_origin).collect()
+}
+
+/// As a settings file for those who come later. Of a password, which was given to this process alone, it has no trace: stars would
+/// be taken for one.
+#[must_use]
+pub fn record(values: &[Shown]) -> String {
+    let recorded = values.iter().cloned().map(|mut shown| {
+        if let Value::Text(text) = &mut shown.value {
+            *text = to_be_recorded(text);
+        }
+        shown
+    });
+    text(&recorded.collect::<Vec<_>>(), false)
 }
 
 /// Longer lines don't push the origins of all others to the right.

@@ -229,6 +229,16 @@ fn an_inbox_on_another_filesystem_is_a_wrong_setting() {
 }
 
 #[test]
+fn a_password_of_the_command_line_is_in_no_hint() {
+    let desk = Desk::with(ORDERS);
+    let into = "folder.orders.import.into=postgres://u:s3cret@127.0.0.1:1/d";
+    let answer = desk.ask(&["check", "--set", into]);
+    assert_eq!(answer.code, Some(69), "{}", answer.out);
+    assert!(answer.out.contains("postgres://u:***@127.0.0.1:1/d"), "{}", answer.out);
+    assert!(!format!("{answer:?}").contains("s3cret"), "{answer:?}");
+}
+
+#[test]
 fn what_this_user_may_not_do_is_a_failure_of_rights() {
     let desk = Desk::with(ORDERS);
     fs::create_dir_all(desk.path("orders/inbox")).unwrap();
