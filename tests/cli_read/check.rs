@@ -228,6 +228,35 @@ fn an_inbox_on_another_filesystem_is_a_wrong_setting() {
     assert!(answer.out.contains("FAIL  inbox/ on another filesystem than active/\n"), "{}", answer.out);
 }
 
+/// What it has to type must not take the ledger from the daemon that runs.
+#[test]
+fn another_users_state_directory_is_left_to_that_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let command = desk.command_without_root(&["check"]);
+    desk.allow("state", 0o700);
+    let answer = desk.answer(command);
+    assert_eq!(answer.code, Some(77), "{}", answer.out);
+    assert!(!answer.out.contains("install -d") && !answer.out.contains("chown"), "{}", answer.out);
+    assert!(!answer.out.contains("no daemon runs now"), "{}", answer.out);
+    assert!(answer.out.contains("whether a daemon runs can't be seen by user 65534\n"), "{}", answer.out);
+    let fix = "fix: sudo -u '#0' importerd --config /T/importerd.toml --state-dir /T/state check\n";
+    assert!(answer.out.contains(fix), "{}", answer.out);
+}
+
+#[test]
+fn before_there_is_a_state_directory_roots_rights_are_not_taken_for_the_daemons() {
+    let desk = Desk::with(ORDERS);
+    fs::remove_dir(desk.path("state")).unwrap();
+    let answer = desk.ask(&["check"]);
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    let warns = answer.out.contains("checked as root, whose rights say nothing of the daemon's");
+    assert_eq!(warns, rustix::process::geteuid().is_root(), "{}", answer.out);
+}
+
 #[test]
 fn a_password_of_the_command_line_is_in_no_hint() {
     let desk = Desk::with(ORDERS);

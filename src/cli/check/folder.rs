@@ -38,7 +38,7 @@ pub fn section(settings: &Settings, folder: &Folder, directories: &Directories, 
         return section;
     }
     let active = folder.path.join("active");
-    let [inbox_usable, active_usable, ..] = rights_of_all(folder, &mut section);
+    let [inbox_usable, active_usable, ..] = rights_of_all(folder, &directories.state, &mut section);
     filesystem(folder, &mut section);
     if active_usable == Usable::Now {
         leases(&active, folder, &mut section);
@@ -62,9 +62,9 @@ fn is_missed(folder: &Folder, directories: &Directories) -> bool {
 }
 
 /// The same order as [`five`].
-fn rights_of_all(folder: &Folder, section: &mut Section) -> [Usable; 5] {
+fn rights_of_all(folder: &Folder, state: &Path, section: &mut Section) -> [Usable; 5] {
     let names = five(folder).map(|(name, _)| name);
-    let usable = five(folder).map(|(name, path)| rights::directory(&path, section, name));
+    let usable = five(folder).map(|(name, path)| rights::directory(&path, state, section, name));
     for (which, verdict) in [(Usable::Now, "readable and writable"), (Usable::Later, "made")] {
         let which: Vec<_> = names.iter().zip(usable).filter(|(_, is)| *is == which).map(|(name, _)| *name).collect();
         let verb = match (verdict, which.len()) {

@@ -5,7 +5,7 @@ mod folder;
 pub(super) mod rights;
 pub(super) mod work;
 
-use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use checklist::{Checklist, Section};
 use rights::Usable;
@@ -14,6 +14,7 @@ use rustix::fs::Access;
 use super::args::Global;
 use super::complaint::{Complaint, told};
 use super::page::print_json;
+use super::shell::quoted;
 use super::stranger;
 use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, typed};
 use crate::control::socket::NAME;
@@ -68,13 +69,17 @@ fn of_settings(loaded: Result<&Loaded, &settings::Error>) -> Section {
 fn of_state(global: &Global, directories: &Directories, settings: Option<&Settings>) -> (Section, Daemon) {
     let state = &directories.state;
     let mut section = Section::new(format!("state  {}", state.display()));
-    match rights::directory(state, &mut section, "the state directory") {
+    match rights::directory(state, state, &mut section, "the state directory") {
         Usable::Now => section.ok("the state directory is readable and writable"),
-        Usable::Later => section.ok("the state directory will be made"),
+        Usable::Later => {
+            section.ok("the state directory will be made");
+            of_roots_rights(global, state, &mut section);
+        }
         Usable::No => {}
     }
     if let Some(text) = checked_as_another(state) {
-        let fix = format!("sudo -u '#{}' {}", owner(state).unwrap_or_default(), stranger::typed_again(global, state));
+        let fix =
+            format!("sudo -u '#{}' {}", rights::owner(state).unwrap_or_default(), stranger::typed_again(global, state));
         section.warn(text, Some(fix));
     }
     of_socket(directories, &mut section);
@@ -86,13 +91,27 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
         Ok(None) => section.ok("the ledger will be made"),
         Err(reason) => section.fail_for(&reason, &typed(global)),
     }
-    let daemon = daemon(directories).unwrap_or(Daemon::Stopped);
-    match daemon {
-        Daemon::Running { pid: 0, .. } => section.ok("the daemon runs"),
-        Daemon::Running { pid, .. } => section.ok(format!("the daemon runs (pid {pid})")),
-        Daemon::Stopped => section.ok("no daemon runs now"),
+    let daemon = daemon(directories);
+    match &daemon {
+        Ok(Daemon::Running { pid: 0, .. }) => section.ok("the daemon runs"),
+        Ok(Daemon::Running { pid, .. }) => section.ok(format!("the daemon runs (pid {pid})")),
+        Ok(Daemon::Stopped) => section.ok("no daemon runs now"),
+        Err(_) => {
+            let user = rustix::process::geteuid().as_raw();
+            section.warn(format!("whether a daemon runs can't be seen by user {user}"), None);
+        }
     }
-    (section, daemon)
+    (section, daemon.unwrap_or(Daemon::Stopped))
+}
+
+/// Nothing shows yet as whom the daemon is to run, and root may do everything.
+fn of_roots_rights(global: &Global, state: &Path, section: &mut Section) {
+    if rustix::process::geteuid().is_root() {
+        let text = "checked as root, whose rights say nothing of the daemon's, should it run as another user";
+        let (made, again) = (quoted(state), stranger::typed_again(global, state));
+        let fix = format!("sudo install -d -m 0700 -o importerd {made} && sudo -u importerd {again}");
+        section.warn(text, Some(fix));
+    }
 }
 
 /// Without it, the daemon works all the same.
@@ -110,13 +129,9 @@ fn of_socket(directories: &Directories, section: &mut Section) {
 }
 
 /// What this user may do says little of what the daemon's user may do.
-fn checked_as_another(state: &std::path::Path) -> Option<String> {
-    let (user, owner) = (rustix::process::geteuid().as_raw(), owner(state)?);
+fn checked_as_another(state: &Path) -> Option<String> {
+    let (user, owner) = (rustix::process::geteuid().as_raw(), rights::owner(state)?);
     (user != owner).then(|| format!("checked as user {user}, but the state directory belongs to user {owner}"))
-}
-
-fn owner(path: &std::path::Path) -> Option<u32> {
-    path.metadata().ok().map(|metadata| metadata.uid())
 }
 
 impl Section {

@@ -2,10 +2,13 @@
 //! doing it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::process::geteuid;
 
+use super::super::shell::quoted;
 use super::checklist::Section;
 use crate::exit;
 
@@ -25,11 +28,14 @@ pub enum Usable {
     No,
 }
 
-/// Whether a directory can be used, or made; enters why not.
-pub fn directory(path: &Path, section: &mut Section, name: &str) -> Usable {
+/// Whether a directory of the daemon with this state directory can be used, or made; enters why not.
+pub fn directory(path: &Path, state: &Path, section: &mut Section, name: &str) -> Usable {
     let (at, missing) = nearest(path);
     let fault = match at.metadata() {
-        Ok(metadata) if !metadata.is_dir() => (exit::CONFIG, format!("{} is not a directory", at.display())),
+        Ok(metadata) if !metadata.is_dir() => {
+            section.fail(exit::CONFIG, format!("{} is not a directory", at.display()), None);
+            return Usable::No;
+        }
         Ok(_) => match may(at, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
             Ok(()) => return if missing { Usable::Later } else { Usable::Now },
             Err(error) => {
@@ -39,7 +45,7 @@ pub fn directory(path: &Path, section: &mut Section, name: &str) -> Usable {
         },
         Err(error) => (code(&error), format!("{name}: {}: {error}", at.display())),
     };
-    section.fail(fault.0, fault.1, Some(fix(path)));
+    section.fail(fault.0, fault.1, fix(path, state));
     Usable::No
 }
 
@@ -61,7 +67,20 @@ pub fn code(error: &io::Error) -> u8 {
     }
 }
 
-fn fix(path: &Path) -> String {
-    let user = rustix::process::geteuid().as_raw();
-    format!("sudo install -d -o {user} {}", super::super::shell::quoted(path))
+/// Another user's daemon is not to lose what it works with: that this is another user is said with the state directory.
+fn fix(path: &Path, state: &Path) -> Option<String> {
+    let user = geteuid().as_raw();
+    if owner(state).is_some_and(|owner| owner != user) {
+        return None;
+    }
+    let to_type = match owner(path) {
+        None => format!("sudo install -d -o {user}"),
+        Some(owner) if owner == user => "chmod u+rwx".to_owned(),
+        Some(_) => format!("sudo chown {user}"),
+    };
+    Some(format!("{to_type} {}", quoted(path)))
+}
+
+pub fn owner(path: &Path) -> Option<u32> {
+    path.metadata().ok().map(|metadata| metadata.uid())
 }
