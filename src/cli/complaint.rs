@@ -31,6 +31,11 @@ impl Complaint {
         self
     }
 
+    /// The same, with something else to type next.
+    pub fn but_type(self, next: String) -> Self {
+        Self { next: Some(next), ..self }
+    }
+
     /// A text that says at its end what to do.
     pub fn whole(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), next: None }

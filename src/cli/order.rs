@@ -167,6 +167,7 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 /// Without a daemon: with its locks, so that none starts meanwhile.
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
+    stranger::refuse_elsewhere(&settings, &directories)?;
     stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {

@@ -165,7 +165,7 @@ impl Left {
     }
 
     fn look(global: &Global) -> Result<Self, Complaint> {
-        let surroundings = Surroundings::look(global)?;
+        let surroundings = Surroundings::look_aside(global)?;
         let mut left = Self { waiting: 0, deferred: 0 };
         for folder in surroundings.settings.folders.values() {
             let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;

@@ -11,9 +11,13 @@ use super::args::Global;
 use super::check::rights::may;
 use super::complaint::Complaint;
 use super::shell::quoted;
+use super::surroundings::{Daemon, daemon};
 use crate::exit;
+use crate::folder::lock;
+use crate::folder::places::{LOCK, open_directory, with_pid};
 use crate::ledger::FILE_NAME;
-use crate::settings::{Settings, word_without_password};
+use crate::settings::directories::SYSTEM_STATE;
+use crate::settings::{Directories, Folder, Settings, word_without_password};
 
 /// Refuses who is another than the daemon's user, and says what to type: its files are the ledger, or where there is none,
 /// what folders have in hand. The state directory may have been made for it by another, who isn't it for that; but root, and
@@ -30,6 +34,23 @@ pub fn refuse_root(global: &Global, state: &Path) -> Result<(), Complaint> {
     if geteuid().is_root() { refuse_by(global, state, std::iter::once(state.join(FILE_NAME))) } else { Ok(()) }
 }
 
+/// Refuses who has another state directory than the daemon that has the folders: what is known of them is known there.
+pub fn refuse_elsewhere(settings: &Settings, directories: &Directories) -> Result<(), Complaint> {
+    let holder = |folder: &Folder| lock::holder(open_directory(&folder.path.join("active")).ok()?, LOCK);
+    let held = settings.folders.values().find_map(|folder| Some((&folder.name, holder(folder)?)));
+    // Asked last: who starts takes it first.
+    match (held, daemon(directories)?) {
+        (Some((name, pid)), Daemon::Stopped) => {
+            let pid = with_pid(Some(pid).filter(|pid| *pid > 0));
+            let state = directories.state.display();
+            let text = format!("folder {name} is in use by another importerd{pid}, not by one of {state}");
+            let next = format!("name its state directory by --state-dir; the service's is {SYSTEM_STATE}");
+            Err(Complaint::new(exit::UNAVAILABLE, text, next))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The first of these places that is there tells who the daemon's user is.
 fn refuse_by(global: &Global, state: &Path, mut places: impl Iterator<Item = PathBuf>) -> Result<(), Complaint> {
     let user = geteuid().as_raw();
@@ -40,6 +61,15 @@ fn refuse_by(global: &Global, state: &Path, mut places: impl Iterator<Item = Pat
             Err(Complaint::new(exit::NOPERM, text, next))
         }
         _ => Ok(()),
+    }
+}
+
+/// What this user may not do, the one whose state directory it is may.
+pub fn may_as_owner(global: &Global, state: &Path, complaint: Complaint) -> Complaint {
+    match state.metadata().map(|state| state.uid()) {
+        Ok(owner) if complaint.code == exit::NOPERM && owner != geteuid().as_raw() => complaint
+            .but_type(format!("type it as the daemon's user: sudo -u '#{owner}' {}", typed_again(global, state))),
+        _ => complaint,
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::args::Global;
 use super::complaint::Complaint;
 use super::shell::quoted;
+use super::stranger;
 use crate::events::{Event, Kind};
 use crate::exit;
 use crate::fault::Reason;
@@ -19,7 +20,7 @@ use crate::folder::survey;
 use crate::ledger::history::History;
 use crate::ledger::{Pause, Row, State};
 use crate::room;
-use crate::settings::{self, Base, Directories, Folder, Settings, Sources, word_without_password};
+use crate::settings::{self, Base, Directories, Folder, Loaded, Settings, Sources, word_without_password};
 use crate::stages::kinship;
 
 /// The settings that `importerd watch` records in its state directory, so that the other commands find them.
@@ -70,11 +71,29 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Looks.
+    /// Looks at the state directory of the daemon that has the folders, and at no other.
     pub fn look(global: &Global) -> Result<Self, Complaint> {
+        let (directories, loaded) = Self::loaded(global)?;
+        let state = directories.state.clone();
+        stranger::refuse_elsewhere(&loaded.settings, &directories)
+            .and_then(|()| Self::at(global, directories, loaded))
+            .map_err(|complaint| stranger::may_as_owner(global, &state, complaint))
+    }
+
+    /// Looks, whoever has the folders.
+    pub fn look_aside(global: &Global) -> Result<Self, Complaint> {
+        let (directories, loaded) = Self::loaded(global)?;
+        Self::at(global, directories, loaded)
+    }
+
+    fn loaded(global: &Global) -> Result<(Directories, Loaded), Complaint> {
         let directories = directories(global)?;
         let loaded = settings::load(&sources(global, &directories))
             .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
+        Ok((directories, loaded))
+    }
+
+    fn at(global: &Global, directories: Directories, loaded: Loaded) -> Result<Self, Complaint> {
         let daemon = daemon(&directories)?;
         let history = History::open(&directories.state)?;
         // Nobody is told that there is nothing when there was something.

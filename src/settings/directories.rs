@@ -14,7 +14,7 @@ pub struct Directories {
 }
 
 /// Of the service, and of root.
-const SYSTEM_STATE: &str = "/var/lib/importerd";
+pub const SYSTEM_STATE: &str = "/var/lib/importerd";
 
 /// What the choice of the directories depends on.
 #[derive(Debug, Clone, Copy)]

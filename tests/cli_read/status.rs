@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use importerd::events::{Event, Kind};
+use importerd::folder::{lock, places};
 use importerd::ledger::{Durability, State};
 
 use super::desk::{Desk, ORDERS, entry, plain, tell};
@@ -197,6 +198,29 @@ fn a_damaged_ledger_is_told_by_every_command_and_left_as_it_is() {
     assert_eq!(fs::read_to_string(desk.path("state/ledger.db")).unwrap(), garbage);
 }
 
+/// Another's state directory is as good as none: that nothing runs would be wrong, and so would be to take the folder's place.
+#[test]
+fn folders_in_use_by_a_daemon_with_another_state_directory_are_told_with_what_to_name() {
+    let desk = Desk::with(ORDERS);
+    fs::create_dir_all(desk.path("orders/active")).unwrap();
+    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let _other = lock::take(&active, places::LOCK).unwrap();
+    for asked in
+        [&["status"][..], &["ls"], &["explain", "a.csv"], &["events"], &["pause", "orders"], &["retry", "--failed"]]
+    {
+        let answer = desk.ask(asked);
+        assert_eq!(answer.code, Some(69), "{answer:?}");
+        let expected = format!(
+            "importerd: folder orders is in use by another importerd (pid {}), not by one of /T/state\n\
+             name its state directory by --state-dir; the service's is /var/lib/importerd\n",
+            std::process::id()
+        );
+        assert_eq!(answer.err, expected);
+    }
+    let _own = desk.daemon();
+    assert_eq!(desk.ask(&["status"]).code, Some(0));
+}
+
 #[test]
 fn who_may_not_read_the_state_directory_is_told_so_with_77() {
     let desk = Desk::with(ORDERS);
@@ -207,6 +231,7 @@ fn who_may_not_read_the_state_directory_is_told_so_with_77() {
     desk.allow("state", 0o700);
     assert_eq!(answer.code, Some(77), "{answer:?}");
     assert!(answer.err.starts_with("importerd: /T/state: Permission denied"), "{}", answer.err);
-    let next = ": sudo -u importerd importerd --config /T/importerd.toml --state-dir /T/state status";
-    assert!(answer.err.trim_end().ends_with(next), "{}", answer.err);
+    let whose = if rustix::process::geteuid().is_root() { "'#0'" } else { "importerd" };
+    let next = format!(": sudo -u {whose} importerd --config /T/importerd.toml --state-dir /T/state status");
+    assert!(answer.err.trim_end().ends_with(&next), "{}", answer.err);
 }

@@ -169,7 +169,10 @@ fn holder(active: &Path, daemon: Daemon, section: &mut Section) {
         (Some(holder), _) => section.fail(
             exit::UNAVAILABLE,
             format!("in use by another importerd{}", with_pid(Some(holder).filter(|pid| *pid > 0))),
-            Some("a folder belongs to one daemon: stop the other one, or choose another folder".to_owned()),
+            Some(
+                "a folder belongs to one daemon: name its state directory by --state-dir, or choose another folder"
+                    .to_owned(),
+            ),
         ),
     }
 }
