@@ -1,12 +1,12 @@
 //! `importerd drain`: the daemon finishes and ends, and who ordered it sees that.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Drop, open_gate};
+use crate::harness::{Drop, eventually, has, open_gate};
 use crate::order;
 
 /// Its command waits at a gate.
@@ -54,6 +54,35 @@ fn what_is_in_hand_is_finished_and_the_order_ends_when_the_daemon_has() {
     assert_eq!(daemon.end().code(), Some(0));
     assert_eq!((drop.names("archive"), drop.names("inbox")), (vec!["a.txt".into()], vec!["b.txt".into()]));
     assert!(!drop.state().join("run/control.sock").exists(), "the socket goes with the daemon");
+}
+
+#[test]
+fn on_a_terminal_it_shows_what_is_in_hand() {
+    if !has("script") {
+        return;
+    }
+    let drop = slow("");
+    let gate = drop.root().join("gate");
+    let mut daemon = drop.start();
+    drop.put("slow.csv", "id\n1\n");
+    daemon.wait_for_file("file.claimed", "slow.csv");
+    let typed = drop.command(&["drain"]);
+    let words = typed.get_args().map(|word| word.to_str().unwrap());
+    let line = words.fold(env!("CARGO_BIN_EXE_importerd").to_owned(), |line, word| format!("{line} '{word}'"));
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    daemon.wait_for("daemon.draining");
+    let mut shown = BufReader::new(terminal.stdout.take().unwrap());
+    let mut told = Vec::new();
+    eventually("it says what is in hand", || {
+        shown.read_until(b'd', &mut told).unwrap();
+        String::from_utf8_lossy(&told).contains("1 file in hand")
+    });
+    open_gate(&gate, "");
+    shown.read_to_end(&mut told).unwrap();
+    assert!(!String::from_utf8_lossy(&told).contains("0/0"), "{}", String::from_utf8_lossy(&told));
+    assert_eq!((terminal.wait().unwrap().code(), daemon.end().code()), (Some(0), Some(0)));
 }
 
 /// faults 81, 92
