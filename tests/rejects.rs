@@ -83,6 +83,22 @@ fn rejects_are_mended_dropped_again_and_then_every_row_is_there() {
     assert_eq!(disagreements(&drop), 0);
 }
 
+#[test]
+fn a_file_that_was_mended_and_loaded_again_has_no_rejects() {
+    let drop = with_table(TOLERANT);
+    drop.put("orders.csv", "id,amount,note\n1,1.5,one\nx,3.5,two\n");
+    let mut daemon = drop.start();
+    daemon.wait_for_file("file.archived", "orders.csv");
+    let archived = harness::files(&drop.path().join("archive")).pop().unwrap();
+    std::fs::write(&archived, "id,amount,note\n1,1.5,one\n2,3.5,two\n").unwrap();
+    assert_eq!(ask(&drop, &["replay", "orders.csv"]).status.code(), Some(0));
+    daemon.wait_for_file("file.archived", "orders.csv");
+    let rejects = ask(&drop, &["rejects", "orders.csv"]);
+    assert_eq!((rejects.status.code(), out(&rejects)), (Some(0), ""), "{}", err(&rejects));
+    assert!(err(&rejects).ends_with("orders.csv (archived) has no rejects\n"), "{}", err(&rejects));
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 /// A line, a record without its end, and one that was not mended stay what they are: the round trip is none by itself.
 #[test]
 fn rejects_that_are_dropped_again_as_they_are_do_not_fit_again() {

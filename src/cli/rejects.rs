@@ -31,7 +31,11 @@ fn show(global: &Global, rejects: &Rejects) -> Result<u8, Complaint> {
     let surroundings = Surroundings::look(global)?;
     let folders = surroundings.folders(rejects.folder.as_deref())?;
     let found = Found::by(&surroundings, &folders, &rejects.file)?;
-    let has_some = |row: &&Row| row.rejects > 0 || row.state == State::Quarantined;
+    // Of one that was loaded again, the rows that didn't fit gave way too.
+    let has_some = |row: &&Row| match row.state {
+        State::Quarantined => true,
+        state => row.rejects > 0 && state != State::Replaced,
+    };
     let Some(row) = found.rows.iter().find(has_some).or(found.rows.first()) else {
         return Err(match found.lying.first() {
             Some((folder, _)) => {
