@@ -170,7 +170,10 @@ fn in_inbox(
     for file in survey::in_inbox(folder, &filter(folder)?)? {
         let known = deferred.get(&file.identity.inode).filter(|row| row.identity.key() == file.identity.key());
         match known {
-            Some(row) if chosen.deferred => files.push(Listed { state: "deferred", ..lying(folder, &file, Some(row)) }),
+            Some(row) if chosen.deferred => {
+                let retry_at = surroundings.next_try(row.retry_at).map(Stamp);
+                files.push(Listed { state: "deferred", retry_at, ..lying(folder, &file, Some(row)) });
+            }
             None if chosen.waiting => {
                 let (reason, hint) = (reason.clone(), hint.clone());
                 files.push(Listed { reason, hint, ..lying(folder, &file, None) });
@@ -233,7 +236,6 @@ fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
         since: Stamp(row.changed_at),
         reason: row.reason.clone(),
         hint: row.hint.clone(),
-        retry_at: row.retry_at.map(Stamp),
         replaces: row.replaces.map(|id| id.0),
         ..found
     }

@@ -121,6 +121,12 @@ impl Surroundings {
         if is_elsewhere { format!("{} run", self.importerd) } else { "systemctl start importerd".to_owned() }
     }
 
+    /// When a file is tried again, of which the ledger says so: a clock that has jumped puts nothing off.
+    pub fn next_try(&self, said: Option<Timestamp>) -> Option<Timestamp> {
+        let latest = Timestamp::now().checked_add(self.settings.backoff.max).unwrap_or(Timestamp::MAX);
+        said.map(|at| at.min(latest))
+    }
+
     /// A folder's files that wait for another try, also those that somebody has taken away since.
     pub fn deferred(&self, folder: &Folder) -> Result<Vec<Identity>, Reason> {
         let Some(history) = &self.history else { return Ok(Vec::new()) };

@@ -56,6 +56,21 @@ id state age rows rejects folder name reason
     assert_eq!(plain(&answer.out), expected);
 }
 
+/// The daemon waits no longer than that, whatever the clock did.
+#[test]
+fn no_next_try_is_further_than_the_longest_back_off() {
+    let desk = Desk::with(&format!("backoff.max = '10m'\n{ORDERS}"));
+    let _daemon = desk.daemon();
+    let late = desk.put("orders/inbox/late.csv");
+    let mut deferred = entry(1, OsStr::new("late.csv"), late, State::Deferred);
+    deferred.retry_at = Some(Timestamp::now() + SignedDuration::from_hours(87_600));
+    desk.ledger().enter(Durability::Flushed, &[deferred], &[]).unwrap();
+    for asked in [&["ls"][..], &["explain", "late.csv"]] {
+        let answer = desk.ask(asked);
+        assert!(answer.out.contains("in 9 min") || answer.out.contains("in 10 min"), "{}", answer.out);
+    }
+}
+
 #[test]
 fn each_filter_lists_its_own_files_and_two_of_them_both() {
     let desk = desk();

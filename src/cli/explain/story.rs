@@ -165,6 +165,7 @@ impl Story {
         };
         let replay = history.replay_of(row.id)?;
         let raw = |json: String| RawValue::from_string(json).ok();
+        let row = &Row { retry_at: surroundings.next_try(row.retry_at), ..row.clone() };
         let state = &surroundings.directories.state;
         let next = match &obstacle {
             Some(obstacle) => obstacle.next.clone(),
