@@ -139,6 +139,36 @@ fn a_password_of_the_environment_is_not_written_down_and_no_stars_in_its_place()
     assert!(settings.contains("folder.drop.import.into = \"postgres://me@127.0.0.1:1/sales\"\n"), "{settings}");
 }
 
+#[test]
+fn with_json_nothing_else_is_on_standard_output() {
+    let here = TempDir::new().unwrap();
+    let mut command = importerd(here.path(), &["--json", "watch", "drop"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let mut started = log.lines().map(Result::unwrap).skip_while(|line| !line.contains("folder.watching"));
+    assert!(started.next().is_some());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended: serde_json::Value = serde_json::from_reader(child.stdout.take().unwrap()).unwrap();
+    assert_eq!(ended["exit"], 0);
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_is_typed_wrong_is_told_with_what_helps() {
+    let here = TempDir::new().unwrap();
+    fs::write(here.path().join("file"), "").unwrap();
+    for (typed, code, wrong, next) in [
+        (&["watch", "file"][..], 64, "/file is not a directory", "importerd try FILE"),
+        (&["watch", "drop", "--into", "foo.db"], 78, "folder.drop.import.into", "importerd help watch"),
+        (&["config", "show", "--config", "/dev/fd/0"], 78, "/dev/fd/0: can't be read: not a regular file", "check"),
+    ] {
+        let output = importerd(here.path(), typed).env("HOME", here.path()).stdin(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(wrong) && told.trim_end().ends_with(next), "{told}");
+    }
+}
+
 /// A daemon that is nobody's child: where the test fails, it is not left behind.
 struct Left(OwnedFd);
 

@@ -152,7 +152,7 @@ pub struct Ls {
     #[arg(long)]
     pub forgotten: bool,
     /// At most so many, the latest first
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 

@@ -5,14 +5,14 @@
 use super::args::{Config, ConfigCommand, Global};
 use super::complaint::{Complaint, told};
 use super::page::print;
-use super::surroundings::{directories, sources};
+use super::surroundings::{directories, sources, typed};
 use crate::exit;
 use crate::settings::{self, Shown, show};
 
 /// `importerd config`
 pub fn answer(global: &Global, config: &Config) -> u8 {
     let ConfigCommand::Show { origin } = config.command;
-    told(answer_show(global, origin))
+    told(answer_show(global, origin).map_err(|complaint| complaint.with_options(&typed(global))))
 }
 
 /// With bad settings, what was understood of them goes to stdout all the same.

@@ -39,7 +39,8 @@ fn show(global: &Global, rejects: &Rejects) -> Result<u8, Complaint> {
     let Some(row) = found.rows.iter().find(has_some).or(found.rows.first()) else {
         return Err(match found.lying.first() {
             Some((folder, _)) => {
-                let next = format!("wait until it is done; to see how it stands: {} explain", surroundings.importerd);
+                let (importerd, file) = (&surroundings.importerd, quoted(&rejects.file));
+                let next = format!("wait until it is done; to see how it stands: {importerd} explain {file}");
                 let text = format!("{} has not been imported into {} yet", escape(&rejects.file), folder.name);
                 Complaint::new(exit::REFUSED, text, next)
             }

@@ -48,14 +48,21 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let absolute = std::path::absolute(&watch.dir).map_err(|error| unusable(&watch.dir, &error))?;
     // Without a slash at its end: one folder has one name.
     let directory: PathBuf = absolute.components().collect();
+    if directory.metadata().is_ok_and(|lies| !lies.is_dir()) {
+        let text = format!("{} is not a directory", directory.display());
+        let next = "name the one that holds inbox/, or is to hold it; what becomes of a file says: importerd try FILE";
+        return Err(Complaint::new(exit::USAGE, text, next));
+    }
     let state = global.state_dir.clone().unwrap_or_else(|| directory.join(WATCH_STATE));
     stranger::refuse_root(global, &state)?;
     let command = (!watch.command.is_empty()).then(|| program_from_here(watch.command));
     let name = remembered_name(&directory);
     let base = Base::Watch { dir: directory, name, into: watch.into.map(from_here), command };
-    let loaded = settings::load(&Sources::of_process(base, global.set.clone()))
-        .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
-    let greeting = Some(greeting(&loaded.settings, &state));
+    let loaded = settings::load(&Sources::of_process(base, global.set.clone())).map_err(|error| {
+        let problems: Vec<_> = error.problems.iter().map(ToString::to_string).collect();
+        Complaint::new(exit::CONFIG, problems.join("\n"), "correct that; how it is typed says: importerd help watch")
+    })?;
+    let greeting = (!global.json).then(|| greeting(&loaded.settings, &state));
     // `status`, `ls` and the others find the settings there.
     let record = Some((WATCH_FILE, settings::show::record(&loaded.values)));
     let global = Global { state_dir: Some(state), ..global.clone() };

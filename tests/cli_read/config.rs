@@ -29,5 +29,6 @@ fn with_wrong_settings_it_shows_what_is_understood_and_ends_with_78() {
         "{}",
         answer.err
     );
-    assert!(answer.err.ends_with("correct that, then type: importerd check\n"), "{}", answer.err);
+    let next = "correct that, then type: importerd --config /T/importerd.toml --state-dir /T/state check\n";
+    assert!(answer.err.ends_with(next), "{}", answer.err);
 }

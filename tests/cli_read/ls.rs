@@ -72,6 +72,12 @@ fn no_next_try_is_further_than_the_longest_back_off() {
 }
 
 #[test]
+fn a_limit_of_none_is_wrong_usage() {
+    let answer = desk().ask(&["ls", "--limit", "0"]);
+    assert_eq!((answer.code, answer.out.as_str()), (Some(64), ""));
+}
+
+#[test]
 fn each_filter_lists_its_own_files_and_two_of_them_both() {
     let desk = desk();
     let names = |arguments: &[&str]| {
