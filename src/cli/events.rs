@@ -83,7 +83,13 @@ fn follow(
                     last = last.min(history.last_number()?);
                 }
             }
-            Ok(history.as_ref().map_or(Ok(Vec::new()), |history| history.events_after(last, wanted, BATCH_MAX))?)
+            let Some(history) = &history else { return Ok(Vec::new()) };
+            let newest = history.last_number()?;
+            let stored = history.events_after(last, wanted, BATCH_MAX)?;
+            // All that is wanted of those up to the newest is here: the next look begins behind it.
+            let read = if stored.len() < BATCH_MAX as usize { newest } else { 0 };
+            last = stored.last().map_or(last, |event| event.number).max(read);
+            Ok(stored)
         };
         let stored = match look() {
             Ok(stored) => stored,
@@ -98,7 +104,6 @@ fn follow(
         if history.is_some() {
             failed = 0;
         }
-        last = stored.last().map_or(last, |event| event.number);
         if !print_all(&stored, json)? {
             return Ok(());
         }

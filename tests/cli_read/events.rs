@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use importerd::events::{Event, Kind};
+use importerd::ledger::Durability;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::desk::{Desk, ORDERS, event, plain, tell};
@@ -53,7 +54,12 @@ struct Followed {
 
 impl Followed {
     fn start(desk: &Desk) -> Self {
-        let mut child = desk.command(&["events", "-f"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::with(desk, &[])
+    }
+
+    fn with(desk: &Desk, wanted: &[&str]) -> Self {
+        let mut command = desk.command(&[&["events", "-f"], wanted].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (told, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -102,6 +108,20 @@ fn what_happens_is_followed_from_before_the_first_start_to_after_a_restart() {
     // It may have looked before or after the ledger was made.
     let said = "waiting: no daemon has run yet with the state directory ";
     assert!(stderr.is_empty() || (stderr.starts_with(said) && stderr.lines().count() == 1), "{stderr}");
+}
+
+/// Each look begins behind what is known not to be wanted, also where more of that came than is read at once.
+#[test]
+fn an_event_that_is_wanted_is_heard_among_thousands_that_are_not() {
+    let desk = Desk::with(ORDERS);
+    let ledger = desk.ledger();
+    let followed = Followed::with(&desk, &["--event", "daemon.drained"]);
+    for _ in 0..3 {
+        let others: Vec<_> = (0..1_500).map(|_| Event::new(Kind::DaemonStarted)).collect();
+        ledger.enter(Durability::Lazy, &[], &others).unwrap();
+        tell(&ledger, Event::new(Kind::DaemonDrained));
+        assert!(followed.next().contains("drained"));
+    }
 }
 
 /// After `ledger rebuild`, or a restore.
