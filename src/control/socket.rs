@@ -24,8 +24,8 @@ pub const NAME: &str = "control.sock";
 
 /// Who may write to it may operate: the daemon's user, and its group.
 const MODE: Mode = Mode::from_raw_mode(0o660);
-/// Of the runtime directory, where it is made here.
-const DIRECTORY_MODE: u32 = 0o750;
+/// Of the runtime directory, where it is made here: /run/importerd also holds settings, for everybody to read.
+const DIRECTORY_MODE: u32 = 0o755;
 /// So many may wait to be heard.
 const BACKLOG: i32 = 16;
 /// A daemon that doesn't even take a connection hangs.

@@ -34,7 +34,7 @@ fn its_rights_are_those_of_the_daemons_user_and_group_whatever_the_umask() {
         command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).arg(run.get_program()).args(run.get_args());
         let mut daemon = Daemon::of(command);
         daemon.wait_for("daemon.started");
-        assert_eq!((mode(&socket(&drop)), mode(&drop.state().join("run"))), (0o660, 0o750), "umask {umask}");
+        assert_eq!((mode(&socket(&drop)), mode(&drop.state().join("run"))), (0o660, 0o755), "umask {umask}");
         done(&drop, &["pause", "drop"]);
         assert_eq!(daemon.stop().code(), Some(0));
         assert!(!socket(&drop).exists());
