@@ -46,6 +46,15 @@ fn the_page_names_every_command_and_every_event() {
 }
 
 #[test]
+fn the_page_has_short_forms_defaults_and_the_words_that_an_option_may_be() {
+    let page = printed(&["man"]);
+    let text = page.replace("\\fB", "").replace("\\fR", "");
+    for said in ["-f, --follow\n", "-n, --lines <N>\n", "the latest first [default: 100]\n", "[one of: bash, "] {
+        assert!(text.contains(said), "{said}");
+    }
+}
+
+#[test]
 fn the_settings_page_names_every_key() {
     let page = printed(&["man", "importerd.toml"]);
     for key in KEYS {

@@ -134,7 +134,7 @@ fn what_is_forgotten_is_done_again_when_it_is_dropped_again() {
     daemon.wait_for_file("file.committed", "c.csv");
     assert_eq!(drop.row_count(), 2, "and the rows that were there stay");
     let (code, told) = order(&drop, &["forget", "--folder", "drop", "--quarantined"]);
-    assert_eq!((code, told[0].as_str()), (Some(1), "importerd: there is no such file"), "{told:?}");
+    assert_eq!(code, Some(0), "a quiet night is no error: {told:?}");
     assert_eq!(order(&drop, &["forget"]).0, Some(64));
     assert_eq!(daemon.stop().code(), Some(0));
 }

@@ -182,13 +182,28 @@ fn commands(program: &clap::Command) -> Roff {
         let usage = usage.render_usage().to_string().replace("Usage: ", "");
         entry(&mut page, &usage, &command.get_about().map(ToString::to_string).unwrap_or_default());
         for option in command.get_arguments().filter(|option| !option.is_global_set() && option.get_id() != "version") {
-            let help = option.get_help().map(ToString::to_string).unwrap_or_default();
             page.control("RS", []);
-            entry(&mut page, &option.to_string(), &help);
+            entry(&mut page, &typed(option), &meant(option));
             page.control("RE", []);
         }
     }
     page
+}
+
+/// `-f, --follow`
+fn typed(option: &clap::Arg) -> String {
+    option.get_short().map(|short| format!("-{short}, ")).unwrap_or_default() + &option.to_string()
+}
+
+/// What it does, its default, and the words it may be.
+fn meant(option: &clap::Arg) -> String {
+    let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+    let takes_value = option.get_action().takes_values();
+    let preset: Vec<_> = option.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let preset = (takes_value && !preset.is_empty()).then(|| format!(" [default: {}]", preset.join(" ")));
+    let words: Vec<_> = option.get_possible_values().iter().map(|word| word.get_name().to_owned()).collect();
+    let words = (takes_value && !words.is_empty()).then(|| format!(" [one of: {}]", words.join(", ")));
+    [Some(help), words, preset].into_iter().flatten().collect()
 }
 
 /// importerd.toml(5): every key.
@@ -201,6 +216,7 @@ fn settings() -> Roff {
     page.text([italic(
         "/etc/importerd/importerd.toml, /run/importerd/importerd.toml, /usr/lib/importerd/importerd.toml",
     )]);
+    page.control("br", []);
     page.text([italic("/etc/importerd/importerd.toml.d/*.toml, and the same below /run and /usr/lib")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([roman(

@@ -136,7 +136,13 @@ pub fn answer(global: &Global, request: &Request) -> u8 {
 }
 
 fn give(global: &Global, request: &Request) -> Result<u8, Complaint> {
-    carry(global, request, &mut Paper::new(global))
+    let mut paper = Paper::new(global);
+    let code = carry(global, request, &mut paper)?;
+    // Who asks for all that are alike may find none.
+    if code == exit::OK && paper.did == 0 && !global.json {
+        print("there is no such file: nothing to do\n")?;
+    }
+    Ok(code)
 }
 
 fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Complaint> {

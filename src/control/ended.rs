@@ -51,12 +51,12 @@ impl Operator<'_> {
     }
 
     fn carry_out(&self, order: Order, ended: &Ended, tell: Tell<'_>) -> Performed {
-        let (mut done, mut failed) = (0_usize, 0_usize);
+        let mut all_well = true;
         let mut batch = |folder: &Folder, rows: &[Row]| -> Result<(), Refusal> {
             let answers = self.answers(order, ended.dry_run, folder, rows)?;
             for (row, answer) in rows.iter().zip(answers) {
                 let outcome = outcome(row, answer);
-                *(if outcome.ok { &mut done } else { &mut failed }) += 1;
+                all_well &= outcome.ok;
                 told(tell, outcome);
             }
             Ok(())
@@ -70,12 +70,7 @@ impl Operator<'_> {
         for typed in &unknown {
             told(tell, Outcome::unknown(typed));
         }
-        if failed + unknown.len() + done == 0 {
-            let next = "to see what there is, type: importerd ls --archived";
-            return Err(Refusal::new(exit::REFUSED, "there is no such file", next));
-        }
-        let all_well = failed == 0 && unknown.is_empty();
-        Ok(if all_well { exit::OK } else { exit::REFUSED })
+        Ok(if all_well && unknown.is_empty() { exit::OK } else { exit::REFUSED })
     }
 
     fn answers(&self, order: Order, dry_run: bool, folder: &Folder, rows: &[Row]) -> Result<Vec<Answer>, Fault> {

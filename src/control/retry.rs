@@ -28,7 +28,7 @@ impl Operator<'_> {
         for typed in &files.files {
             self.selected(files, typed, OPEN)?;
         }
-        let mut retrial = Retrial { operator: self, dry_run, by_name: true, done: 0, held: 0, not: 0, tell };
+        let mut retrial = Retrial { operator: self, dry_run, by_name: true, held: 0, not: 0, tell };
         for typed in &files.files {
             match self.selected(files, typed, OPEN)? {
                 Some(one) => retrial.again(one.folder, vec![one.row])?,
@@ -48,8 +48,7 @@ impl Operator<'_> {
         match retrial {
             Retrial { held: 1.., .. } => Ok(exit::TEMPFAIL),
             Retrial { not: 1.., .. } => Ok(exit::REFUSED),
-            Retrial { done: 1.., .. } => Ok(exit::OK),
-            _ => Err(Refusal::new(exit::REFUSED, "there is no such file", "to see what there is, type: importerd ls")),
+            _ => Ok(exit::OK),
         }
     }
 
@@ -66,7 +65,6 @@ struct Retrial<'r> {
     dry_run: bool,
     /// Each file was named; who asks for all that are alike is not told of those that can't be meant.
     by_name: bool,
-    done: u64,
     /// The world is in the way.
     held: u64,
     /// They can't be tried again.
@@ -148,12 +146,10 @@ impl Retrial<'_> {
         if !self.by_name && outcome.outcome == GONE {
             return;
         }
-        let count = match &*outcome.outcome {
-            HELD => &mut self.held,
-            _ if outcome.ok => &mut self.done,
-            _ => &mut self.not,
-        };
-        *count += 1;
+        match &*outcome.outcome {
+            HELD => self.held += 1,
+            _ => self.not += u64::from(!outcome.ok),
+        }
         told(self.tell, outcome);
     }
 }

@@ -18,7 +18,8 @@ use super::places::Places;
 pub const REASON_SUFFIX: &str = ".reason.txt";
 
 /// Whether this is how a reason file is called.
-pub(super) fn is_reason(name: &OsStr) -> bool {
+#[must_use]
+pub fn is_reason(name: &OsStr) -> bool {
     name.as_bytes().ends_with(REASON_SUFFIX.as_bytes())
 }
 

@@ -59,6 +59,16 @@ scan.pdf #7 quarantined folder scans 8 bytes
 }
 
 #[test]
+fn a_reason_file_is_nothing_to_be_dropped() {
+    let desk = Desk::with(ORDERS);
+    drop(desk.ledger());
+    desk.put("orders/quarantine/bad.csv");
+    desk.put("orders/quarantine/bad.csv.reason.txt");
+    let answer = desk.ask(&["explain", "orders/quarantine/bad.csv.reason.txt"]);
+    assert!(answer.out.contains("nothing: it says why the file beside it was refused\n"), "{answer:?}");
+}
+
+#[test]
 fn an_imported_file_has_its_load_marker_and_a_lost_one_has_none() {
     let desk = Desk::with(ORDERS);
     let ledger = desk.ledger();

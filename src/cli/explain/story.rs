@@ -14,7 +14,7 @@ use super::obstacle::{self, obstacles};
 use super::target::Target;
 use crate::fault::{self, Reason};
 use crate::folder::name::suffixed;
-use crate::folder::quarantine::REASON_SUFFIX;
+use crate::folder::quarantine::{REASON_SUFFIX, is_reason};
 use crate::folder::survey::Lying;
 use crate::import::BRING_BACK;
 use crate::ledger::history::{Failed, History};
@@ -134,6 +134,9 @@ impl Story {
             let obstacle = obstacle::of_folder(surroundings, folder)?;
             story.next = obstacle.as_ref().map_or("nothing: it is in hand".to_owned(), |it| it.next.clone());
             story.obstacles.extend(obstacle.map(|it| it.text));
+        } else if within("quarantine") && is_reason(&file.name) {
+            story.state = "unknown";
+            "nothing: it says why the file beside it was refused".clone_into(&mut story.next);
         } else if within("archive") || within("quarantine") {
             story.state = "unknown";
             story.next = format!("to have it done, drop it into {}", quoted(&folder.inbox));
