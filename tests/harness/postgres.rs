@@ -149,6 +149,17 @@ impl Server {
         assert!(self.launch_on(self.port), "the server doesn't start again");
     }
 
+    /// As if it had had so many transactions, while it is stopped.
+    pub fn set_next_transaction(&self, number: u64) {
+        // Its log of them has so many a file, two bits each.
+        let log = self.data().join(format!("pg_xact/{:04X}", number >> 20));
+        fs::write(&log, vec![0; 1 << 18]).expect("write its log");
+        chown(&log);
+        let words = ["-x".to_owned(), number.to_string(), "-D".to_owned(), self.data().display().to_string()];
+        let output = as_server(&self.programs.join("pg_resetwal"), &words, &[]).output().expect("run pg_resetwal");
+        assert!(output.status.success(), "pg_resetwal: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn end(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {
             let _ = kill_process(Pid::from_child(&child), signal);

@@ -10,4 +10,5 @@ mod lines;
 mod logins;
 mod rows;
 mod types;
+mod upkeep;
 mod world;

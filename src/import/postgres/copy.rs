@@ -40,6 +40,9 @@ const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What every stream ends with.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
+/// The most that a table has, also the one where rows wait to be merged.
+const COLUMNS_MAX: i16 = 1600;
+
 /// The most rows of one file that the server may refuse: for each of them the file is copied once more.
 const REFUSED_MAX: usize = 100;
 
@@ -137,7 +140,7 @@ impl<'t> Copying<'t> {
             None => (qualified(read.table.name()), bare(read.table.name()), String::new()),
         };
         let count = names.len() + usize::from(merge.is_some());
-        let fields = i16::try_from(count).map_err(|_| too_many(count))?.to_be_bytes();
+        let fields = i16::try_from(count).ok().filter(|count| *count <= COLUMNS_MAX).ok_or_else(|| too_many(count))?;
         let sql = format!("COPY {into} ({place}{}) FROM STDIN (FORMAT binary)", names.join(", "));
         Ok(Self {
             session,
@@ -148,7 +151,7 @@ impl<'t> Copying<'t> {
             stream: None,
             columns,
             merge,
-            fields,
+            fields: fields.to_be_bytes(),
             lineage: read.lineage,
             nulls: (-1_i32).to_be_bytes().repeat(nulls),
             buffer: Vec::new(),
@@ -326,5 +329,5 @@ fn columns(read: &Read, layout: &Layout) -> Result<Vec<(Wire, String)>, Reason> 
 }
 
 fn too_many(columns: usize) -> Fault {
-    Fault::permanent("too_many_columns", format!("{columns} columns where PostgreSQL has at most 1600"))
+    Fault::permanent("too_many_columns", format!("{columns} columns where PostgreSQL has at most {COLUMNS_MAX}"))
 }

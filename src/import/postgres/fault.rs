@@ -18,6 +18,12 @@ const UNKNOWN: &str = "target";
 /// The sources of types that speak of a bad value with the code of the server's own faults: `hstore` and `PostGIS`.
 const CODELESS: [&str; 3] = ["hstore", "lwgeom", "geography"];
 
+/// A value, a nesting or a row that is larger than what the server works with.
+const TOO_LARGE: [&str; 3] = ["54000", "54001", "54011"];
+
+/// The sources that number transactions, and speak of the last number with the code of a value that is too large.
+const TRANSACTION_COUNTERS: [&str; 2] = ["varsup.c", "multixact.c"];
+
 /// How long a lock that another program holds is waited for.
 pub const LOCK_WAIT_SECS: u64 = 5;
 
@@ -30,7 +36,9 @@ pub enum During {
     Definition,
     /// Rows give way to those of a file.
     Removal,
-    /// Whatever else.
+    /// What is checked only at the end.
+    Commit,
+    /// What is needed for files, whatever is in them: connecting, load markers, our own tables, the place where rows wait.
     Upkeep,
 }
 
@@ -63,20 +71,34 @@ fn unreachable(place: &str, error: &Error) -> Fault {
 }
 
 fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
-    let of_file = |code| Fault::Permanent(of_file(code, said));
-    match (during, class(said.code())) {
-        (During::Definition, _) if is_forbidden(said) => of_file("constraint"),
-        (During::Definition, _) => of_world(place, said),
-        _ if *said.code() == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED => of_world(place, said),
-        (During::Removal, _) if *said.code() == SqlState::FOREIGN_KEY_VIOLATION => Fault::Permanent(referred(said)),
-        (_, "20" | "21" | "23" | "44" | "P0") => of_file("constraint"),
-        (_, "22") => of_file("value"),
-        _ if ["54000", "54001", "54011"].contains(&said.code().code()) => of_file("value"),
-        _ => match of_world(place, said) {
-            Fault::World(reason) if reason.code == UNKNOWN && is_of_row(during, said) => of_file("constraint"),
-            fault => fault,
-        },
+    match blame(during, said) {
+        Some(_) if during == During::Removal && *said.code() == SqlState::FOREIGN_KEY_VIOLATION => {
+            Fault::Permanent(referred(said))
+        }
+        Some(code) => Fault::Permanent(of_file(code, said)),
+        None => of_world(place, said),
     }
+}
+
+/// Whose fault it is, in one table: what the file is told, or `None` where the world is to blame.
+fn blame(during: During, said: &DbError) -> Option<&'static str> {
+    match (during, class(said.code())) {
+        // Whatever its code: every file would meet it.
+        (During::Upkeep, _) => None,
+        // With the code of a bad value.
+        _ if is_used_up(said) => None,
+        (During::Definition, _) => is_forbidden(said).then_some("constraint"),
+        (_, "20" | "21" | "23" | "44" | "P0") => Some("constraint"),
+        (_, "22") => Some("value"),
+        _ if TOO_LARGE.contains(&said.code().code()) => Some("value"),
+        _ => (meaning(said).0 == UNKNOWN && is_of_row(said)).then_some("constraint"),
+    }
+}
+
+/// Whether the server has no number left: of a sequence, or for a transaction.
+fn is_used_up(said: &DbError) -> bool {
+    let counts_transactions = said.file().is_some_and(|file| TRANSACTION_COUNTERS.contains(&file));
+    *said.code() == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED || counts_transactions
 }
 
 /// Whether a table can't become what the file needs for what it is: a partition, a typed table, one of too many columns,
@@ -90,47 +112,52 @@ fn is_forbidden(said: &DbError) -> bool {
 }
 
 fn of_world(place: &str, said: &DbError) -> Fault {
-    let world = |code, hint: &str| Fault::world(code, format!("{place}: {}", said.message())).with_hint(hint);
-    let state = said.code();
-    match state.code() {
-        _ if *state == SqlState::LOCK_NOT_AVAILABLE => {
-            let text = format!("{place}: locked by another program for more than {LOCK_WAIT_SECS} s");
-            Fault::world("target_locked", text).with_hint("end that program's transaction")
+    let (code, hint) = meaning(said);
+    let text = if *said.code() == SqlState::LOCK_NOT_AVAILABLE {
+        format!("{place}: locked by another program for more than {LOCK_WAIT_SECS} s")
+    } else {
+        format!("{place}: {}", said.message())
+    };
+    Fault::world(code, text).with_hint(hint)
+}
+
+/// What is wrong with the world, in a word, and what to do about it.
+fn meaning(said: &DbError) -> (&'static str, &'static str) {
+    match said.code().code() {
+        "55P03" => ("target_locked", "end that program's transaction"),
+        "40001" | "40P01" => ("target_busy", "another program works on the same rows; it is tried again"),
+        "25006" => ("read_only", "it is a standby, or default_transaction_read_only is set: name the primary"),
+        "42501" => ("no_permission", "grant the role what docs/import-postgres.md lists"),
+        "28000" | "28P01" => ("no_permission", "see user and password, and the server's pg_hba.conf"),
+        "2200H" => (UNKNOWN, "set another maximum for the sequence, ALTER SEQUENCE, and make its column a bigint"),
+        "3D000" => ("target_missing", "create the database, or correct the address"),
+        "3F000" => ("target_missing", "create the schema, or correct the table's name"),
+        "53100" => ("disk_full", "free some space on the server"),
+        "53300" => ("target_busy", "the server has no connection left: raise max_connections, or end some"),
+        code if code.starts_with("53") => ("target_busy", "see the server's log"),
+        "54000" if is_used_up(said) => {
+            (UNKNOWN, "end what has been open for long, prepared transactions too, and VACUUM")
         }
-        "40001" | "40P01" => world("target_busy", "another program works on the same rows; it is tried again"),
-        "25006" => world("read_only", "it is a standby, or default_transaction_read_only is set: name the primary"),
-        "42501" => world("no_permission", "grant the role what docs/import-postgres.md lists"),
-        "28000" | "28P01" => world("no_permission", "see user and password, and the server's pg_hba.conf"),
-        "2200H" => {
-            world("target", "set another maximum for the sequence, ALTER SEQUENCE, and make its column a bigint")
-        }
-        "3D000" => world("target_missing", "create the database, or correct the address"),
-        "3F000" => world("target_missing", "create the schema, or correct the table's name"),
-        "53100" => world("disk_full", "free some space on the server"),
-        "53300" => world("target_busy", "the server has no connection left: raise max_connections, or end some"),
-        code if code.starts_with("53") => world("target_busy", "see the server's log"),
-        "57P01" | "57P02" | "57P03" => world("target_unreachable", "it resumes by itself once the server is up"),
-        code if code.starts_with("57") => {
-            world("target_busy", "somebody, or a timeout, cancelled it; it is tried again")
-        }
-        code if code.starts_with("08") => world("target_unreachable", "it resumes by itself once the server is up"),
-        code if code.starts_with("58") => world("io", "see the server's log for its disk's errors"),
-        "XX001" | "XX002" => world("target_corrupt", "restore it from a backup"),
+        "57P01" | "57P02" | "57P03" => ("target_unreachable", "it resumes by itself once the server is up"),
+        code if code.starts_with("57") => ("target_busy", "somebody, or a timeout, cancelled it; it is tried again"),
+        code if code.starts_with("08") => ("target_unreachable", "it resumes by itself once the server is up"),
+        code if code.starts_with("58") => ("io", "see the server's log for its disk's errors"),
+        "XX001" | "XX002" => ("target_corrupt", "restore it from a backup"),
         "42P01" if said.message().contains(OURS) => {
-            world("target_missing", "put the table back, or restart importerd to make a new one")
+            ("target_missing", "put the table back, or restart importerd to make a new one")
         }
-        _ => world(UNKNOWN, "see the message; the table may have changed, or a trigger be broken"),
+        _ => (UNKNOWN, "see the message; the table may have changed, or a trigger be broken"),
     }
 }
 
 /// Whether an error that has no other meaning is about one row: a trigger raised it, with a code of its own, or it came up
 /// while a row was copied. What would come up with the next row as well is none: classes of a broken statement, of
 /// what isn't supported or ready, of a foreign server, and of the server's own faults.
-fn is_of_row(during: During, said: &DbError) -> bool {
+fn is_of_row(said: &DbError) -> bool {
     let is_raised = said.routine() == Some("exec_stmt_raise");
     let is_copied = said.where_().is_some_and(|context| context.lines().any(|line| line.starts_with("COPY ")));
     let is_of_all = ["0A", "25", "42", "55", "72", "F0", "HV", "XX"].contains(&class(said.code()));
-    is_raised || (is_copied && !is_of_all) || (during == During::Rows && is_of_value(said))
+    is_raised || (is_copied && !is_of_all) || is_of_value(said)
 }
 
 /// Whether a value is written in a way that its type doesn't read: `ltree`, `tsquery`, `jsonpath`, `name` say so with the

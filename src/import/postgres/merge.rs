@@ -59,7 +59,7 @@ impl Merge {
 
     /// Merges all that wait, and says what became of them.
     pub fn run(&self, session: &Session, id: FileId) -> Result<Written, Fault> {
-        let before = session.query_one(&self.count_sql(), &[&id.0])?;
+        let before = session.query_one_during(During::Rows, &self.count_sql(), &[&id.0])?;
         let [all, later, new] = [0, 1, 2].map(|column| before.get::<_, i64>(column).cast_unsigned());
         let written = session.execute_during(During::Rows, &self.merge_sql(), &[])?;
         let is_all = self.updates().is_empty() || written == all - later;
@@ -84,7 +84,7 @@ impl Merge {
         let (keys, later) = (self.keys(), self.later());
         let sql =
             format!("SELECT count(DISTINCT ROW({keys})) FILTER (WHERE ({later}) IS NOT TRUE) FROM {}", self.met());
-        Ok(session.query_one(&sql, &[&id.0])?.get::<_, i64>(0).cast_unsigned())
+        Ok(session.query_one_during(During::Rows, &sql, &[&id.0])?.get::<_, i64>(0).cast_unsigned())
     }
 
     /// How many rows wait, for how many of them a later file's row is there, and how many keys are new.

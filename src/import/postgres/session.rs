@@ -2,7 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::slice;
 
+use futures_util::future::{join, join5};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
@@ -19,17 +22,23 @@ pub type Parameter<'p> = &'p (dyn ToSql + Sync);
 /// Statements kept prepared per connection: about twenty of ours, and one for every layout in use.
 const STATEMENTS_MAX: usize = 64;
 
-/// What every session has, as far as the server knows it. A dead client's transaction is let go of in seconds, with its
-/// locks: by the kernel's timers, and by looking whether the client is there while a statement runs.
-const SETTINGS: [(&str, &str); 7] = [
+/// What every session has, as far as the server knows it.
+const SETTINGS: [(&str, &str); 3] = [
+    // What is committed is durable, unless the operator chose more than that.
+    ("synchronous_commit", "on"),
+    // For a client that is there and stopped. A large file may be read anew between two statements.
+    ("idle_in_transaction_session_timeout", "3600000"),
+    ("statement_timeout", "0"),
+];
+
+/// What it has where the server's system can do it: a dead client's transaction is let go of in seconds, with its locks, by
+/// the kernel's timers, and by looking whether the client is there while a statement runs.
+static WHERE_POSSIBLE: [(&str, &str); 5] = [
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "10000"),
     ("client_connection_check_interval", "2000"),
-    // For a client that is there and stopped. A large file may be read anew between two statements.
-    ("idle_in_transaction_session_timeout", "3600000"),
-    ("statement_timeout", "0"),
 ];
 
 const SILENT: &str = "see whether the server, or what is between, hangs; the folder resumes by itself";
@@ -83,19 +92,12 @@ impl Session {
 
     fn set_up(&mut self, to_write: bool) -> Result<(), Fault> {
         let lock_timeout = format!("{LOCK_WAIT_SECS}s");
-        let (mut names, mut values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
-        names.push("lock_timeout");
-        values.push(&lock_timeout);
+        let mut promised = vec![("lock_timeout", lock_timeout.as_str())];
+        promised.extend(SETTINGS);
         if !to_write {
-            names.push("default_transaction_read_only");
-            values.push("on");
+            promised.push(("default_transaction_read_only", "on"));
         }
-        // What is committed is durable, unless the operator chose more than that.
-        let sql = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS ours (name, value)
-            JOIN pg_settings USING (name)
-            UNION ALL SELECT set_config('synchronous_commit', 'on', false)
-            WHERE current_setting('synchronous_commit') = 'off'";
-        self.query(sql, &[&names, &values])?;
+        self.set(&promised)?;
         let sql = "SELECT current_schema()::text, current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII')";
         let there = self.query_one(sql, &[])?;
         self.holds_all = there.get(1);
@@ -104,6 +106,26 @@ impl Session {
             Fault::world("target_missing", text).with_hint("create it, or set search_path for the role")
         })?;
         Ok(())
+    }
+
+    /// What is promised, and what is possible, in one round trip.
+    fn set(&self, promised: &[(&str, &str)]) -> Result<(), Fault> {
+        let sql = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS ours (name, value)
+            JOIN pg_settings USING (name) WHERE name <> 'synchronous_commit' OR setting = 'off'";
+        let statement = &self.statement(sql).map_err(|error| self.fault(During::Upkeep, &error))?;
+        let set = async |settings: &[(&str, &str)]| {
+            let (names, values): (Vec<_>, Vec<_>) = settings.iter().copied().unzip();
+            self.client.query(statement, &[&names, &values]).await
+        };
+        let [idle, interval, count, user, check] =
+            WHERE_POSSIBLE.each_ref().map(|setting| set(slice::from_ref(setting)));
+        let (promised, possible) = wait(join(set(promised), join5(idle, interval, count, user, check)));
+        let is_refused = |error: &Error| error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+        let missed = <[_; 5]>::from(possible).into_iter().filter_map(Result::err).find(|error| !is_refused(error));
+        match promised.err().or(missed) {
+            Some(error) => Err(self.fault(During::Upkeep, &error)),
+            None => Ok(()),
+        }
     }
 
     /// Where our own tables are.
@@ -156,12 +178,16 @@ impl Session {
 
     /// Runs statements that answer nothing, in one round trip.
     pub fn run(&self, sql: &str) -> Result<(), Fault> {
-        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(During::Upkeep, &error))
+        self.run_during(During::Upkeep, sql)
     }
 
     /// As [`Self::run`], for what a file wants of the schema.
     pub fn define(&self, sql: &str) -> Result<(), Fault> {
-        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(During::Definition, &error))
+        self.run_during(During::Definition, sql)
+    }
+
+    fn run_during(&self, during: During, sql: &str) -> Result<(), Fault> {
+        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(during, &error))
     }
 
     /// As [`Self::run`], for what undoes a failure.
@@ -173,7 +199,7 @@ impl Session {
 
     /// Commits. Where it [is lost](Self::is_lost) afterwards, nobody knows whether it did.
     pub fn commit(&self) -> Result<(), Fault> {
-        self.run("COMMIT")
+        self.run_during(During::Commit, "COMMIT")
     }
 
     /// All rows of an answer.
@@ -184,8 +210,13 @@ impl Session {
 
     /// The only row of an answer.
     pub fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Fault> {
+        self.query_one_during(During::Upkeep, sql, parameters)
+    }
+
+    /// The same, for what is asked of a file's rows.
+    pub fn query_one_during(&self, during: During, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Fault> {
         let asked = self.statement(sql).and_then(|statement| wait(self.client.query_one(&statement, parameters)));
-        asked.map_err(|error| self.fault(During::Upkeep, &error))
+        asked.map_err(|error| self.fault(during, &error))
     }
 
     /// Runs a statement, and says how many rows it changed.
