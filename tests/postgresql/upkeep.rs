@@ -108,13 +108,37 @@ fn a_setting_that_the_server_can_not_have_is_done_without_unless_a_promise_needs
     assert_eq!(server.number("SELECT count(*) FROM orders"), 2);
 }
 
+/// A load may take hours: the server's limits for others aren't for it. PostgreSQL 17 has one more than those before.
+#[test]
+fn a_time_limit_of_a_later_server_does_not_end_a_load() {
+    let Some(server) = Server::start() else { return };
+    pose(&server, "nothing");
+    if server.sql("SELECT count(*) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'") == "0" {
+        server.sql(
+            "CREATE VIEW posing.pg_settings AS SELECT name, setting FROM pg_catalog.pg_settings
+            UNION ALL SELECT 'transaction_timeout', '10s'",
+        );
+    }
+    assert_eq!(Bench::at(&server.url()).import("id\n1\n"), Ok(1));
+    for limit in ["transaction_timeout", "statement_timeout"] {
+        assert_eq!(
+            server.sql(&format!("SELECT DISTINCT value FROM posing.set WHERE name = '{limit}'")),
+            "0",
+            "{limit}"
+        );
+    }
+}
+
 /// The server takes itself for one of a system that lacks a setting.
 fn pose(server: &Server, lacks: &str) {
     server.sql(&format!(
         "CREATE SCHEMA IF NOT EXISTS posing; ALTER ROLE tester SET search_path = posing, pg_catalog;
+        CREATE TABLE IF NOT EXISTS posing.set (name text, value text);
         CREATE OR REPLACE FUNCTION posing.set_config(name text, value text, is_local boolean) RETURNS text
             LANGUAGE plpgsql AS $$ BEGIN
             IF name = '{lacks}' THEN RAISE invalid_parameter_value USING MESSAGE = 'not on this system'; END IF;
+            INSERT INTO posing.set VALUES (name, value);
+            IF name = 'transaction_timeout' THEN RETURN value; END IF;
             RETURN pg_catalog.set_config(name, value, is_local);
         END $$"
     ));

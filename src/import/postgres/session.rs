@@ -23,12 +23,14 @@ pub type Parameter<'p> = &'p (dyn ToSql + Sync);
 const STATEMENTS_MAX: usize = 64;
 
 /// What every session has, as far as the server knows it.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     // What is committed is durable, unless the operator chose more than that.
     ("synchronous_commit", "on"),
     // For a client that is there and stopped. A large file may be read anew between two statements.
     ("idle_in_transaction_session_timeout", "3600000"),
     ("statement_timeout", "0"),
+    // Since PostgreSQL 17; a setting that the server doesn't know is passed over.
+    ("transaction_timeout", "0"),
 ];
 
 /// What it has where the server's system can do it: a dead client's transaction is let go of in seconds, with its locks, by
