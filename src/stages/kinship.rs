@@ -85,9 +85,10 @@ pub fn check(
 /// # Errors
 /// The same.
 pub fn look(settings: &settings::Settings, state_directory: &Path, history: Option<&History>) -> Result<(), Reason> {
+    let mut silent = Silent::default();
     settings.folders.values().try_for_each(|folder| {
         let known = history.map(|history| Known::to_history(history, &folder.name)).transpose()?;
-        check_folder(folder, state_directory, known)
+        check_with(folder, state_directory, known, &mut silent)
     })
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -246,6 +246,25 @@ impl Drop for Server {
 /// The database by TCP, through this port of this machine.
 pub fn url_by_port(port: u16, parameters: &str) -> String {
     format!("postgres://{ROLE}@localhost:{port}/{DATABASE}?hostaddr=127.0.0.1&{parameters}")
+}
+
+/// The port of one that says that all is well, and then nothing, until the test ends.
+pub fn lets_in_and_never_answers() -> u16 {
+    const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    std::thread::spawn(move || {
+        let mut let_in = Vec::new();
+        for mut client in listener.incoming().flatten() {
+            let mut length = [0; 4];
+            client.read_exact(&mut length).expect("how long its first message is");
+            let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
+            client.read_exact(&mut rest).expect("who it is");
+            client.write_all(WELCOME).expect("let it in");
+            let_in.push(client);
+        }
+    });
+    port
 }
 
 /// Where Debian has the programs of the newest version; elsewhere, as `PATH` says.

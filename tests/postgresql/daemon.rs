@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::line::{Cut, Line};
-use super::harness::postgres::{Server, url_by_port};
+use super::harness::postgres::{Server, lets_in_and_never_answers, url_by_port};
 use super::harness::{Daemon, Drop, PATIENCE};
 
 /// Short waits, so that a held folder is tried often; and whoever is charged one attempt is out.
@@ -36,6 +36,26 @@ fn wait_until_archived(drop: &Drop, daemon: &mut Daemon, files: u32) {
     while drop.names("archive").len() < files as usize {
         assert!(daemon.next_within(PATIENCE).is_some(), "it says nothing, and has {:?}", drop.names("archive"));
     }
+}
+
+/// Neither the start, nor other folders, nor who only looks wait for it without end.
+///
+/// fault 90
+#[test]
+fn a_daemon_goes_on_beside_a_server_that_lets_in_and_never_answers() {
+    let url = url_by_port(lets_in_and_never_answers(), "sslmode=disable&connect_timeout=1");
+    let drop = drop_into(&url);
+    let status = || drop.command(&["status"]).output().expect("run status");
+    status();
+    put(&drop, 0);
+    let mut daemon = drop.launch();
+    let paused = daemon.wait_for("folder.paused")["reason"].to_string();
+    assert!(paused.contains("nothing was answered for 3s"), "{paused}");
+    assert!(String::from_utf8_lossy(&status().stdout).contains("nothing was answered"));
+    assert!(daemon.stop().success());
+    assert_eq!(drop.names("inbox"), ["0.csv"]);
+    let once = drop.command(&["once"]).output().expect("run once");
+    assert!(String::from_utf8_lossy(&once.stderr).contains("nothing was answered"), "{once:?}");
 }
 
 /// fault 90

@@ -6,9 +6,11 @@ use importerd::import::{Load, Outcome};
 use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::bench::Bench;
 use super::harness::eventually;
-use super::harness::postgres::{Server, url_by_port};
+use super::harness::postgres::{Server, lets_in_and_never_answers, url_by_port};
 
 const COUNT: &str = "SELECT count(*) FROM orders";
 
@@ -243,6 +245,46 @@ fn a_server_that_accepts_and_never_answers_holds_the_folder() {
     let reason = bench.held("id\n1\n");
     assert_eq!(reason.code, "target_unreachable", "{reason}");
     assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+}
+
+/// As a pooler that lets everybody in and has no server to ask.
+///
+/// fault 90
+#[test]
+fn a_server_that_lets_in_and_never_answers_holds_the_folder() {
+    let port = lets_in_and_never_answers();
+    let bench = Bench::at(&url_by_port(port, "sslmode=disable&connect_timeout=1"));
+    let reason = bench.held("id\n1\n");
+    assert_eq!(reason.code, "target_unreachable", "{reason}");
+    assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+}
+
+/// A session that was there before hangs: it is given up, and the next try has a new one. Who is slow to answer for
+/// as long, with rows in hand, is waited for: the control.
+///
+/// fault 90
+#[test]
+fn a_session_that_hangs_is_given_up_where_nothing_is_under_way() {
+    let Some(server) = Server::start() else { return };
+    let bench = Bench::at(&server.url_by_tcp("sslmode=disable&connect_timeout=1"));
+    server.sql(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(9); RETURN NEW; END $$;
+        CREATE TABLE orders (id integer); CREATE TRIGGER wait BEFORE INSERT ON orders FOR EACH ROW
+            WHEN (NEW.id = 1) EXECUTE FUNCTION wait()",
+    );
+    assert_eq!(bench.import("id\n1\n"), Ok(1));
+    let pids = server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'importerd'");
+    let signal = |signal| {
+        let pids = pids.lines().map(|pid| Pid::from_raw(pid.parse().expect("a number")).expect("a process"));
+        pids.for_each(|pid| kill_process(pid, signal).expect("it is there"));
+    };
+    signal(Signal::STOP);
+    let reason = bench.held("id\n2\n");
+    assert_eq!(reason.code, "target_unreachable", "{reason}");
+    assert!(reason.text.contains("nothing was answered for 8s"), "{reason}");
+    assert_eq!(bench.import("id\n2\n"), Ok(1));
+    signal(Signal::CONT);
+    assert_eq!(server.number(COUNT), 2);
 }
 
 /// fault 92

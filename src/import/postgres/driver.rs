@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -49,18 +49,17 @@ impl Driver {
         Ok(Self { runtime: handle, _end: end })
     }
 
-    /// Connects; the connection lasts until the client is dropped.
+    /// Connects, within so long; the connection lasts until the client is dropped.
     ///
     /// # Errors
     ///
     /// Why there is none.
-    pub fn connect(&self, config: Config, tls: MakeRustlsConnect) -> Result<Client, Unconnected> {
+    pub fn connect(&self, config: Config, long: Duration, tls: MakeRustlsConnect) -> Result<Client, Unconnected> {
         let (tell, told) = mpsc::channel();
-        let patience = patience(&config);
         self.runtime.spawn(async move {
-            let connected = match tokio::time::timeout(patience, config.connect(tls)).await {
+            let connected = match tokio::time::timeout(long, config.connect(tls)).await {
                 Ok(connected) => connected.map_err(Unconnected::Refused),
-                Err(_) => Err(Unconnected::Silent(patience)),
+                Err(_) => Err(Unconnected::Silent),
             };
             let _ = tell.send(connected.map(|(client, connection)| {
                 // Why it ended, the client's next question is told.
@@ -82,15 +81,15 @@ impl Driver {
 pub enum Unconnected {
     /// It can't be reached, or doesn't let us in.
     Refused(Error),
-    /// Nothing was answered for so long.
-    Silent(Duration),
+    /// Nothing was answered for that long.
+    Silent,
     /// The thread has ended.
     Ended,
 }
 
 /// How long a connection may take until it can be used. The library bounds only how long the kernel takes for it; a server
 /// that hangs is reached all the same, and would be waited for without end. So each host has as much for every step.
-fn patience(config: &Config) -> Duration {
+pub fn patience(config: &Config) -> Duration {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
     let each = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT) * STEPS;
     each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
@@ -99,13 +98,23 @@ fn patience(config: &Config) -> Duration {
 /// Waits for an answer, whatever runtime this thread runs in. For futures that need none themselves, as those of a
 /// [`Client`].
 pub fn wait<T>(answer: impl Future<Output = T>) -> T {
+    wait_for(answer, Duration::MAX).expect("it has no end")
+}
+
+/// As [`wait`], for so long. `None`: it isn't there then.
+pub fn wait_for<T>(answer: impl Future<Output = T>, long: Duration) -> Option<T> {
     let mut answer = pin!(answer);
     let waker = Waker::from(Arc::new(Parked(thread::current())));
+    let began = Instant::now();
     loop {
         if let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return answer;
+            return Some(answer);
         }
-        thread::park_timeout(BEAT_EVERY);
+        let left = long.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left.min(BEAT_EVERY));
         pulse::beat();
     }
 }
@@ -128,5 +137,11 @@ mod tests {
         thread::spawn(move || tell.send(7));
         let inside = Builder::new_current_thread().build().unwrap();
         inside.block_on(async { assert_eq!(wait(told), Ok(7)) });
+    }
+
+    #[test]
+    fn an_answer_that_never_comes_is_waited_for_as_long_as_was_said() {
+        let (_tell, told) = oneshot::channel::<u8>();
+        assert_eq!(wait_for(told, Duration::from_millis(20)), None);
     }
 }

@@ -30,6 +30,7 @@ mod turns;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::contract::Contract;
 use super::lately::Lately;
@@ -40,7 +41,8 @@ use super::value::Type;
 use crate::fault::Fault;
 use crate::settings::postgres::Address;
 use doubt::Doubt;
-use driver::Driver;
+use driver::{Driver, patience};
+use fault::LOCK_WAIT_SECS;
 use markers::Connected;
 use session::Session;
 use table::Read;
@@ -111,13 +113,16 @@ impl Database {
     /// A session for which the server has answered just now: one that was idle may have lost its server, and only
     /// finds out when it asks. With the table of markers.
     fn ask(&self, first: impl Fn(&Session) -> Result<(), Fault>) -> Result<Session, Fault> {
+        // The first word may wait for a lock.
+        let long = patience(&self.address.config) + Duration::from_secs(LOCK_WAIT_SECS);
+        let soon = |session: &Session| session.soon(long, || first(session));
         let session = self.session()?;
-        let session = match first(&session) {
+        let session = match soon(&session) {
             Ok(()) => session,
-            Err(_) if session.is_lost() => {
+            Err(_) if session.is_lost() && !session.is_silent() => {
                 lock(&self.idle).clear();
                 let fresh = self.connect()?;
-                first(&fresh)?;
+                soon(&fresh)?;
                 fresh
             }
             Err(fault) => {

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::slice;
+use std::time::Duration;
 
 use futures_util::future::{join, join5};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
-use super::driver::{Driver, Unconnected, wait};
+use super::driver::{Driver, Unconnected, patience, wait_for};
 use super::fault::{During, LOCK_WAIT_SECS, fault, is_lost};
 use super::tls::connector;
 use crate::fault::Fault;
@@ -60,6 +61,10 @@ pub struct Session {
     has_met_the_world: Cell<bool>,
     /// Nobody is at the other end any more.
     is_lost: Cell<bool>,
+    /// How long an answer is waited for.
+    patience: Cell<Duration>,
+    /// One didn't come in that time.
+    is_silent: Cell<bool>,
 }
 
 impl Session {
@@ -75,20 +80,31 @@ impl Session {
         if let Some(secret) = &address.password {
             config.password(secret.read().map_err(|why| unusable("no_password", why))?);
         }
+        let long = patience(&config);
         let tls = connector(&address.tls).map_err(|why| unusable("tls", why))?;
-        let client = driver.connect(config, tls).map_err(|error| match error {
+        let client = driver.connect(config, long, tls).map_err(|error| match error {
             Unconnected::Refused(error) => fault(&place, During::Upkeep, &error),
-            Unconnected::Silent(patience) => {
-                let text = format!("{place}: nothing was answered for {patience:?}");
-                Fault::world("target_unreachable", text).with_hint(SILENT)
-            }
+            Unconnected::Silent => silent(&place, long),
             Unconnected::Ended => Fault::fatal("panic", "the thread that talks to PostgreSQL ended"),
         })?;
         let statements = RefCell::default();
-        let [has_failed, has_met_the_world, is_lost] = [false; 3].map(Cell::new);
+        let [has_failed, has_met_the_world, is_lost, is_silent] = [false; 4].map(Cell::new);
         let (schema, holds_all) = (String::new(), true);
-        let mut session = Self { client, place, statements, schema, holds_all, has_failed, has_met_the_world, is_lost };
+        let patience = Cell::new(long);
+        let mut session = Self {
+            client,
+            place,
+            statements,
+            schema,
+            holds_all,
+            has_failed,
+            has_met_the_world,
+            is_lost,
+            patience,
+            is_silent,
+        };
         session.set_up(to_write)?;
+        session.patience.set(Duration::MAX);
         Ok(session)
     }
 
@@ -114,20 +130,21 @@ impl Session {
     fn set(&self, promised: &[(&str, &str)]) -> Result<(), Fault> {
         let sql = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS ours (name, value)
             JOIN pg_settings USING (name) WHERE name <> 'synchronous_commit' OR setting = 'off'";
-        let statement = &self.statement(sql).map_err(|error| self.fault(During::Upkeep, &error))?;
+        let statement = &self.statement(sql, During::Upkeep)?;
         let set = async |settings: &[(&str, &str)]| {
             let (names, values): (Vec<_>, Vec<_>) = settings.iter().copied().unzip();
             self.client.query(statement, &[&names, &values]).await
         };
         let [idle, interval, count, user, check] =
             WHERE_POSSIBLE.each_ref().map(|setting| set(slice::from_ref(setting)));
-        let (promised, possible) = wait(join(set(promised), join5(idle, interval, count, user, check)));
-        let is_refused = |error: &Error| error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
-        let missed = <[_; 5]>::from(possible).into_iter().filter_map(Result::err).find(|error| !is_refused(error));
-        match promised.err().or(missed) {
-            Some(error) => Err(self.fault(During::Upkeep, &error)),
-            None => Ok(()),
-        }
+        let asked = async {
+            let (promised, possible) = join(set(promised), join5(idle, interval, count, user, check)).await;
+            let is_refused = |error: &Error| error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+            let missed = <[_; 5]>::from(possible).into_iter().filter_map(Result::err).find(|error| !is_refused(error));
+            promised?;
+            missed.map_or(Ok(()), Err)
+        };
+        self.answer(During::Upkeep, asked)
     }
 
     /// Where our own tables are.
@@ -178,6 +195,33 @@ impl Session {
         fault
     }
 
+    /// Whether the server has kept still for longer than was waited for.
+    pub fn is_silent(&self) -> bool {
+        self.is_silent.get()
+    }
+
+    /// Whatever is asked in this work is answered soon, or the session is lost: nobody at the other end may be what hangs,
+    /// and nothing that takes long is asked. A COMMIT of a load is none of it.
+    pub fn soon<T>(&self, long: Duration, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        self.patience.set(long);
+        let outcome = work();
+        self.patience.set(Duration::MAX);
+        outcome
+    }
+
+    /// What the server answers.
+    fn answer<T>(&self, during: During, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+        let long = self.patience.get();
+        let answer = if self.is_silent() { None } else { wait_for(asked, long) };
+        let Some(answer) = answer else {
+            for now in [&self.has_failed, &self.has_met_the_world, &self.is_lost, &self.is_silent] {
+                now.set(true);
+            }
+            return Err(silent(&self.place, long));
+        };
+        answer.map_err(|error| self.fault(during, &error))
+    }
+
     /// Runs statements that answer nothing, in one round trip.
     pub fn run(&self, sql: &str) -> Result<(), Fault> {
         self.run_during(During::Upkeep, sql)
@@ -189,7 +233,7 @@ impl Session {
     }
 
     fn run_during(&self, during: During, sql: &str) -> Result<(), Fault> {
-        wait(self.client.batch_execute(sql)).map_err(|error| self.fault(during, &error))
+        self.answer(during, self.client.batch_execute(sql))
     }
 
     /// As [`Self::run`], for what undoes a failure.
@@ -206,8 +250,8 @@ impl Session {
 
     /// All rows of an answer.
     pub fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.query(&statement, parameters)));
-        asked.map_err(|error| self.fault(During::Upkeep, &error))
+        let statement = self.statement(sql, During::Upkeep)?;
+        self.answer(During::Upkeep, self.client.query(&statement, parameters))
     }
 
     /// The only row of an answer.
@@ -217,8 +261,8 @@ impl Session {
 
     /// The same, for what is asked of a file's rows.
     pub fn query_one_during(&self, during: During, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.query_one(&statement, parameters)));
-        asked.map_err(|error| self.fault(during, &error))
+        let statement = self.statement(sql, during)?;
+        self.answer(during, self.client.query_one(&statement, parameters))
     }
 
     /// Runs a statement, and says how many rows it changed.
@@ -228,14 +272,14 @@ impl Session {
 
     /// The same, for what is done to the rows of a table.
     pub fn execute_during(&self, during: During, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.execute(&statement, parameters)));
-        asked.map_err(|error| self.fault(during, &error))
+        let statement = self.statement(sql, during)?;
+        self.answer(during, self.client.execute(&statement, parameters))
     }
 
     /// Begins a COPY into the server.
     pub fn copy(&self, sql: &str) -> Result<CopyInSink<bytes::Bytes>, Fault> {
-        let asked = self.statement(sql).and_then(|statement| wait(self.client.copy_in(&statement)));
-        asked.map_err(|error| self.fault(During::Upkeep, &error))
+        let statement = self.statement(sql, During::Upkeep)?;
+        self.answer(During::Upkeep, self.client.copy_in(&statement))
     }
 
     /// Shows every row of an answer, whatever its length, until no more are wanted.
@@ -246,11 +290,10 @@ impl Session {
         visit: &mut dyn FnMut(&Row) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         use futures_util::TryStreamExt;
-        let asked = self
-            .statement(sql)
-            .and_then(|statement| wait(self.client.query_raw(&statement, parameters.iter().copied())));
-        let mut rows = std::pin::pin!(asked.map_err(|error| self.fault(During::Upkeep, &error))?);
-        while let Some(row) = wait(rows.as_mut().try_next()).map_err(|error| self.fault(During::Upkeep, &error))? {
+        let statement = self.statement(sql, During::Upkeep)?;
+        let asked = self.client.query_raw(&statement, parameters.iter().copied());
+        let mut rows = std::pin::pin!(self.answer(During::Upkeep, asked)?);
+        while let Some(row) = self.answer(During::Upkeep, rows.as_mut().try_next())? {
             if !visit(&row)? {
                 break;
             }
@@ -258,11 +301,11 @@ impl Session {
         Ok(())
     }
 
-    fn statement(&self, sql: &str) -> Result<Statement, Error> {
+    fn statement(&self, sql: &str, during: During) -> Result<Statement, Fault> {
         if let Some(statement) = self.statements.borrow().get(sql) {
             return Ok(statement.clone());
         }
-        let statement = wait(self.client.prepare(sql))?;
+        let statement = self.answer(during, self.client.prepare(sql))?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= STATEMENTS_MAX {
             // The server lets go of them when the last copy is gone.
@@ -271,4 +314,8 @@ impl Session {
         statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
+}
+
+fn silent(place: &str, long: Duration) -> Fault {
+    Fault::world("target_unreachable", format!("{place}: nothing was answered for {long:?}")).with_hint(SILENT)
 }
