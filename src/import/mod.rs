@@ -277,7 +277,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn marker(&self, identity: &Identity) -> Result<Option<Marker>, Fault> {
-        self.target.markers()?.by_identity(&self.folder, identity)
+        self.markers()?.by_identity(&self.folder, identity)
     }
 
     /// The marker with this number, forgotten or not.
@@ -286,7 +286,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn marker_of(&self, id: FileId) -> Result<Option<Marker>, Fault> {
-        self.target.markers()?.by_id(id)
+        self.markers()?.by_id(id)
     }
 
     /// The markers of this folder from a number on: what a ledger that lost its last entries has to learn.
@@ -295,7 +295,7 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn markers_from(&self, from: FileId) -> Result<Vec<Marker>, Fault> {
-        self.target.markers()?.since(&self.folder, from)
+        self.markers()?.since(&self.folder, from)
     }
 
     /// The markers of the target, in short. `None`: there are none.
@@ -304,7 +304,11 @@ impl Import {
     ///
     /// The world is at fault.
     pub fn newest_marker(&self) -> Result<Option<Newest>, Fault> {
-        self.target.markers()?.newest(&self.folder)
+        self.markers()?.newest(&self.folder)
+    }
+
+    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault> {
+        self.target.markers(&self.folder, &self.table)
     }
 
     /// The file's records, for this table where it is there.

@@ -29,12 +29,13 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
-    /// What is committed can be asked for.
+    /// What is committed can be asked for, by this folder that imports into this table: of both, all that was ever begun
+    /// is decided.
     ///
     /// # Errors
     ///
     /// The world is at fault.
-    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault>;
+    fn markers(&self, folder: &str, table: &str) -> Result<Box<dyn Markers + '_>, Fault>;
 
     /// Begins a transaction that may write into this table for this folder; nobody else does both meanwhile. It is
     /// rolled back when it is dropped, and gives back what room it took, where it was to be a `large` one: of a file of so many

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use importerd::fault::{Fault, Reason};
 use importerd::file::{FileId, Identity};
-use importerd::import::{Import, Load, Outcome, Place, Targets};
+use importerd::import::{Import, Load, Outcome, Place, Target, Targets};
 use importerd::settings::postgres::Address;
 use importerd::settings::{self, Duplicates};
 
 pub struct Bench {
     directory: tempfile::TempDir,
     pub import: Import,
+    target: Arc<dyn Target>,
     files: AtomicI64,
 }
 
@@ -46,9 +47,18 @@ impl Bench {
     /// With these settings of the folder.
     pub fn reading(settings: &settings::Import, address: Address) -> Self {
         let target = Targets::default().open(&Place::Postgres(Box::new(address))).expect("nothing is asked yet");
-        let import = Import::new("orders", settings, Arc::clone(&target));
+        Self::of("orders", settings, target, 0)
+    }
+
+    /// Another folder of the same daemon, into this table; its files' numbers follow this one.
+    pub fn beside(&self, folder: &str, table: &str, files: i64) -> Self {
+        Self::of(folder, &settings::Import::into_table(table), Arc::clone(&self.target), files)
+    }
+
+    fn of(folder: &str, settings: &settings::Import, target: Arc<dyn Target>, files: i64) -> Self {
+        let import = Import::new(folder, settings, Arc::clone(&target)).expect("a folder");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { directory, import: import.expect("a folder"), files: AtomicI64::new(0) }
+        Self { directory, import, target, files: AtomicI64::new(files) }
     }
 
     /// A file with the next number, processed.

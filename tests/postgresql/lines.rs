@@ -91,6 +91,31 @@ fn a_blind_repeat_doubles_rows() {
     assert_eq!(server.number("SELECT count(*) FROM orders WHERE id = 7"), 2);
 }
 
+/// Its own transaction is decided in no time, and another folder's may take hours.
+///
+/// fault 91
+#[test]
+fn a_commit_without_an_answer_is_waited_for_by_its_folder_and_not_by_others() {
+    let Some((server, line, bench)) = by_line() else { return };
+    server.sql(
+        "CREATE TABLE slow (id integer);
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(12); RETURN NEW; END $$;
+        CREATE TRIGGER wait BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION wait()",
+    );
+    let [slow, other] = [("slow", 100), ("other", 200)].map(|(name, files)| bench.beside(name, name, files));
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    thread::scope(|scope| {
+        let loading = scope.spawn(|| slow.import("id\n1\n"));
+        eventually("a large file is under way", || server.number(sleeping) == 1);
+        line.cut_at_commit(Cut::AfterCommit, false);
+        assert_eq!(bench.import("id\n1\n2\n"), Ok(2));
+        assert_eq!(other.import("id\n1\n"), Ok(1));
+        assert_eq!((line.cuts(), server.number(sleeping)), (1, 1));
+        assert_eq!(loading.join().expect("no panic"), Ok(1));
+    });
+    assert_eq!(server.number(COUNT), 3);
+}
+
 /// fault 91
 #[test]
 fn a_transaction_that_is_not_decided_yet_is_waited_for_before_its_marker_is_missed() {
@@ -107,15 +132,20 @@ fn a_transaction_that_is_not_decided_yet_is_waited_for_before_its_marker_is_miss
         line.take_down();
         let fault = committing.join().expect("no panic").expect_err("nobody knows");
         assert_eq!(fault.reason().code, "commit_unknown", "{fault}");
+        assert!(fault.to_string().contains("can't be now: the database"), "{fault}");
     });
     line.heal();
     // What a naive look would take for the truth.
     assert_eq!(server.number("SELECT count(*) FROM _importerd_files WHERE id = 2"), 0);
     let restarted = Bench::at(&server.url());
-    for asked in [&bench, &restarted] {
+    let of_table = bench.beside("others", "orders", 100);
+    for asked in [&bench, &of_table, &restarted, &restarted.beside("others", "others", 100)] {
         let fault = asked.import.marker(&load.identity).expect_err("it isn't decided");
         assert_eq!(fault.reason().code, "target_locked", "{fault}");
     }
+    // The control: of neither its folder nor its table.
+    let others = bench.beside("others", "others", 200);
+    assert!(others.import.marker(&load.identity).expect("all of its own is decided").is_none());
     server.sql("ALTER SYSTEM RESET synchronous_standby_names");
     server.sql("SELECT pg_reload_conf()");
     eventually("the COMMIT ends", || server.number(waiting) == 0);

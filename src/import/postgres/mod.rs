@@ -133,28 +133,31 @@ impl Database {
         Ok(session)
     }
 
-    /// Waits, once, for all transactions of which nobody knows how they ended.
-    fn settle(&self) -> Result<(), Fault> {
-        self.doubt.settle(|| {
-            let session = self.ask(|session| doubt::wait_for_others(session, &self.place))?;
+    /// Waits, once, for transactions of these names of which nobody knows how they ended.
+    fn settle(&self, names: &[String]) -> Result<(), Fault> {
+        self.doubt.settle(names, |name| {
+            let session = self.ask(|session| doubt::wait_for_others(session, &self.place, name))?;
             self.put_back(session);
             Ok(())
         })
     }
 
-    fn doubt(&self) {
-        self.doubt.raise();
+    /// What is committed of these names can be asked for.
+    fn reading(&self, names: &[String]) -> Result<Reading<'_>, Fault> {
+        self.settle(names)?;
+        let session = self.ask(|session| session.run(""))?;
+        Ok(Reading { database: self, session: Some(session) })
     }
 
-    /// A session with a transaction.
-    fn begin(&self) -> Result<Session, Fault> {
+    /// A session with a transaction of these names.
+    fn begin(&self, names: &[String]) -> Result<Session, Fault> {
         self.ask(|session| {
             if !self.is_prepared.load(Ordering::Relaxed) {
-                schema::prepare(session, doubt::lock_number(session.schema()))?;
+                schema::prepare(session, doubt::lock_number(session.schema(), "tables"))?;
                 self.is_prepared.store(true, Ordering::Relaxed);
                 self.has_markers.store(true, Ordering::Relaxed);
             }
-            session.run(&doubt::begin_sql(session.schema()))
+            session.run(&doubt::begin_sql(session.schema(), names))
         })
     }
 
@@ -194,10 +197,8 @@ impl Target for Database {
         Ok(read.into_inner().map(|read| Arc::clone(&self.known(name, read).table)))
     }
 
-    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault> {
-        self.settle()?;
-        let session = self.ask(|session| session.run(""))?;
-        Ok(Box::new(Reading { database: self, session: Some(session) }))
+    fn markers(&self, folder: &str, table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
+        Ok(Box::new(self.reading(&Turns::of(folder, table))?))
     }
 
     fn begin(&self, folder: &str, table: &str, _large: Option<u64>) -> Result<Box<dyn Transaction + '_>, Fault> {

@@ -13,7 +13,7 @@ use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::marker::Marker;
 use super::super::table::{Table, identifier};
-use super::super::target::{Insert, Target, Transaction};
+use super::super::target::{Insert, Markers, Transaction};
 use super::Database;
 use super::copy::{Copying, Refused};
 use super::fault::During;
@@ -29,7 +29,7 @@ pub struct Open<'d> {
     database: &'d Database,
     /// `None`: it was committed.
     session: Option<Session>,
-    _turn: Turn<'d>,
+    turn: Turn<'d>,
     /// The table that was asked for last, as this transaction sees it.
     seen: Option<(String, Option<Arc<Read>>)>,
     /// The markers that were entered, and how many of them when the savepoint was set.
@@ -43,12 +43,12 @@ impl<'d> Open<'d> {
     /// Waits for its turn, and for transactions of which nobody knows how they ended.
     pub fn begin(database: &'d Database, folder: &str, table: &str) -> Result<Self, Fault> {
         let turn = database.turns.take(Turns::of(folder, table));
-        database.settle()?;
-        let session = database.begin()?;
+        database.settle(turn.names())?;
+        let session = database.begin(turn.names())?;
         Ok(Self {
             database,
             session: Some(session),
-            _turn: turn,
+            turn,
             seen: None,
             entered: Vec::new(),
             before_savepoint: 0,
@@ -74,17 +74,19 @@ impl<'d> Open<'d> {
     /// Nobody knows whether the COMMIT was carried out: the markers do, once the server can be asked. Where none was
     /// entered, as of files that are forgotten, it is to be repeated.
     fn look_up(&self, lost: &Fault) -> Result<(), Fault> {
-        self.database.doubt();
+        self.database.doubt.raise(self.turn.names());
         let Some(entered) = self.entered.last() else { return Err(lost.clone()) };
-        let marker = self.database.markers().and_then(|markers| markers.by_id(*entered));
-        let (code, more) = match marker {
+        let marker = self.database.reading(self.turn.names()).and_then(|reading| Markers::by_id(&reading, *entered));
+        let (code, more, hint) = match marker {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) => (lost.reason().code, "nothing of it is in"),
-            Err(_) => ("commit_unknown", "whether it was committed is looked up when the server can be reached again"),
+            Ok(None) => (lost.reason().code, "nothing of it is in".to_owned(), lost.reason().hint.clone()),
+            Err(why) => {
+                let more = format!("whether it was committed is looked up later, and can't be now: {why}");
+                ("commit_unknown", more, why.reason().hint.clone())
+            }
         };
         let text = format!("{}: the connection broke at the COMMIT; {more}", lost.reason().text);
-        let hint = lost.reason().hint.clone().unwrap_or_default();
-        Err(Fault::World(Reason::new(code, text).hint(hint)))
+        Err(Fault::World(Reason { hint, ..Reason::new(code, text) }))
     }
 }
 

@@ -46,6 +46,13 @@ impl Turns {
     }
 }
 
+impl Turn<'_> {
+    /// Of what it is the turn.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut taken = lock(&self.turns.taken);

@@ -200,7 +200,7 @@ impl Target for Database {
         look().map_err(|error| self.fault(&error))
     }
 
-    fn markers(&self) -> Result<Box<dyn Markers + '_>, Fault> {
+    fn markers(&self, _folder: &str, _table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
         Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
     }
 

@@ -380,7 +380,7 @@ fn rows_that_the_table_itself_leaves_out_are_not_counted() {
         assert_eq!(orders.import("b.csv", "id\n2\n1\n").unwrap(), without(2, 0), "{sql}");
         assert_eq!(orders.rows("SELECT rows FROM _importerd_files"), ["2", "0"], "{sql}");
         let mut counts = Vec::new();
-        let markers = orders.target.markers().unwrap();
+        let markers = orders.target.markers("orders", "orders").unwrap();
         markers.each_count("orders", &mut |file| counts.push((file.brought, file.there))).unwrap();
         counts.sort_unstable();
         assert_eq!(counts, [(0, 0), (2, 2)], "{sql}");
