@@ -50,9 +50,9 @@ impl Noted {
     fn is(&self, stat: &Statx) -> bool {
         stat.stx_ino == self.inode
             && match self.born {
-                Some(born) => identity(stat).key() == (self.inode, born),
-                // As an earlier version named it.
-                None => !look::is_younger(stat, self.staging),
+                Some(born) if identity(stat).born_ns != 0 => identity(stat).key() == (self.inode, born),
+                // As an earlier version named it, or where no birth is kept: its command may have written to it.
+                _ => !look::is_younger(stat, self.staging),
             }
     }
 
