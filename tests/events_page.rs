@@ -16,7 +16,8 @@ What `importerd` does to files, folders and its own parts has a stable name, in 
     importerd events -f                                   as lines
     importerd events -f --json                            one JSON object a line
     journalctl -u importerd IMPORTERD_EVENT=file.quarantined
-    journalctl -u importerd IMPORTERD_FILE_ID=48213       one file's whole story
+    journalctl -u importerd IMPORTERD_FILE_ID=48213       what the log has of one file: with -v, each step
+    importerd explain '#48213'                            its whole story
 
 A refused file as a line, and as JSON:
 

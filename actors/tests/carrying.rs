@@ -129,7 +129,11 @@ fn slow_files_of_one_folder_leave_a_processor_to_the_other_whether_they_come_tog
                 world.until(|state| state.archived.contains(&file)).await;
             }
             gate.open();
-            world.until(|state| state.inbox.values().all(|inbox| inbox.is_empty()) && state.claimed.is_empty()).await;
+            world
+                .until(|state| {
+                    state.inbox.values().all(std::collections::BTreeSet::is_empty) && state.claimed.is_empty()
+                })
+                .await;
             assert_eq!(tree.drain().await, Ending::Drained);
             world.check_all_archived();
         });

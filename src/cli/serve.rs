@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use slog::Level;
+use slog::{Level, Logger};
 
 use super::args::{Global, Watch};
 use super::complaint::Complaint;
@@ -26,7 +26,11 @@ use crate::stages;
 pub fn run(global: &Global) -> Result<u8, Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
     stranger::refuse_root(global, &directories.state)?;
-    Ok(daemon::live(life(global, settings, directories, Level::Info)).code)
+    let life = life(global, settings, directories, Level::Info);
+    let logger = life.logger.clone();
+    let ended = daemon::live(life);
+    log::end(&logger, || ());
+    Ok(ended.code)
 }
 
 /// `importerd once`
@@ -36,10 +40,12 @@ pub fn once(global: &Global) -> Result<u8, Complaint> {
     // A progress bar and a line for each file don't go together.
     let on_terminal = io::stderr().is_terminal();
     let usual = if on_terminal { Level::Error } else { Level::Info };
-    let ended = daemon::live(Life { once: true, on_terminal, ..life(global, settings, directories, usual) });
+    let life = life(global, settings, directories, usual);
+    let logger = life.logger.clone();
+    let ended = daemon::live(Life { once: true, on_terminal, ..life });
     let left = Left::by(global, &ended);
     let code = code_of_once(&ended, left);
-    report(global, &ended, (code, left), &typed(global));
+    report(global, &logger, &ended, (code, left), &typed(global));
     Ok(code)
 }
 
@@ -68,8 +74,9 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let global = Global { state_dir: Some(state), ..global.clone() };
     let directories = directories(&global)?;
     let life = life(&global, loaded.settings, directories, Level::Info);
+    let logger = life.logger.clone();
     let ended = daemon::live(Life { greeting, record, on_terminal: io::stderr().is_terminal(), ..life });
-    report(&global, &ended, (ended.code, Left::known_to(&ended)), &typed(&global));
+    report(&global, &logger, &ended, (ended.code, Left::known_to(&ended)), &typed(&global));
     Ok(ended.code)
 }
 
@@ -193,8 +200,17 @@ fn code_of_once(ended: &Ended, left: Left) -> u8 {
     }
 }
 
-/// What was done, and what to type next, with `importerd` as it must be typed.
-fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) {
+/// What was done, and what to type next, with `importerd` as it must be typed; after the last words of the log.
+fn report(global: &Global, logger: &Logger, ended: &Ended, left: (u8, Left), importerd: &str) {
+    log::end(logger, || {
+        let text = told(global, ended, left, importerd);
+        if !text.is_empty() {
+            log::print(&text);
+        }
+    });
+}
+
+fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) -> String {
     let Left { waiting, deferred } = left;
     let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
     let Counts { paused, paused_by_operator, .. } = &ended.counts;
@@ -205,10 +221,10 @@ fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &
             "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "left": waiting,
             "paused": pauses, "exit": code,
         });
-        return log::print(&report.to_string());
+        return report.to_string();
     }
     if !ended.began && waiting == 0 {
-        return;
+        return String::new();
     }
     let mut parts = vec![format!("{committed} done")];
     if *with_rejects > 0 {
@@ -219,17 +235,16 @@ fn report(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &
     if waiting > 0 {
         parts.push(format!("{waiting} left (told to stop)"));
     }
-    log::print(&parts.join(", "));
-    for (folder, cause) in paused {
-        log::print(&format!("folder {folder} is held: {cause}"));
-    }
-    for (folder, by_whom) in paused_by_operator {
-        log::print(&format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}"));
-    }
+    let mut lines = vec![parts.join(", ")];
+    lines.extend(paused.iter().map(|(folder, cause)| format!("folder {folder} is held: {cause}")));
+    lines.extend(paused_by_operator.iter().map(|(folder, by_whom)| {
+        format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}")
+    }));
     if *quarantined > 0 {
-        log::print(&format!("see why: {importerd} ls --quarantined"));
+        lines.push(format!("see why: {importerd} ls --quarantined"));
     }
     if *with_rejects > 0 {
-        log::print(&format!("see which rows don't fit: {importerd} ls --rejects"));
+        lines.push(format!("see which rows don't fit: {importerd} ls --rejects"));
     }
+    lines.join("\n")
 }

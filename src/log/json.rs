@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use slog::{Drain, FlushError, OwnedKVList, PushFnValue, Record, o};
@@ -11,11 +12,11 @@ use super::escape::is_hidden;
 use super::outlet::Outlet;
 
 /// One object a line to `outlet`, each with one write, or several that are told [together](super::together).
-pub(super) fn drain<F>(outlet: Outlet<F>) -> JsonLines<F> {
+pub(super) fn drain<F>(outlet: Arc<Outlet<F>>) -> JsonLines<F> {
     JsonLines(outlet)
 }
 
-pub(super) struct JsonLines<F>(Outlet<F>);
+pub(super) struct JsonLines<F>(Arc<Outlet<F>>);
 
 impl<F: AsFd> Drain for JsonLines<F> {
     type Ok = ();

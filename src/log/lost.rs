@@ -1,9 +1,11 @@
 //! Records that could not be written: they are counted, and told as soon as something can be written again.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
+use super::outlet::Outlet;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use slog::{Drain, FlushError, Level, OwnedKVList, Record, b, o, record};
@@ -39,13 +41,15 @@ impl Lost {
 }
 
 /// The records of `drain`, and where some are missing, how many.
-pub(super) struct Accounted<D> {
+pub(super) struct Accounted<D, F> {
     pub drain: D,
-    /// What `drain` could not write.
+    /// Where `drain` writes.
+    pub outlet: Arc<Outlet<F>>,
+    /// What it could not write.
     pub lost: Arc<Lost>,
 }
 
-impl<D: Drain<Ok = (), Err = io::Error>> Drain for Accounted<D> {
+impl<D: Drain<Ok = (), Err = io::Error>, F: AsFd> Drain for Accounted<D, F> {
     type Ok = ();
     type Err = io::Error;
 
@@ -58,11 +62,15 @@ impl<D: Drain<Ok = (), Err = io::Error>> Drain for Accounted<D> {
     }
 
     fn flush(&self) -> Result<(), FlushError> {
-        self.drain.flush()
+        self.outlet.flush().map_err(FlushError::Io)?;
+        match if super::is_ending() { self.lost.take() } else { None } {
+            Some(loss) => self.tell(loss).map_err(FlushError::Io),
+            None => Ok(()),
+        }
     }
 }
 
-impl<D: Drain<Ok = (), Err = io::Error>> Accounted<D> {
+impl<D: Drain<Ok = (), Err = io::Error>, F> Accounted<D, F> {
     fn tell(&self, loss: Loss) -> io::Result<()> {
         let records = loss.records;
         let (s, were) = if records == 1 { ("", "was") } else { ("s", "were") };

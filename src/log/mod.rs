@@ -67,14 +67,15 @@ pub fn root(choice: Option<Target>, level: Level) -> Logger {
 }
 
 /// What the drain makes of the records goes to `out`.
-fn logger<F, D>(out: F, level: Level, drain: impl FnOnce(Outlet<F>) -> D) -> Logger
+fn logger<F, D>(out: F, level: Level, drain: impl FnOnce(Arc<Outlet<F>>) -> D) -> Logger
 where
-    F: AsFd,
+    F: AsFd + Send + Sync + 'static,
     D: SendSyncUnwindSafeDrain<Ok = (), Err = io::Error> + RefUnwindSafe + 'static,
 {
     let lost = Arc::<Lost>::default();
-    let drain = drain(Outlet::to(out, Arc::clone(&lost)));
-    Logger::root(LevelFilter::new(Accounted { drain, lost }, level).ignore_res(), o!())
+    let outlet = Arc::new(Outlet::to(out, Arc::clone(&lost)));
+    let drain = drain(Arc::clone(&outlet));
+    Logger::root(LevelFilter::new(Accounted { drain, outlet, lost }, level).ignore_res(), o!())
 }
 
 /// On standard output, for people; where nobody reads it, that keeps nobody from working or from ending.
@@ -82,13 +83,28 @@ pub fn print(text: &str) {
     let _ = Outlet::to(io::stdout(), Arc::default()).write(format!("{text}\n").as_bytes());
 }
 
+/// The last word of the program: what is begun is written to its end, and what was lost is told, for a reader who comes
+/// in time; then `say` has its say.
+pub fn end(logger: &Logger, say: impl FnOnce()) {
+    IS_ENDING.set(true);
+    let _ = logger.flush();
+    say();
+    IS_ENDING.set(false);
+}
+
 thread_local! {
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
     static MORE_IS_TOLD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread is about to say more, which may be written together.
 fn more_is_told() -> bool {
     MORE_IS_TOLD.get()
+}
+
+/// Whether nothing more is told after this.
+fn is_ending() -> bool {
+    IS_ENDING.get()
 }
 
 /// What is told by `tell` is written when it returns, and no more is waited for.

@@ -17,11 +17,16 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, write};
 use rustix::net::{SendFlags, send};
 use rustix::pipe::PIPE_BUF;
+use rustix::process::getsid;
+use rustix::termios::tcgetsid;
 
 use super::lost::Lost;
 
 /// How long a write waits for room.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// And at the end of the program: a pager may be about to read.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// So many bytes are written at once, of lines that are told together.
 const TOGETHER_BYTES_MAX: usize = 32 << 10;
@@ -117,7 +122,11 @@ impl<F: AsFd> Outlet<F> {
     }
 
     fn patience(&self) -> Duration {
-        if self.is_stuck.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE }
+        match self.is_stuck.load(Ordering::Relaxed) {
+            _ if super::is_ending() => LAST_PATIENCE,
+            true => Duration::ZERO,
+            false => PATIENCE,
+        }
     }
 }
 
@@ -128,7 +137,12 @@ impl Way {
             Ok(FileType::Fifo | FileType::CharacterDevice) => {
                 let path = format!("/proc/self/fd/{}", given.as_raw_fd());
                 let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-                open(path, flags, Mode::empty()).map_or(Self::Asked, Self::Own)
+                let own = open(path, flags, Mode::empty()).or_else(|error| match tcgetsid(given) {
+                    // A terminal of another user (su, runuser), but ours.
+                    Ok(session) if getsid(None) == Ok(session) => open("/dev/tty", flags, Mode::empty()),
+                    _ => Err(error),
+                });
+                own.map_or(Self::Asked, Self::Own)
             }
             _ => Self::Plain,
         }
@@ -144,8 +158,9 @@ impl<F: AsFd> End<F> {
                 Ok(count) => written += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
+                    let waited_until = until.is_some_and(|until| Instant::now() >= until);
                     let until = *until.get_or_insert_with(|| Instant::now() + patience);
-                    if !self.has_room_within(until.saturating_duration_since(Instant::now())) {
+                    if waited_until || !self.has_room_within(until.saturating_duration_since(Instant::now())) {
                         return (written, Some(Errno::AGAIN));
                     }
                 }

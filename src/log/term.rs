@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use jiff::Zoned;
 use slog::{KV, Key, Level, OwnedKVList, Record, Serializer};
@@ -14,14 +15,14 @@ use super::escape::visible;
 use super::outlet::Outlet;
 
 /// One line a record to `outlet`, each with one write.
-pub(super) fn drain<F: AsFd>(outlet: Outlet<F>, colour: bool) -> FullFormat<Screen<F>> {
+pub(super) fn drain<F: AsFd>(outlet: Arc<Outlet<F>>, colour: bool) -> FullFormat<Screen<F>> {
     FullFormat::new(Screen { outlet, colour })
         .use_custom_timestamp(|out: &mut dyn Write| write!(out, "{}", Zoned::now().strftime("%b %d %H:%M:%S%.3f")))
         .build()
 }
 
 pub(super) struct Screen<F> {
-    outlet: Outlet<F>,
+    outlet: Arc<Outlet<F>>,
     colour: bool,
 }
 
