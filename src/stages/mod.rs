@@ -22,7 +22,7 @@
 //! | claim | the file in its slot | carries it again |
 //! | claim, before the move of its ready marker | the file in its slot, the marker in the inbox, older than the claim | moves the marker to the archive, carries it again |
 //! | process (import) | the same: rows were in memory only | carries it again |
-//! | process (run) | and `.staging/ID-INODE-DEFERRALS-NAME/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again |
+//! | process (run) | and `.staging/ID-INODE.BORN-DEFERRALS-NAME/`, perhaps the running command, perhaps the file moved by it | ends the command, puts the file back, clears staging, carries it again; a file that is nowhere is refused, and what was made of it left |
 //! | commit in the target (import) | rows and load marker | learns from the marker, archives |
 //! | `committed` in the ledger (run) | results sealed in staging, their names in the ledger | publishes what is not published, archives |
 //! | publish | some or all results in `results/` | publishes the rest: what is gone from staging is published |
