@@ -307,21 +307,17 @@ const PLACE_FLAGS: StatxFlags = StatxFlags::INO.union(StatxFlags::MNT_ID);
 /// What the system says.
 pub fn subdirectory(parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     let open = || open_below(parent.as_fd(), name, ACTIVE_MODE, OFlags::NOFOLLOW);
-    match open() {
-        // A command may have shut it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            chmodat(parent.as_fd(), name, Mode::from_raw_mode(ACTIVE_MODE), AtFlags::empty())?;
-            open()
-        }
-        opened => opened,
+    let opened = open();
+    // A command may have shut it.
+    if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        chmodat(parent.as_fd(), name, Mode::from_raw_mode(ACTIVE_MODE), AtFlags::empty())?;
+        return open();
     }
+    opened
 }
 
 /// The owner may do everything in it again, should a command have shut it.
-///
-/// # Errors
-/// What the system says.
-pub fn open_up(directory: impl AsFd) -> io::Result<()> {
+pub(crate) fn open_up(directory: impl AsFd) -> io::Result<()> {
     let mode = Mode::from_raw_mode(fstat(directory.as_fd())?.st_mode);
     if !mode.contains(Mode::RWXU) {
         fchmod(directory, Mode::from_raw_mode(ACTIVE_MODE))?;
