@@ -20,7 +20,7 @@ use crate::folder::name::joined;
 pub(super) const LEFT: &str = ".left-";
 
 /// Removes a staging directory with all that is in it, and what is beside it. It is no error if there is none. See
-/// [`remove`].
+/// `remove`.
 ///
 /// # Errors
 /// [`Fault::World`]: it can't be removed now. May be repeated.
