@@ -173,7 +173,8 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 /// Without a daemon: with its locks, so that none starts meanwhile.
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
     let (settings, directories) = settings_and_directories(global)?;
-    stranger::refuse_elsewhere(&settings, &directories)?;
+    stranger::refuse_elsewhere(&settings, &directories)
+        .map_err(|complaint| stranger::may_as_owner(global, &directories.state, complaint))?;
     stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {
@@ -314,7 +315,13 @@ fn wait_for_drain(global: &Global) -> Result<u8, Complaint> {
 fn nobody(global: &Global, directories: &Directories) -> Result<Complaint, Complaint> {
     let socket = escape(directories.runtime.join(socket::NAME).as_os_str());
     Ok(match daemon(directories)? {
-        Daemon::Stopped => Complaint::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end"),
+        Daemon::Stopped => {
+            // Without settings it is not known where it could be.
+            if let Ok((settings, directories)) = settings_and_directories(global) {
+                stranger::refuse_elsewhere(&settings, &directories)?;
+            }
+            Complaint::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end")
+        }
         Daemon::Running { pid, .. } => Complaint::new(
             exit::UNAVAILABLE,
             format!("the daemon (pid {pid}) doesn't answer at {socket}"),

@@ -19,10 +19,11 @@ pub const EXAMPLE: &str = "postgres://user@host/database";
 /// How long a server may take to answer, where the URL doesn't say.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
-/// how many answers may be missing: half a connection is noticed after about 11 s, an unanswered write after 10 s.
 /// The server's usual one.
 const PORT: u16 = 5432;
+
+/// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
+/// how many answers may be missing: half a connection is noticed after about 11 s, an unanswered write after 10 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 3;

@@ -247,6 +247,22 @@ fn another_users_state_directory_is_left_to_that_user() {
     assert!(answer.out.contains(fix), "{}", answer.out);
 }
 
+/// Nor the folder, where this user has none of his own.
+#[test]
+fn another_users_folder_is_left_to_that_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let desk = Desk::with(ORDERS);
+    fs::remove_dir(desk.path("state")).unwrap();
+    fs::create_dir_all(desk.path("orders/active")).unwrap();
+    let command = desk.command_without_root(&["check"]);
+    desk.allow("orders/active", 0o700);
+    let answer = desk.answer(command);
+    assert!(answer.out.contains("active/ can't be used: "), "{}", answer.out);
+    assert!(!answer.out.contains("chown"), "{}", answer.out);
+}
+
 #[test]
 fn before_there_is_a_state_directory_roots_rights_are_not_taken_for_the_daemons() {
     let desk = Desk::with(ORDERS);

@@ -205,9 +205,15 @@ fn folders_in_use_by_a_daemon_with_another_state_directory_are_told_with_what_to
     fs::create_dir_all(desk.path("orders/active")).unwrap();
     let active = places::open_directory(&desk.path("orders/active")).unwrap();
     let _other = lock::take(&active, places::LOCK).unwrap();
-    for asked in
-        [&["status"][..], &["ls"], &["explain", "a.csv"], &["events"], &["pause", "orders"], &["retry", "--failed"]]
-    {
+    for asked in [
+        &["status"][..],
+        &["ls"],
+        &["explain", "a.csv"],
+        &["events"],
+        &["pause", "orders"],
+        &["retry", "--failed"],
+        &["drain"],
+    ] {
         let answer = desk.ask(asked);
         assert_eq!(answer.code, Some(69), "{answer:?}");
         let expected = format!(

@@ -167,6 +167,7 @@ fn deferred_files_are_due_at_once() {
             let said = done(&drop, &["retry", "--deferred"]);
             assert!(said.starts_with("a.sh  #1  drop: is tried now\nb.sh  #2  drop: is tried now\n"), "{said}");
             daemon = drop.start();
+            daemon.wait_for_file("file.archived", "a.sh");
         }
         daemon.wait_for_file("file.archived", "b.sh");
         assert_eq!(daemon.stop().code(), Some(0));

@@ -175,6 +175,23 @@ fn what_is_left_out_comes_back_as_it_stood_in_the_file_also_from_a_database_of_l
     assert_eq!(String::from_utf8_lossy(&said.stdout), "id,name,n€\n3,\\5 €,\nx,€,\n");
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("line 4, column id: \"x\" is not an integer"), "{said}");
+    // A file's name goes in as it is, and holds nobody else up.
+    drop.put("日本.csv", "id,name\n5,e\n");
+    drop.put("z.csv", "id,name\n6,f\n");
+    drop.once();
+    assert_eq!(drop.names("quarantine").len(), 2, "the file and its reason: {:?}", drop.names("quarantine"));
+    assert!(drop.names("archive").iter().any(|name| name == "z.csv"));
+}
+
+/// Where the rows of an upsert wait, there is one column more than in the table.
+#[test]
+fn a_file_of_too_many_columns_is_refused_also_where_it_is_to_be_merged() {
+    let Some(server) = Server::start() else { return };
+    let mode = Mode::Upsert(vec!["c0".to_owned()]);
+    let bench = reading(&server, &settings::Import { mode, ..settings::Import::into_table("wide") });
+    let line = |of: &dyn Fn(usize) -> String| (0..1598).map(of).collect::<Vec<_>>().join(",");
+    let file = format!("{}\n{}\n", line(&|column| format!("c{column}")), line(&|column| column.to_string()));
+    assert_eq!(bench.refused(&file).code, "too_many_columns");
 }
 
 /// What a trigger leaves out in silence has not gone in.

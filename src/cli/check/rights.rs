@@ -67,16 +67,20 @@ pub fn code(error: &io::Error) -> u8 {
     }
 }
 
-/// Another user's daemon is not to lose what it works with: that this is another user is said with the state directory.
+/// Another user's daemon is not to lose what it works with: what is there is given to this user only where the state directory
+/// is this user's, and nothing is made where it can't be seen whether it is there.
 fn fix(path: &Path, state: &Path) -> Option<String> {
     let user = geteuid().as_raw();
-    if owner(state).is_some_and(|owner| owner != user) {
-        return None;
-    }
-    let to_type = match owner(path) {
-        None => format!("sudo install -d -o {user}"),
-        Some(owner) if owner == user => "chmod u+rwx".to_owned(),
-        Some(_) => format!("sudo chown {user}"),
+    let whose = |path: &Path| match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(|found| Some(found.uid())),
+    };
+    let to_type = match (whose(path).ok()?, whose(state).ok()?) {
+        (_, Some(owner)) if owner != user => return None,
+        (None, _) => format!("sudo install -d -o {user}"),
+        (Some(owner), _) if owner == user => "chmod u+rwx".to_owned(),
+        (Some(_), None) => return None,
+        (Some(_), Some(_)) => format!("sudo chown {user}"),
     };
     Some(format!("{to_type} {}", quoted(path)))
 }

@@ -132,6 +132,9 @@ impl<'t> Copying<'t> {
         let merge = Merge::of(layout, &names);
         let unasked = read.unasked.iter().filter(|name| merge.is_none() && layout.columns().all(|it| it != *name));
         let nulls = unasked.map(|name| names.push(identifier(name))).count();
+        // Before the place where they wait is made, of which a refusal would be the world's.
+        let count = names.len() + usize::from(merge.is_some());
+        let fields = i16::try_from(count).ok().filter(|count| *count <= COLUMNS_MAX).ok_or_else(|| too_many(count))?;
         let (into, relation, place) = match &merge {
             Some(merge) => {
                 merge.make_stage(session)?;
@@ -139,8 +142,6 @@ impl<'t> Copying<'t> {
             }
             None => (qualified(read.table.name()), bare(read.table.name()), String::new()),
         };
-        let count = names.len() + usize::from(merge.is_some());
-        let fields = i16::try_from(count).ok().filter(|count| *count <= COLUMNS_MAX).ok_or_else(|| too_many(count))?;
         let sql = format!("COPY {into} ({place}{}) FROM STDIN (FORMAT binary)", names.join(", "));
         Ok(Self {
             session,

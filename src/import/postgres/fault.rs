@@ -83,6 +83,8 @@ fn said_by_server(place: &str, during: During, said: &DbError) -> Fault {
 /// Whose fault it is, in one table: what the file is told, or `None` where the world is to blame.
 fn blame(during: During, said: &DbError) -> Option<&'static str> {
     match (during, class(said.code())) {
+        // Its name goes into its load marker as it is.
+        (During::Upkeep, _) if *said.code() == SqlState::UNTRANSLATABLE_CHARACTER => Some("value"),
         // Whatever its code: every file would meet it.
         (During::Upkeep, _) => None,
         // With the code of a bad value.
