@@ -44,6 +44,17 @@ struct UnderWay<F> {
     recall_at: Option<Instant>,
 }
 
+impl<F> UnderWay<F> {
+    fn judged_at(&self) -> Instant {
+        self.since + RECALL_AFTER
+    }
+
+    /// Whether it takes long; of a young one, that is what may be. What waits behind another folder's work doesn't.
+    fn is_slow(&self, now: Instant, may_be_slow: bool) -> bool {
+        if now < self.judged_at() { may_be_slow } else { self.offered.has_begun() }
+    }
+}
+
 /// A folder that takes nothing.
 struct Hold {
     wait: Duration,
@@ -149,7 +160,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
             (Some(hold), _) if hold.until > now => Some(hold.until),
             // What is under way comes first, be it a visit.
             _ if self.task.in_order && !self.under_way.is_empty() => return (false, recall_at),
-            _ if self.task.leaves_one && self.keeps_all_but_one() => {
+            _ if self.task.leaves_one && self.keeps_all_but_one(now) => {
                 return (false, recall_at.into_iter().chain(self.next_judged_at(now)).min());
             }
             // The hold is over, but while a try is under way its answer decides.
@@ -161,22 +172,17 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Work<S, I> {
     }
 
     /// Something takes long, or may, and there is work in every slot but one: the next file may have to wait for it, wherever
-    /// it is, and then keep that slot from others. What waits behind another folder's work is not what takes long.
-    fn keeps_all_but_one(&self) -> bool {
-        let slots: BTreeSet<usize> = self.under_way.values().map(|offer| offer.slot).collect();
+    /// it is, and then keep that slot from others.
+    fn keeps_all_but_one(&self, now: Instant) -> bool {
         let may_be_slow = self.pace.may_exceed(RECALL_AFTER);
-        let is_slow =
-            self.under_way.values().any(
-                |UnderWay { offered, since, .. }| {
-                    if since.elapsed() < RECALL_AFTER { may_be_slow } else { offered.has_begun() }
-                },
-            );
+        let is_slow = self.under_way.values().any(|offer| offer.is_slow(now, may_be_slow));
+        let slots: BTreeSet<usize> = self.under_way.values().map(|offer| offer.slot).collect();
         is_slow && slots.len() + 1 >= self.task.pool.slot_count()
     }
 
     /// When it is to be seen of the next offer whether it takes long.
     fn next_judged_at(&self, now: Instant) -> Option<Instant> {
-        self.under_way.values().map(|offer| offer.since + RECALL_AFTER).filter(|at| *at > now).min()
+        self.under_way.values().map(UnderWay::judged_at).filter(|at| *at > now).min()
     }
 
     /// Time has come for something.

@@ -111,6 +111,14 @@ async fn beside_a_slow_folder(world: &World) -> (Tree, Gate) {
     (Tree::grow(world, plan).await, gate)
 }
 
+async fn the_other_folder_goes_on(world: &World) {
+    for file in 100..110 {
+        world.drop_files(1, [file]);
+        world.nudge(1);
+        world.until(|state| state.archived.contains(&file)).await;
+    }
+}
+
 /// Fault 22
 #[test]
 fn slow_files_of_one_folder_leave_a_processor_to_the_other_whether_they_come_together_or_not() {
@@ -123,11 +131,7 @@ fn slow_files_of_one_folder_leave_a_processor_to_the_other_whether_they_come_tog
             world.drop_files(0, 10..14);
             world.nudge(0);
             tree.ping().await;
-            for file in 100..110 {
-                world.drop_files(1, [file]);
-                world.nudge(1);
-                world.until(|state| state.archived.contains(&file)).await;
-            }
+            the_other_folder_goes_on(&world).await;
             gate.open();
             world
                 .until(|state| {
@@ -174,11 +178,7 @@ fn a_folder_with_a_visit_behind_a_slow_file_goes_on() {
         });
         let (tree, gate) = beside_a_slow_folder(&world).await;
         world.until(|state| state.calls(Stage::Commit) == 1).await;
-        for file in 100..110 {
-            world.drop_files(1, [file]);
-            world.nudge(1);
-            world.until(|state| state.archived.contains(&file)).await;
-        }
+        the_other_folder_goes_on(&world).await;
         gate.open();
         world.until(|state| state.archived.contains(&0)).await;
         assert_eq!(tree.drain().await, Ending::Drained);

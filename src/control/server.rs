@@ -149,11 +149,11 @@ impl Desk {
             return;
         }
         let is_long = order.as_ref().is_ok_and(|order| order.request.may_take_long());
-        let place = if is_long { self.long_orders.take().map(Some) } else { Some(None) };
-        let Some(_place) = place else {
+        let place = is_long.then(|| self.long_orders.take());
+        if matches!(place, Some(None)) {
             let _ = say(&mut client, &busy());
             return;
-        };
+        }
         // Who has given up before that believes that nothing was done; from here on it is, whoever listens.
         let mut listens = say(&mut client, &Line::Heard).is_ok();
         if !listens {

@@ -5,10 +5,11 @@ use std::os::fd::AsFd;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
-use super::outlet::Outlet;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use slog::{Drain, FlushError, Level, OwnedKVList, Record, b, o, record};
+
+use super::outlet::Outlet;
 
 /// What is lost and not told yet.
 #[derive(Default)]

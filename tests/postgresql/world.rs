@@ -234,6 +234,13 @@ fn a_role_that_may_make_no_table_does_without_that_of_rejects_until_there_are_so
     assert_eq!(server.sql("SELECT file_id, record FROM _importerd_rejects"), "3|x");
 }
 
+fn holds_the_folder_in_silence(port: u16) {
+    let bench = Bench::at(&url_by_port(port, "sslmode=disable&connect_timeout=1"));
+    let reason = bench.held("id\n1\n");
+    assert_eq!(reason.code, "target_unreachable", "{reason}");
+    assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+}
+
 /// As a server that is stopped, or a pooler that hangs: the kernel completes the connection, and nobody answers.
 ///
 /// fault 90
@@ -241,10 +248,7 @@ fn a_role_that_may_make_no_table_does_without_that_of_rejects_until_there_are_so
 fn a_server_that_accepts_and_never_answers_holds_the_folder() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = silent.local_addr().expect("its number").port();
-    let bench = Bench::at(&url_by_port(port, "sslmode=disable&connect_timeout=1"));
-    let reason = bench.held("id\n1\n");
-    assert_eq!(reason.code, "target_unreachable", "{reason}");
-    assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+    holds_the_folder_in_silence(port);
 }
 
 /// As a pooler that lets everybody in and has no server to ask.
@@ -253,10 +257,7 @@ fn a_server_that_accepts_and_never_answers_holds_the_folder() {
 #[test]
 fn a_server_that_lets_in_and_never_answers_holds_the_folder() {
     let port = lets_in_and_never_answers();
-    let bench = Bench::at(&url_by_port(port, "sslmode=disable&connect_timeout=1"));
-    let reason = bench.held("id\n1\n");
-    assert_eq!(reason.code, "target_unreachable", "{reason}");
-    assert!(reason.text.contains("nothing was answered for 3s"), "{reason}");
+    holds_the_folder_in_silence(port);
 }
 
 /// A session that was there before hangs: it is given up, and the next try has a new one. Who is slow to answer for

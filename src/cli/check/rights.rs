@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use super::super::shell::quoted;
 use super::checklist::Section;
 use crate::exit;
+use crate::fault::if_there;
 
 /// Whether the effective user may do that with what lies at the path.
 pub fn may(path: &Path, access: Access) -> io::Result<()> {
@@ -71,11 +72,8 @@ pub fn code(error: &io::Error) -> u8 {
 /// is this user's, and nothing is made where it can't be seen whether it is there.
 fn fix(path: &Path, state: &Path) -> Option<String> {
     let user = geteuid().as_raw();
-    let whose = |path: &Path| match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.map(|found| Some(found.uid())),
-    };
-    let to_type = match (whose(path).ok()?, whose(state).ok()?) {
+    let whose = |path: &Path| if_there(path.metadata()).ok().map(|found| found.map(|found| found.uid()));
+    let to_type = match (whose(path)?, whose(state)?) {
         (_, Some(owner)) if owner != user => return None,
         (None, _) => format!("sudo install -d -o {user}"),
         (Some(owner), _) if owner == user => "chmod u+rwx".to_owned(),
