@@ -13,6 +13,7 @@ use super::super::marker::{Counted, Marker, Newest};
 use super::super::reject::Rejected;
 use super::super::table::identifier;
 use super::super::target::Markers;
+use super::hashes::{self, Recent};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId, Identity};
 
@@ -28,6 +29,10 @@ pub trait Connected {
     fn connection(&self) -> &Connection;
     /// What its error means.
     fn fault(&self, error: &rusqlite::Error) -> Fault;
+    /// The new hashes, where they are at hand.
+    fn recent(&self) -> Option<&Recent> {
+        None
+    }
 }
 
 impl<C: Connected> Markers for C {
@@ -40,7 +45,8 @@ impl<C: Connected> Markers for C {
     }
 
     fn by_content(&self, folder: &str, digest: Digest, other_than: FileId) -> Result<Option<Marker>, Fault> {
-        by_content(self.connection(), folder, digest, other_than).map_err(|error| self.fault(&error))
+        hashes::by_content(self.connection(), self.recent(), folder, digest, other_than)
+            .map_err(|error| self.fault(&error))
     }
 
     fn by_name(&self, folder: &str, name: &OsStr, other_than: FileId) -> Result<Option<Marker>, Fault> {
@@ -87,7 +93,7 @@ macro_rules! select {
 }
 
 /// Writes a marker. `false`: one with its number is there already.
-pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlite::Result<bool> {
+pub fn insert(connection: &Connection, recent: &mut Recent, folder: &str, marker: &Marker) -> rusqlite::Result<bool> {
     let sql = "INSERT INTO _importerd_files (id, folder, name, size, blake3, rows, rejects, table_name, committed_at,
         device, inode, born_ns, mtime_ns, replaces, header, mode)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
@@ -110,8 +116,11 @@ pub fn insert(connection: &Connection, folder: &str, marker: &Marker) -> rusqlit
         marker.replaces.map(|id| id.0),
         &marker.header,
         &marker.mode,
-    ))?;
-    Ok(inserted == 1)
+    ))? == 1;
+    if inserted {
+        recent.enter(connection, marker.blake3, marker.id)?;
+    }
+    Ok(inserted)
 }
 
 /// Writes again what a marker says of its rows.
@@ -154,22 +163,6 @@ fn by_identity(connection: &Connection, folder: &str, file: &Identity) -> rusqli
     );
     let (inode, size, device) = (file.inode.cast_signed(), file.size.cast_signed(), file.device.cast_signed());
     first(connection, sql, (folder, inode, file.born_ns, size, file.mtime_ns, device))
-}
-
-/// Where the target has only the index of an earlier version, that answers as well.
-const BY_CONTENT: &str = select!(
-    "folder = ?1 AND substr(blake3, 1, 8) = substr(?2, 1, 8) AND blake3 = ?2 AND id <> ?3
-    AND forgotten_at IS NULL AND mode IS NOT 'superseded' ORDER BY id"
-);
-
-/// The first file of this folder with these bytes, other than this one.
-fn by_content(
-    connection: &Connection,
-    folder: &str,
-    digest: Digest,
-    other_than: FileId,
-) -> rusqlite::Result<Option<Marker>> {
-    first(connection, BY_CONTENT, (folder, digest.to_string(), other_than.0))
 }
 
 /// The first file of this folder with this name, other than this one.
@@ -302,7 +295,8 @@ fn each_reject_count(connection: &Connection, visit: &mut dyn FnMut(FileId, Opti
     Ok(())
 }
 
-fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {
+/// The first marker that this asks for.
+pub(super) fn first(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Option<Marker>> {
     connection.prepare_cached(sql)?.query_row(params, read).optional()
 }
 

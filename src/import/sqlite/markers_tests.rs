@@ -23,24 +23,24 @@ fn marker(id: i64, name: &[u8]) -> Marker {
 // fault 25, fault 85
 #[test]
 fn a_marker_comes_back_as_it_was_written_whatever_the_name() {
-    let mut connection = Connection::open_in_memory().unwrap();
+    let (mut connection, mut recent) = (Connection::open_in_memory().unwrap(), Recent::default());
     prepare(&mut connection).unwrap();
     let odd = marker(1, b"a\xff\n\x1b.csv");
-    assert!(insert(&connection, "orders", &odd).unwrap());
-    assert!(!insert(&connection, "orders", &odd).unwrap());
+    assert!(insert(&connection, &mut recent, "orders", &odd).unwrap());
+    assert!(!insert(&connection, &mut recent, "orders", &odd).unwrap());
     assert_eq!(by_id(&connection, FileId(1)).unwrap(), Some(odd.clone()));
     assert_eq!(by_name(&connection, "orders", &odd.name, FileId(9)).unwrap(), Some(odd.clone()));
     assert_eq!(by_name(&connection, "orders", &odd.name, FileId(1)).unwrap(), None);
     assert_eq!(by_name(&connection, "other", &odd.name, FileId(9)).unwrap(), None);
-    assert_eq!(by_content(&connection, "orders", odd.blake3, FileId(9)).unwrap(), Some(odd));
+    assert_eq!(hashes::by_content(&connection, Some(&recent), "orders", odd.blake3, FileId(9)).unwrap(), Some(odd));
 }
 
 #[test]
 fn another_device_number_is_still_the_same_file() {
-    let mut connection = Connection::open_in_memory().unwrap();
+    let (mut connection, mut recent) = (Connection::open_in_memory().unwrap(), Recent::default());
     prepare(&mut connection).unwrap();
     let file = marker(1, b"a.csv");
-    insert(&connection, "orders", &file).unwrap();
+    insert(&connection, &mut recent, "orders", &file).unwrap();
     let moved = Identity { device: 3, ..file.identity };
     assert_eq!(by_identity(&connection, "orders", &moved).unwrap(), Some(file.clone()));
     let grown = Identity { size: 13, ..file.identity };
@@ -61,64 +61,23 @@ fn a_table_of_an_earlier_version_is_read_as_it_is_and_completed_by_a_writer() {
     connection.execute(old, [Digest([1; 32]).to_string()]).unwrap();
     let file = by_id(&connection, FileId(1)).unwrap().unwrap();
     assert_eq!((file.replaces, file.forgotten_at), (None, None));
+    connection.execute_batch("CREATE INDEX _importerd_files_content ON _importerd_files (folder, blake3)").unwrap();
     prepare(&mut connection).unwrap();
     assert!(lacking(&connection).unwrap().is_empty());
-    assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
-}
-
-fn plan(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    query.raw_query().mapped(|row| row.get(3)).collect::<rusqlite::Result<_>>().unwrap()
-}
-
-#[test]
-fn the_same_bytes_are_found_by_the_index_of_either_version_and_the_older_one_is_dropped_by_a_writer() {
-    let mut connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(CREATE).unwrap();
-    let older = "DROP INDEX _importerd_files_bytes;
-        CREATE INDEX _importerd_files_content ON _importerd_files (folder, blake3)";
-    connection.execute_batch(older).unwrap();
-    insert(&connection, "orders", &marker(1, b"a.csv")).unwrap();
-    let by_hash = "SEARCH _importerd_files USING INDEX _importerd_files_content (folder=? AND blake3=?)";
-    assert_eq!(plan(&connection, BY_CONTENT), [by_hash]);
-    assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
-    prepare(&mut connection).unwrap();
-    let by_its_beginning = "SEARCH _importerd_files USING INDEX _importerd_files_bytes (folder=? AND <expr>=?)";
-    assert_eq!(plan(&connection, BY_CONTENT), [by_its_beginning]);
-    assert!(by_content(&connection, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
-    assert!(
-        !connection
-            .prepare("SELECT 1 FROM sqlite_schema WHERE name = '_importerd_files_content'")
-            .unwrap()
-            .exists(())
-            .unwrap()
-    );
-}
-
-#[test]
-fn hashes_that_begin_alike_are_told_apart() {
-    let mut connection = Connection::open_in_memory().unwrap();
-    prepare(&mut connection).unwrap();
-    let alike = |last| Digest(std::array::from_fn(|byte| if byte < 31 { 7 } else { last }));
-    for (id, last) in [(1, 0), (2, 1)] {
-        let file = Marker { blake3: alike(last), ..marker(id, b"a.csv") };
-        insert(&connection, "orders", &file).unwrap();
-    }
-    let found = |last| by_content(&connection, "orders", alike(last), FileId(9)).unwrap().map(|marker| marker.id);
-    assert_eq!([found(0), found(1), found(2)], [Some(FileId(1)), Some(FileId(2)), None]);
+    assert!(hashes::by_content(&connection, None, "orders", Digest([1; 32]), FileId(9)).unwrap().is_some());
 }
 
 #[test]
 fn a_forgotten_marker_is_found_by_its_number_only_and_can_be_forgotten_again() {
-    let mut connection = Connection::open_in_memory().unwrap();
+    let (mut connection, mut recent) = (Connection::open_in_memory().unwrap(), Recent::default());
     prepare(&mut connection).unwrap();
     let file = marker(1, b"a.csv");
-    insert(&connection, "orders", &file).unwrap();
+    insert(&connection, &mut recent, "orders", &file).unwrap();
     assert!(!forget(&connection, "other", FileId(1), "today").unwrap());
     for day in ["today", "tomorrow"] {
         assert!(forget(&connection, "orders", FileId(1), day).unwrap());
     }
-    assert_eq!(by_content(&connection, "orders", file.blake3, FileId(9)).unwrap(), None);
+    assert_eq!(hashes::by_content(&connection, Some(&recent), "orders", file.blake3, FileId(9)).unwrap(), None);
     assert_eq!(by_name(&connection, "orders", &file.name, FileId(9)).unwrap(), None);
     assert_eq!(by_identity(&connection, "orders", &file.identity).unwrap(), None);
     let kept = by_id(&connection, FileId(1)).unwrap().unwrap();

@@ -6,6 +6,7 @@
 
 mod contract;
 mod fault;
+mod hashes;
 mod insert;
 mod markers;
 mod schema;
@@ -35,6 +36,7 @@ use crate::ledger::read_only;
 use crate::pulse;
 use crate::write_back::Log;
 use fault::{LOCK_WAIT, fault};
+use hashes::Recent;
 use markers::{Connected, NAME};
 #[cfg(fuzzing)]
 pub(super) use table::type_of;
@@ -69,10 +71,11 @@ pub struct Database {
 /// That of no file.
 const NO_FILE: (u64, u64) = (0, 0);
 
-/// A connection, and the file (device, inode) that it holds open.
+/// A connection, the file (device, inode) that it holds open, and which hashes are new there.
 struct Held {
     connection: Connection,
     file: (u64, u64),
+    recent: Recent,
 }
 
 /// A table as it stood at a version of the schema.
@@ -309,13 +312,13 @@ impl Held {
     }
 
     fn closed() -> rusqlite::Result<Self> {
-        Ok(Self { connection: Connection::open_in_memory()?, file: NO_FILE })
+        Ok(Self { connection: Connection::open_in_memory()?, file: NO_FILE, recent: Recent::default() })
     }
 
     fn open(path: &Path, may_make: bool, log: &Log) -> Result<Self, Fault> {
         let connection = connect(path, may_make, log).map_err(|error| fault(path, &error))?;
         let file = file_at(path).map_err(|error| gone(path, &error))?;
-        Ok(Self { connection, file })
+        Ok(Self { connection, file, recent: Recent::default() })
     }
 }
 

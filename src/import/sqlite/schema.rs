@@ -1,10 +1,10 @@
-//! The tables of load markers and of what didn't fit, in SQLite: how they are made, and made complete where an earlier
+//! The tables of load markers, of their hashes, and of what didn't fit, in SQLite: how they are made, and made complete where an earlier
 //! version made them.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// A hash falls anywhere in its index: the more of them share a page, the fewer pages are written. Its first 32 bits tell
-/// it from nearly all others.
+use super::hashes;
+
 pub(super) const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS _importerd_files (
         id INTEGER PRIMARY KEY,
@@ -26,8 +26,17 @@ pub(super) const CREATE: &str = "
         mode TEXT
     );
     CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
-    CREATE INDEX IF NOT EXISTS _importerd_files_bytes ON _importerd_files (folder, substr(blake3, 1, 8));
     CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
+    CREATE TABLE IF NOT EXISTS _importerd_hashes (
+        start BLOB NOT NULL,
+        file_id INTEGER NOT NULL,
+        PRIMARY KEY (start, file_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS _importerd_hashes_new (
+        n INTEGER PRIMARY KEY,
+        start BLOB NOT NULL,
+        file_id INTEGER NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS _importerd_rejects (
         file_id INTEGER NOT NULL,
         line INTEGER,
@@ -36,23 +45,25 @@ pub(super) const CREATE: &str = "
         reason TEXT NOT NULL,
         record TEXT NOT NULL
     );
-    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);
-    DROP INDEX IF EXISTS _importerd_files_content; -- of earlier versions: of whole hashes";
+    CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
 
 /// Columns that tables made by earlier versions lack, and their types.
 const ADDED: [(&str, &str); 4] =
     [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT"), ("mode", "TEXT")];
 
-/// Makes the table of markers when it isn't there, or adds what an older one lacks.
+/// Makes the tables when they aren't there, or adds what older ones lack.
 pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch(CREATE)?;
-    if lacking(connection)?.is_empty() {
+    if lacking(connection)?.is_empty() && hashes::are_whole(connection)? {
         return Ok(());
     }
     // Another connection may be about to do the same.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, kind) in lacking(&transaction)? {
         transaction.execute_batch(&format!("ALTER TABLE _importerd_files ADD COLUMN {name} {kind}"))?;
+    }
+    if !hashes::are_whole(&transaction)? {
+        hashes::complete(&transaction)?;
     }
     transaction.commit()
 }

@@ -13,9 +13,10 @@ use super::super::marker::Marker;
 use super::super::table::{Table, identifier};
 use super::super::target::{Insert, Transaction};
 use super::fault::{OTHER, READ_ONLY};
+use super::hashes::Recent;
 use super::insert::Inserting;
 use super::markers::{self, Connected};
-use super::{Database, Held, Seen, table};
+use super::{Database, Held, Seen, hashes, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
@@ -25,6 +26,9 @@ const ROOM_TIMES: u64 = 16;
 
 /// A compressed file may be smaller, and have as many rows.
 const LARGE_BYTES_MIN: u64 = 16 << 20;
+
+/// What the log may grow by where each of many hashes falls on a page of its own, and as much again.
+const SORTING_BYTES_MAX: u64 = 2 * 4096 * hashes::MANY as u64;
 
 /// A transaction that is open.
 pub(super) struct Open<'d> {
@@ -43,13 +47,19 @@ impl<'d> Open<'d> {
     pub(super) fn begin(database: &'d Database, large: Option<u64>) -> Result<Self, Fault> {
         // That was of an earlier one.
         database.has_room_again.store(false, Ordering::Relaxed);
-        let held = database.writer()?;
+        let mut held = database.writer()?;
         if large.is_some_and(|bytes| may_fill(&database.path, bytes)) {
             // What the log grows by can be cut off again only when nothing before it waits to be written back.
             let _ = held.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
         }
-        let open = Self { database, held, seen: None, is_read_only: Cell::new(false), is_full: Cell::new(false) };
+        if held.recent.are_many() && !room::is_short_beside(&database.path, SORTING_BYTES_MAX) {
+            let Held { connection, recent, .. } = &mut *held;
+            recent.sort_in(connection);
+        }
+        let mut open = Self { database, held, seen: None, is_read_only: Cell::new(false), is_full: Cell::new(false) };
         open.execute("BEGIN IMMEDIATE", ())?;
+        let Held { connection, recent, .. } = &mut *open.held;
+        recent.catch_up(connection).map_err(|error| open.fault(&error))?;
         Ok(open)
     }
 
@@ -98,6 +108,10 @@ impl Connected for Open<'_> {
         &self.held.connection
     }
 
+    fn recent(&self) -> Option<&Recent> {
+        Some(&self.held.recent)
+    }
+
     fn fault(&self, error: &rusqlite::Error) -> Fault {
         let fault = self.database.fault(error);
         if let Fault::World(reason) = &fault {
@@ -133,7 +147,9 @@ impl Transaction for Open<'_> {
     }
 
     fn enter(&mut self, folder: &str, marker: &Marker) -> Result<bool, Fault> {
-        markers::insert(&self.held.connection, folder, marker).map_err(|error| self.fault(&error))
+        let Held { connection, recent, .. } = &mut *self.held;
+        let inserted = markers::insert(connection, recent, folder, marker);
+        inserted.map_err(|error| self.fault(&error))
     }
 
     fn amend(&mut self, marker: &Marker) -> Result<(), Fault> {
