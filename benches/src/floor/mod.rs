@@ -3,6 +3,7 @@
 mod bare;
 mod command;
 pub mod import;
+mod kept;
 mod large;
 mod spool;
 mod write_ahead;
@@ -20,6 +21,8 @@ pub fn main(words: &[String]) -> Outcome<()> {
         ["write-ahead-live", root] => write_ahead::live(Path::new(root)),
         ["import", root] => import::backlog(Path::new(root)),
         ["import-live", root] => import::live(Path::new(root)),
+        ["kept-live", root] => kept::live(Path::new(root)),
+        ["handed-live", root] => kept::handed(Path::new(root)),
         ["csv", file, database] => large::csv(Path::new(file), Path::new(database)),
         ["ndjson", file, database] => large::ndjson(Path::new(file), Path::new(database)),
         ["spawn", times, ref command @ ..] => command::spawn(times.parse()?, command),

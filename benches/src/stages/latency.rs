@@ -29,6 +29,16 @@ fn hold_at(setup: &Setup, peers: &Peers, rate: u32) -> Standing {
             check::archived,
         ),
         fed("by hand, durable", Box::new(|ground| Ok(setup.floor_over("import-live", ground))), check::imported),
+        fed(
+            "by hand, with claims, markers and a ledger, durable",
+            Box::new(|ground| Ok(setup.floor_over("kept-live", ground))),
+            check::imported,
+        ),
+        fed(
+            "the same by three threads, durable",
+            Box::new(|ground| Ok(setup.floor_over("handed-live", ground))),
+            check::imported,
+        ),
         fed("Go, durable", Box::new(|ground| Ok(peers.go(true)(ground))), check::summed).unless(peers.no_go()),
         fed("Go", Box::new(|ground| Ok(peers.go(false)(ground))), check::summed).unless(peers.no_go()),
     ];
