@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,6 +31,50 @@ impl Event {
     #[expect(clippy::missing_panics_doc, reason = "it can't")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and JSON values are always JSON")
+    }
+
+    /// [`Event::to_json`] without what the ledger has in columns of their own: time, kind, folder, and the file's number.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it can't")]
+    pub fn to_short_json(&self) -> String {
+        let mut json = Vec::with_capacity(128);
+        let mut serializer = serde_json::Serializer::new(&mut json);
+        let written = serializer.serialize_map(None).and_then(|mut fields| {
+            self.serialize_rest(&mut fields, false)?;
+            fields.end()
+        });
+        written.expect("strings and JSON values are always JSON");
+        String::from_utf8(json).expect("JSON is UTF-8")
+    }
+
+    /// [`Event::to_json`] of what [`Event::to_short_json`] wrote; a whole one, as earlier versions wrote, is that already.
+    #[must_use]
+    pub fn whole_json(at: Timestamp, kind: &str, folder: Option<&str>, id: Option<FileId>, json: &str) -> String {
+        let rest = match json.strip_prefix('{') {
+            Some(rest) if !rest.starts_with(r#""ts":"#) => rest,
+            _ => return json.to_owned(),
+        };
+        let quoted = |text: &str| Value::from(text).to_string();
+        let folder = folder.map_or_else(String::new, |folder| format!(r#","folder":{}"#, quoted(folder)));
+        let comma = if rest == "}" { "" } else { "," };
+        let whole = format!(r#"{{"ts":"{at:.6}","event":{}{folder}{comma}"#, quoted(kind));
+        // In a name, a quote has a backslash before it: the first of these is no part of one.
+        match (id, rest.split_once(r#","attempt":"#)) {
+            (Some(id), Some((name, rest))) => whole + name + &format!(r#","file_id":{},"attempt":"#, id.0) + rest,
+            _ => whole + rest,
+        }
+    }
+
+    fn serialize_rest<M: SerializeMap>(&self, fields: &mut M, with_id: bool) -> Result<(), M::Error> {
+        if let Some(subject) = &self.file {
+            fields.serialize_entry("file", &escape(&subject.name))?;
+            if with_id {
+                fields.serialize_entry("file_id", &subject.id.0)?;
+            }
+            fields.serialize_entry("attempt", &subject.attempt)?;
+            fields.serialize_entry("stage", subject.stage)?;
+        }
+        self.detail.iter().try_for_each(|(key, value)| fields.serialize_entry(key, value))
     }
 
     /// The event that [`Event::to_json`] wrote; details that this version doesn't know are left out.
@@ -83,13 +128,7 @@ impl Serialize for Event {
         if let Some(folder) = self.folder.as_deref() {
             fields.serialize_entry("folder", folder)?;
         }
-        if let Some(subject) = &self.file {
-            fields.serialize_entry("file", &escape(&subject.name))?;
-            fields.serialize_entry("file_id", &subject.id.0)?;
-            fields.serialize_entry("attempt", &subject.attempt)?;
-            fields.serialize_entry("stage", subject.stage)?;
-        }
-        self.detail.iter().try_for_each(|(key, value)| fields.serialize_entry(key, value))?;
+        self.serialize_rest(&mut fields, true)?;
         fields.end()
     }
 }

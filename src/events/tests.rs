@@ -118,6 +118,38 @@ fn an_event_comes_back_from_its_json() {
 }
 
 #[test]
+fn what_the_ledger_keeps_of_an_event_is_made_whole_again_byte_for_byte() {
+    let mut about_nobody = Event::new(Kind::DaemonStarted);
+    about_nobody.at = "2026-11-22T09:14:37.123456999Z".parse().unwrap();
+    let odd = Event::new(Kind::FolderPaused).folder("a\"b\\é\n").with("reason", r#"},"attempt":1,{"ts":""#);
+    let mut named = refused().with("original", r#"a","attempt":7"#);
+    named.file = Some(subject(b"a\",\"attempt\":7,\"b\\\n\xff,\"attempt\":"));
+    let mut bare = refused();
+    bare.detail.clear();
+    for event in [refused(), about_nobody, odd, named, bare] {
+        let (short, json) = (event.to_short_json(), event.to_json());
+        assert!(
+            !["ts", "event", "folder", "file_id"].iter().any(|key| short.contains(&format!(",\"{key}\":"))),
+            "{short}"
+        );
+        // The ledger has microseconds.
+        let at = Timestamp::from_microsecond(event.at.as_microsecond()).unwrap();
+        let id = event.file.as_ref().map(|file| file.id);
+        let whole = |json: &str| Event::whole_json(at, event.kind.name(), event.folder.as_deref(), id, json);
+        assert_eq!(whole(&short), json);
+        assert_eq!(whole(&json), json, "as an earlier version wrote it");
+    }
+}
+
+#[test]
+fn what_a_damaged_ledger_has_in_place_of_an_events_json_is_no_event() {
+    for text in ["", "é", "{", "[1]"] {
+        let whole = Event::whole_json(Timestamp::UNIX_EPOCH, "file.claimed", None, Some(FileId(1)), text);
+        assert!(Event::from_json(&whole).is_err(), "{whole}");
+    }
+}
+
+#[test]
 fn json_that_is_no_event_is_refused_with_its_place() {
     for (text, complaint) in [
         ("{}", "missing field `ts`"),

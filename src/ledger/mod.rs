@@ -258,7 +258,7 @@ fn write_event(transaction: &Connection, event: &Event) -> rusqlite::Result<()> 
         event.kind.name(),
         event.folder.as_deref(),
         event.file.as_ref().map(|file| file.id.0),
-        event.to_json(),
+        event.to_short_json(),
     ])?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::events::Kind;
 
 /// What makes a ledger of each version from one of the version before; the number of the last is written into the
 /// file, and a newer one is refused.
-const VERSIONS: [&str; 6] = [TABLES, ORDERS, REJECTS, SCALE, BYTES, SHORT];
+const VERSIONS: [&str; 7] = [TABLES, ORDERS, REJECTS, SCALE, BYTES, SHORT, SAID_ONCE];
 /// The first with the table of pauses.
 pub(super) const VERSION_OF_PAUSES: usize = 2;
 /// The first that counts the rows that don't fit.
@@ -63,7 +63,7 @@ CREATE TABLE event (
   kind TEXT NOT NULL,
   folder TEXT,
   file_id INTEGER,
-  json TEXT NOT NULL
+  json TEXT NOT NULL             -- since version 7 without what the other columns say
 );
 CREATE INDEX event_file ON event(file_id) WHERE file_id IS NOT NULL;
 CREATE INDEX event_kind ON event(kind) WHERE file_id IS NULL;
@@ -118,6 +118,10 @@ CREATE INDEX file_rare ON file(folder, state, changed_at_us)
 DROP INDEX event_rare;
 CREATE INDEX event_rare ON event(kind) WHERE kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived';
 ";
+
+/// Version 7: the JSON of an event leaves out what its other columns say. What is there stays as it is, since both are read;
+/// but an earlier version would take the new ones for broken.
+const SAID_ONCE: &str = "";
 
 /// The terms of `event_rare`, or SQLite wouldn't use it.
 pub(super) const IS_RARE_EVENT: &str = "kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";
@@ -264,13 +268,13 @@ pub(super) fn tallies_since(rejects: &str) -> String {
 pub(super) const FAILURES: &str = "
 SELECT attempt, at_us, code, reason, stderr FROM failure WHERE file_id = ? ORDER BY rowid";
 
-pub(super) const EVENTS_OF: &str = "SELECT id, json FROM event WHERE file_id = ? ORDER BY id";
+pub(super) const EVENTS_OF: &str = "SELECT * FROM event WHERE file_id = ? ORDER BY id";
 
 pub(super) const LAST_EVENT: &str = "SELECT coalesce(max(id), 0) FROM event";
 
 /// What operators ordered is left out.
 pub(super) const LAST_OF_KIND: &str = "
-SELECT id, json FROM event WHERE kind = ?1 AND file_id IS NULL AND (?2 IS NULL OR folder = ?2)
+SELECT * FROM event WHERE kind = ?1 AND file_id IS NULL AND (?2 IS NULL OR folder = ?2)
   AND json ->> '$.by' IS NULL AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'
 ORDER BY id DESC LIMIT 1";
 
@@ -279,12 +283,12 @@ const OF_FOLDER: &str = "(?1 IS NULL OR folder = ?1)";
 
 /// `kind`: a term.
 pub(super) fn last_events(kind: &str) -> String {
-    format!("SELECT id, json FROM event WHERE {OF_FOLDER} AND {kind} ORDER BY id DESC LIMIT ?3")
+    format!("SELECT * FROM event WHERE {OF_FOLDER} AND {kind} ORDER BY id DESC LIMIT ?3")
 }
 
 /// `kind`: a term.
 pub(super) fn events_after(kind: &str) -> String {
-    format!("SELECT id, json FROM event WHERE id > ?4 AND {OF_FOLDER} AND {kind} ORDER BY id LIMIT ?3")
+    format!("SELECT * FROM event WHERE id > ?4 AND {OF_FOLDER} AND {kind} ORDER BY id LIMIT ?3")
 }
 
 /// The term for events of the kind `?2`; of no kind in particular it says that there is none.

@@ -144,11 +144,18 @@ fn a_ledger_of_the_first_version_is_read_as_it_is_and_gets_what_it_lacks_when_a_
         let connection = Connection::open(&path).unwrap();
         connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap()
     };
-    drop(schema::first_version(&path));
-    drop(history::History::open(state.path()).unwrap().unwrap().pause("orders").unwrap());
+    let told = r#"{"ts":"2026-11-22T09:14:37.123456Z","event":"file.archived","folder":"orders","file":"old.csv","file_id":1,"attempt":1,"stage":"archive"}"#;
+    let event = Event::from_json(told).unwrap();
+    let row = params![event.at.as_microsecond(), "file.archived", "orders", 1, told];
+    schema::first_version(&path).execute(schema::EVENT, row).unwrap();
+    let history = || history::History::open(state.path()).unwrap().unwrap();
+    let all_told = || history().events_of(FileId(1)).unwrap().into_iter().map(|event| event.json).collect::<Vec<_>>();
+    assert_eq!((history().pause("orders").unwrap(), all_told()), (None, vec![told.to_owned()]));
     assert_eq!(version(), 1);
     let ledger = Ledger::open(state.path()).unwrap();
-    assert_eq!(version(), 6);
+    assert_eq!(version(), 7);
+    ledger.enter(Durability::Lazy, &[], &[event]).unwrap();
+    assert_eq!(all_told(), [told, told], "one as it was, one without what its columns say");
     assert_eq!(ledger.by_name(OsStr::new("old.csv")).unwrap().len(), 1);
     assert_eq!(ledger.pause_of("orders").unwrap(), None);
     let fresh = tempfile::tempdir().unwrap();

@@ -25,9 +25,8 @@ WITH step(kind, stage, later, detail) AS (VALUES
   ('file.claimed', 'claim', 0, '\"bytes\":' || (SELECT size FROM file WHERE id = :first)),
   ('file.committed', 'commit', 2000, '\"rows\":1'),
   ('file.archived', 'archive', 4000, NULL))
-SELECT claimed_at_us + later, kind, folder, id, '{\"ts\":\"' || strftime('%Y-%m-%dT%H:%M:%f', (claimed_at_us + later) / 1000000, 'unixepoch') || '000Z\",'
-  || '\"event\":\"' || kind || '\",\"folder\":\"' || folder || '\",\"file\":\"' || name || '\",\"file_id\":' || id
-  || ',\"attempt\":1,\"stage\":\"' || stage || '\",' || coalesce(detail, '\"moved_to\":\"' || place || '\"') || '}'
+SELECT claimed_at_us + later, kind, folder, id, '{\"file\":\"' || name || '\",\"attempt\":1,\"stage\":\"' || stage || '\",'
+  || coalesce(detail, '\"moved_to\":\"' || place || '\"') || '}'
 FROM file CROSS JOIN step WHERE id >= :first ORDER BY id, later";
 
 const MARKERS: &str = "

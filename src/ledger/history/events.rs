@@ -1,5 +1,6 @@
 //! Questions to the ledger about what happened: its events, in the order in which they were entered.
 
+use jiff::Timestamp;
 use rusqlite::{Params, params};
 
 use super::{Answer, History, schema};
@@ -76,7 +77,13 @@ impl History {
     }
 
     fn events(&self, sql: &str, params: impl Params) -> Answer<Vec<Stored>> {
-        let stored = |row: &rusqlite::Row<'_>| Ok(Stored { number: row.get(0)?, json: row.get(1)? });
+        let stored = |row: &rusqlite::Row<'_>| {
+            let at = Timestamp::from_microsecond(row.get("at_us")?).unwrap_or_default();
+            let (kind, folder) = (row.get_ref("kind")?.as_str()?, row.get_ref("folder")?.as_str_or_null()?);
+            let id = row.get::<_, Option<i64>>("file_id")?.map(FileId);
+            let json = Event::whole_json(at, kind, folder, id, row.get_ref("json")?.as_str()?);
+            Ok(Stored { number: row.get("id")?, json })
+        };
         self.ask(|connection| connection.prepare_cached(sql)?.query_map(params, stored)?.collect())
     }
 }
