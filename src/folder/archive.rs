@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::claim::{Claim, Sealed, seal};
 use super::moves::{move_as, move_numbered};
 use super::name::numbered;
-use super::places::{Places, identity, identity_flags, subdirectory};
+use super::places::{Places, identity, identity_flags};
 use crate::fault::{Reason, if_there};
 use crate::file::Identity;
 
@@ -37,7 +37,7 @@ impl Day {
     /// What the system says.
     pub fn open(places: &Places) -> io::Result<Self> {
         let name = Zoned::now().strftime(DAY).to_string();
-        let directory = subdirectory(places.archive()?, OsStr::new(&name))?;
+        let directory = places.archive_of(&name)?;
         Ok(Self { name, directory })
     }
 

@@ -173,6 +173,19 @@ impl Places {
         open_below(&self.now()?.root, OsStr::new("archive"), SHARED_MODE, OFlags::empty())
     }
 
+    /// `archive/DAY/` as it lies there now, made when missing. Where it is there, `archive/` itself isn't opened: that would
+    /// be an event of the folder, which is watched, and a thread would wake for each file that comes alone.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn archive_of(&self, day: &str) -> io::Result<OwnedFd> {
+        let flags = directory_flags() | OFlags::NOFOLLOW;
+        match openat(&self.now()?.root, format!("archive/{day}"), flags, Mode::empty()) {
+            Ok(directory) => Ok(directory),
+            Err(_) => subdirectory(self.archive()?, OsStr::new(day)),
+        }
+    }
+
     /// `quarantine/` as it lies there now, made when missing.
     ///
     /// # Errors
