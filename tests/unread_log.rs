@@ -106,6 +106,51 @@ fn what_is_lost_of_the_log_is_told_when_somebody_reads_it_again() {
     assert_eq!(records.last().unwrap()["event"], "daemon.drained");
 }
 
+/// Whether one of its threads waits for room (poll, or ppoll by the numbers of x86 and of ARM).
+fn waits_for_room(daemon: &Child) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.id())).unwrap().flatten();
+    let mut calls = tasks.filter_map(|task| fs::read_to_string(task.path().join("syscall")).ok());
+    calls.any(|call| ["7 ", "271 ", "73 "].iter().any(|poll| call.starts_with(poll)))
+}
+
+/// fault 68
+#[test]
+fn a_signal_while_a_record_waits_for_room_has_it_lost_no_sooner() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let drop = Drop::new();
+    let (mut reader, mut writer) = pipe().unwrap();
+    let mut daemon = drop.command(&["run"]).stdout(Stdio::null()).stderr(into(&writer)).spawn().unwrap();
+    let pid = Pid::from_child(&daemon);
+    // A busy machine may keep us longer than a record waits: that says nothing.
+    let heard = (0..20).find_map(|_| {
+        eventually("it is at work and has said so", || {
+            writer.write_all(b"\n").unwrap();
+            reader.read(&mut vec![0; 1 << 20]).unwrap() == 1 && drop.state().join("control.sock").exists()
+        });
+        let nothing = Timespec::default();
+        while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&nothing)).unwrap() == 1 {
+            writer.write_all(&[b'\n'; rustix::pipe::PIPE_BUF]).unwrap();
+        }
+        let begun = Instant::now();
+        kill_process(pid, Signal::HUP).unwrap();
+        eventually("its warning waits for room", || waits_for_room(&daemon) || begun.elapsed() > PATIENCE);
+        kill_process(pid, Signal::HUP).unwrap();
+        eventually("the signal was taken", || waits_for_room(&daemon) || begun.elapsed() > PATIENCE);
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"}\n") {
+            let mut some = vec![0; 1 << 20];
+            let length = reader.read(&mut some).unwrap();
+            heard.extend_from_slice(&some[..length]);
+        }
+        (begun.elapsed() < PATIENCE / 2).then_some(heard)
+    });
+    kill_process(pid, Signal::TERM).unwrap();
+    std::mem::drop((reader, writer));
+    daemon.wait().unwrap();
+    let heard = String::from_utf8(heard.expect("a machine that is quick enough once")).unwrap();
+    assert!(heard.contains("SIGHUP") && !heard.contains("lost"), "{}", heard.trim_start());
+}
+
 /// fault 68
 #[test]
 fn who_comes_late_to_read_learns_at_the_end_what_is_lost_and_what_was_done() {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use slog::{Drain, FlushError, KV, Key, Level, OwnedKVList, Record, Serializer};
 
@@ -47,7 +47,7 @@ impl Socket {
     fn send(&self, entry: &Entry) -> Result<usize, Errno> {
         let is_stuck = self.is_stuck.load(Ordering::Relaxed);
         let flags = if is_stuck { SendFlags::DONTWAIT } else { SendFlags::empty() };
-        let sent = sendto(&self.end, &entry.0, flags | SendFlags::NOSIGNAL, &self.journal);
+        let sent = retry_on_intr(|| sendto(&self.end, &entry.0, flags | SendFlags::NOSIGNAL, &self.journal));
         self.is_stuck.store(sent == Err(Errno::AGAIN), Ordering::Relaxed);
         sent
     }

@@ -184,8 +184,15 @@ impl<F: AsFd> End<F> {
     }
 
     fn has_room_within(&self, patience: Duration) -> bool {
-        let patience = Timespec::try_from(patience).ok();
-        poll(&mut [PollFd::new(&self.given, PollFlags::OUT)], patience.as_ref()) == Ok(1)
+        let until = Instant::now() + patience;
+        loop {
+            let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
+            match poll(&mut [PollFd::new(&self.given, PollFlags::OUT)], left.as_ref()) {
+                // A signal, such as that somebody opens a leased file, says nothing of the reader.
+                Err(Errno::INTR) => {}
+                polled => return polled == Ok(1),
+            }
+        }
     }
 }
 
