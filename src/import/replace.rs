@@ -22,7 +22,15 @@ impl Import {
     /// [`Fault::Permanent`]: they can't, and why; nothing was changed.
     pub fn can_replace(&self, id: FileId) -> Result<(), Fault> {
         let table = self.target.table(&self.table)?;
-        self.replaceable(id, self.marker_of(id)?, table.as_deref()).map(drop)
+        self.replaceable(id, self.marker_of(id)?, table.as_deref())?;
+        let losing = self.target.losing_with(&self.table)?;
+        if !losing.is_empty() {
+            let text = format!("with the rows of {id}, other tables lose theirs by ON DELETE: {}", losing.join(", "));
+            let hint = "declare these references without an action: they are checked at the commit; or delete the rows of the \
+                file yourself where that is meant, forget it and drop it again";
+            return Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)));
+        }
+        Ok(())
     }
 
     /// Takes away the rows and the marker of an earlier number, within the savepoint of the load that takes its place.
@@ -31,7 +39,15 @@ impl Import {
         let table = transaction.table(&self.table)?;
         let marker = self.replaceable(id, marker, table.as_deref())?;
         let rows = match table {
-            Some(table) => transaction.delete_rows(&table, id)?,
+            Some(table) => {
+                let rows = transaction.delete_rows(&table, id)?;
+                if transaction.has_rows_of(&table, id)? {
+                    let text = format!("the table {} keeps rows of {id} that are deleted", table.sql_name());
+                    let hint = "a trigger or a rule of the table does that; nothing was changed";
+                    return Err(Fault::Permanent(Reason::new("rows_kept", text).hint(hint)));
+                }
+                rows
+            }
             // Dropped since; the new rows make it again.
             None => 0,
         };

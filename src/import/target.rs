@@ -29,6 +29,13 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
+    /// The tables that lose rows, or what these refer to, with the rows of this one; as far as the database is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault>;
+
     /// What is committed can be asked for, by this folder that imports into this table: of both, all that was ever begun
     /// is decided.
     ///
@@ -146,6 +153,9 @@ pub trait Transaction: Markers {
 
     /// Takes away the rows of a file, and says how many there were. The table has lineage.
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault>;
+
+    /// Whether the table has rows of a file: triggers may keep what is deleted. It has lineage.
+    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault>;
 
     /// Begins to insert rows of a file; what becomes of one whose key is there, [`Layout::mode`] says. Of two of them
     /// that have the same key, one comes after the other.

@@ -197,6 +197,11 @@ impl Target for Database {
         Ok(read.into_inner().map(|read| Arc::clone(&self.known(name, read).table)))
     }
 
+    /// It isn't asked.
+    fn losing_with(&self, _name: &str) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
     fn markers(&self, folder: &str, table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
         Ok(Box::new(self.reading(&Turns::of(folder, table))?))
     }

@@ -185,6 +185,12 @@ impl Transaction for Open<'_> {
         self.session().execute_during(During::Removal, &sql, &[&of.0])
     }
 
+    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {
+        let (table, file_id) = (qualified(table.name()), identifier(LINEAGE[0]));
+        let sql = format!("SELECT FROM {table} WHERE {file_id} = $1::bigint LIMIT 1");
+        self.session().execute_during(During::Removal, &sql, &[&file.0]).map(|rows| rows > 0)
+    }
+
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {
         let name = layout.table().name();
         let known = self.known(name)?.ok_or_else(|| {

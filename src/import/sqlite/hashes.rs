@@ -5,15 +5,19 @@
 //! ones at once, and share pages. A file whose marker is gone may still stand here: who asks looks at the marker.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::super::marker::Marker;
+use super::fault::LOCK_WAIT;
 use super::markers::first;
 use crate::file::{Digest, FileId};
 
 /// So many are sorted in at once: twenty thousand a second arrive at best, and sorting them in takes a tenth of one.
-pub(super) const MANY: usize = 32_768;
+const MANY: usize = 32_768;
 
 /// The beginning of a hash.
 type Start = [u8; 4];
@@ -80,10 +84,16 @@ impl Recent {
         self.files.len() >= self.many
     }
 
-    /// Sorts them in, in a transaction of its own. Where that can't be done, all stays as it was: the next time is when some
-    /// more have come.
+    /// Sorts them in, in a transaction of its own that waits for no other. Where that can't be done, all stays as it was: the
+    /// next time is when some more have come.
     pub fn sort_in(&mut self, connection: &Connection) {
-        if connection.execute_batch(SORT_IN).is_ok() {
+        let without_waiting = || {
+            connection.busy_timeout(Duration::ZERO)?;
+            let sorted = connection.execute_batch(SORT_IN);
+            connection.busy_timeout(LOCK_WAIT)?;
+            sorted
+        };
+        if without_waiting().is_ok() {
             *self = Self::default();
         } else {
             self.many = self.files.len() + MANY / 8;
@@ -139,20 +149,28 @@ pub fn by_content(
     other_than: FileId,
 ) -> rusqlite::Result<Option<Marker>> {
     let (hash, start) = (digest.to_string(), start(digest));
-    // First of all: they may be sorted in meanwhile.
+    // New before older: a line only moves that way.
     let newer = match recent {
         Some(recent) => {
             let is_it = |id: FileId| first(connection, IS_IT, (folder, &hash, other_than.0, id.0)).transpose();
             recent.with(digest).find_map(is_it).transpose()?
         }
-        None if connection.table_exists(None, "_importerd_hashes")? && are_whole(connection)? => {
-            first(connection, BY_NEW_HASH, (folder, &hash, other_than.0, start))?
-        }
+        None if are_whole(connection)? => first(connection, BY_NEW_HASH, (folder, &hash, other_than.0, start))?,
         None => return first(connection, BY_WHOLE_HASH, (folder, hash, other_than.0)),
     };
     let older = first(connection, BY_HASH, (folder, &hash, other_than.0, start))?;
     Ok(older.into_iter().chain(newer).min_by_key(|marker| marker.id))
 }
+
+/// What the log may grow by where many are sorted in: each on a page of its own, and no page is there that the database
+/// doesn't have, but for those of the new ones.
+pub fn sorting_bytes_max(database: &Path) -> u64 {
+    let pages = fs::metadata(database).map_or(u64::MAX, |metadata| metadata.len() / PAGE_BYTES);
+    pages.saturating_add(MANY as u64 / 64).min(MANY as u64) * PAGE_BYTES
+}
+
+/// Of a SQLite file, if nobody has set another size.
+const PAGE_BYTES: u64 = 4096;
 
 /// The beginning of this hash.
 fn start(digest: Digest) -> Start {
@@ -160,19 +178,30 @@ fn start(digest: Digest) -> Start {
     [a, b, c, d]
 }
 
-/// Whether all markers are here: an earlier version, which has an index instead, may have written some.
+/// Whether all markers are here. An earlier version, which has an index instead, may have written some.
 pub(super) fn are_whole(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema
-        WHERE type = 'index' AND name IN ('_importerd_files_content', '_importerd_files_bytes'))";
+    let sql = "SELECT count(*) FILTER (WHERE type = 'table') = 2 AND count(*) FILTER (WHERE type = 'index') = 0
+        FROM sqlite_schema WHERE name IN
+            ('_importerd_hashes', '_importerd_hashes_new', '_importerd_files_content', '_importerd_files_bytes')";
     connection.query_row(sql, (), |row| row.get(0))
 }
 
-/// Enters all markers anew, instead of the index of an earlier version.
-pub(super) fn complete(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes the tables anew of all markers, instead of what is there of them, and of the index of an earlier version.
+pub(super) fn make(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
-        "DELETE FROM _importerd_hashes_new;
-        DELETE FROM _importerd_hashes;
-        INSERT INTO _importerd_hashes SELECT unhex(substr(blake3, 1, 8)), id FROM _importerd_files ORDER BY 1, 2;
+        "DROP TABLE IF EXISTS _importerd_hashes_new;
+        DROP TABLE IF EXISTS _importerd_hashes;
+        CREATE TABLE _importerd_hashes (
+            start BLOB NOT NULL,
+            file_id INTEGER NOT NULL,
+            PRIMARY KEY (start, file_id)
+        ) WITHOUT ROWID;
+        CREATE TABLE _importerd_hashes_new (
+            n INTEGER PRIMARY KEY,
+            start BLOB NOT NULL,
+            file_id INTEGER NOT NULL
+        );
+        INSERT OR IGNORE INTO _importerd_hashes SELECT unhex(substr(blake3, 1, 8)), id FROM _importerd_files ORDER BY 1, 2;
         DROP INDEX IF EXISTS _importerd_files_content;
         DROP INDEX IF EXISTS _importerd_files_bytes",
     )

@@ -8,6 +8,7 @@ use super::super::Database;
 use super::super::schema::prepare;
 use super::super::transaction::Open;
 use super::*;
+use crate::fault::Fault;
 use crate::file::Identity;
 
 /// Of the same hash as every other one of this number's hundreds.
@@ -242,5 +243,61 @@ fn what_an_earlier_version_has_written_is_found_and_what_it_writes_after_a_step_
         let database = opened(&path);
         assert_eq!((found(&database, 102), lines(&database)), (Some(2), [2, 0]));
         assert!(are_whole(&reader).unwrap());
+    }
+}
+
+#[test]
+fn a_table_of_hashes_that_somebody_has_dropped_is_made_again() {
+    for table in ["_importerd_hashes", "_importerd_hashes_new"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.db");
+        let database = opened(&path);
+        enter(&database, [1]);
+        sort_in(&database);
+        enter(&database, [2]);
+        database.with_writer(|writer| writer.execute_batch(&format!("DROP TABLE {table}")).unwrap()).unwrap();
+        drop(database);
+        let database = opened(&path);
+        assert_eq!((found(&database, 101), found(&database, 102), lines(&database)), (Some(1), Some(2), [2, 0]));
+    }
+}
+
+#[test]
+fn a_backup_of_an_earlier_version_that_is_restored_under_us_is_made_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = opened(&directory.path().join("rows.db"));
+    enter(&database, [1]);
+    let earlier = "DROP TABLE _importerd_hashes; DROP TABLE _importerd_hashes_new;
+        CREATE INDEX _importerd_files_content ON _importerd_files (folder, blake3)";
+    database.with_writer(|writer| writer.execute_batch(earlier).unwrap()).unwrap();
+    assert!(matches!(Open::begin(&database, None).map(drop), Err(Fault::World(_))), "nobody is to blame");
+    assert_eq!((found(&database, 101), lines(&database)), (Some(1), [1, 0]));
+}
+
+#[test]
+fn who_sorts_in_waits_for_no_other_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = opened(&directory.path().join("rows.db"));
+    enter(&database, [1]);
+    let other = Connection::open(directory.path().join("rows.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = std::time::Instant::now();
+    sort_in(&database);
+    assert!(begun.elapsed() < LOCK_WAIT, "it waited");
+    assert_eq!(lines(&database), [0, 1]);
+    other.execute_batch("ROLLBACK").unwrap();
+    sort_in(&database);
+    assert_eq!(lines(&database), [1, 0]);
+}
+
+#[test]
+fn room_is_asked_for_as_many_pages_as_there_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.db");
+    assert_eq!(sorting_bytes_max(&path), MANY as u64 * PAGE_BYTES);
+    let file = fs::File::create(&path).unwrap();
+    for (pages, asked) in [(0, 512), (1_000, 1_512), (1_000_000, MANY as u64)] {
+        file.set_len(pages * PAGE_BYTES).unwrap();
+        assert_eq!(sorting_bytes_max(&path), asked * PAGE_BYTES);
     }
 }

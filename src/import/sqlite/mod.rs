@@ -203,6 +203,10 @@ impl Target for Database {
         look().map_err(|error| self.fault(&error))
     }
 
+    fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
+        contract::losing_with(&self.checked(&self.reader)?.connection, name).map_err(|error| self.fault(&error))
+    }
+
     fn markers(&self, _folder: &str, _table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
         Ok(Box::new(Reading { database: self, held: self.checked(&self.reader)? }))
     }

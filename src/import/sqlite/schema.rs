@@ -27,16 +27,6 @@ pub(super) const CREATE: &str = "
     );
     CREATE INDEX IF NOT EXISTS _importerd_files_identity ON _importerd_files (folder, inode, born_ns);
     CREATE INDEX IF NOT EXISTS _importerd_files_name ON _importerd_files (folder, name);
-    CREATE TABLE IF NOT EXISTS _importerd_hashes (
-        start BLOB NOT NULL,
-        file_id INTEGER NOT NULL,
-        PRIMARY KEY (start, file_id)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS _importerd_hashes_new (
-        n INTEGER PRIMARY KEY,
-        start BLOB NOT NULL,
-        file_id INTEGER NOT NULL
-    );
     CREATE TABLE IF NOT EXISTS _importerd_rejects (
         file_id INTEGER NOT NULL,
         line INTEGER,
@@ -63,7 +53,7 @@ pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(&format!("ALTER TABLE _importerd_files ADD COLUMN {name} {kind}"))?;
     }
     if !hashes::are_whole(&transaction)? {
-        hashes::complete(&transaction)?;
+        hashes::make(&transaction)?;
     }
     transaction.commit()
 }

@@ -27,17 +27,14 @@ const ROOM_TIMES: u64 = 16;
 /// A compressed file may be smaller, and have as many rows.
 const LARGE_BYTES_MIN: u64 = 16 << 20;
 
-/// What the log may grow by where each of many hashes falls on a page of its own, and as much again.
-const SORTING_BYTES_MAX: u64 = 2 * 4096 * hashes::MANY as u64;
-
 /// A transaction that is open.
 pub(super) struct Open<'d> {
     database: &'d Database,
     held: parking_lot::MutexGuard<'d, Held>,
     /// The table that was asked for last. Nothing of it is remembered beyond: all may be rolled back.
     seen: Option<(String, Seen)>,
-    /// SQLite said that it can't write.
-    is_read_only: Cell<bool>,
+    /// The connection is to be closed: SQLite said that it can't write, or doesn't find what it needs.
+    is_of_no_use: Cell<bool>,
     /// It said that there is no room, and so did the disk.
     is_full: Cell<bool>,
 }
@@ -52,15 +49,23 @@ impl<'d> Open<'d> {
             // What the log grows by can be cut off again only when nothing before it waits to be written back.
             let _ = held.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
         }
-        if held.recent.are_many() && !room::is_short_beside(&database.path, SORTING_BYTES_MAX) {
+        if held.recent.are_many()
+            && !room::is_short_beside(&database.path, 2 * hashes::sorting_bytes_max(&database.path))
+        {
             let Held { connection, recent, .. } = &mut *held;
             recent.sort_in(connection);
         }
-        let mut open = Self { database, held, seen: None, is_read_only: Cell::new(false), is_full: Cell::new(false) };
+        let mut open = Self { database, held, seen: None, is_of_no_use: Cell::new(false), is_full: Cell::new(false) };
         open.execute("BEGIN IMMEDIATE", ())?;
         let Held { connection, recent, .. } = &mut *open.held;
-        recent.catch_up(connection).map_err(|error| open.fault(&error))?;
-        Ok(open)
+        match recent.catch_up(connection) {
+            Ok(()) => Ok(open),
+            Err(error) => {
+                // Somebody has restored a database of an earlier version into this one: opening it makes it complete.
+                open.is_of_no_use.set(true);
+                Err(open.fault(&error))
+            }
+        }
     }
 
     fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
@@ -81,6 +86,14 @@ impl<'d> Open<'d> {
     }
 }
 
+/// Of the schema, not of the world: a view, a name that a trigger can't bear.
+fn of_the_schema(fault: Fault) -> Fault {
+    match fault {
+        Fault::World(reason) if reason.code == OTHER => Fault::Permanent(reason),
+        fault => fault,
+    }
+}
+
 /// Whether there may be no room for a file of so many bytes. Others wait for what is done about it.
 fn may_fill(database: &Path, bytes: u64) -> bool {
     room::is_short_beside(database, bytes.max(LARGE_BYTES_MIN).saturating_mul(ROOM_TIMES))
@@ -97,7 +110,7 @@ impl Drop for Open<'_> {
             let _ = self.held.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
             self.database.has_room_again.store(room::is_back_beside(&self.database.path), Ordering::Relaxed);
         }
-        if self.is_read_only.get() {
+        if self.is_of_no_use.get() {
             self.database.close(&mut self.held);
         }
     }
@@ -115,7 +128,7 @@ impl Connected for Open<'_> {
     fn fault(&self, error: &rusqlite::Error) -> Fault {
         let fault = self.database.fault(error);
         if let Fault::World(reason) = &fault {
-            self.is_read_only.set(self.is_read_only.get() || reason.code == READ_ONLY);
+            self.is_of_no_use.set(self.is_of_no_use.get() || reason.code == READ_ONLY);
             // A bound that somebody has set for the database is met by every file.
             let is_full = || reason.is_no_room() && room::obstacle_beside(&self.database.path).is_some();
             self.is_full.set(self.is_full.get() || is_full());
@@ -179,22 +192,27 @@ impl Transaction for Open<'_> {
 
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault> {
         for sql in table::add_column_sql(table, wider) {
-            self.execute(&sql, ()).map_err(|fault| match fault {
-                // Of the schema, not of the world: a view, a name that a trigger can't bear.
-                Fault::World(reason) if reason.code == OTHER => Fault::Permanent(reason),
-                fault => fault,
-            })?;
+            self.execute(&sql, ()).map_err(of_the_schema)?;
         }
         Ok(())
     }
 
     fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
-        self.execute(&format!("DELETE FROM {}", identifier(table.name())), ()).map(|rows| rows as u64)
+        let sql = format!("DELETE FROM {}", identifier(table.name()));
+        self.execute(&sql, ()).map(|rows| rows as u64).map_err(of_the_schema)
     }
 
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
         let sql = format!("DELETE FROM {} WHERE {} = ?", identifier(table.name()), identifier(LINEAGE[0]));
-        self.execute(&sql, [of.0]).map(|rows| rows as u64)
+        self.execute(&sql, [of.0]).map(|rows| rows as u64).map_err(of_the_schema)
+    }
+
+    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {
+        let (table, file_id) = (identifier(table.name()), identifier(LINEAGE[0]));
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {file_id} = ?)");
+        let found =
+            self.held.connection.prepare_cached(&sql).and_then(|mut query| query.query_row([file.0], |row| row.get(0)));
+        found.map_err(|error| self.fault(&error))
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {

@@ -143,6 +143,50 @@ fn what_cannot_be_told_apart_is_refused_and_left_alone() {
 }
 
 #[test]
+fn rows_with_which_other_tables_lose_theirs_are_left_alone() {
+    let mut orders = Orders::with(
+        "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER PRIMARY KEY);
+         CREATE TABLE invoice (order_id INTEGER REFERENCES orders (id) ON DELETE CASCADE)",
+    );
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let Err(Fault::Permanent(reason)) = orders.import.can_replace(FileId(1)) else { panic!("it is refused") };
+    assert_eq!(reason.code, "cascade");
+    assert!(reason.text.ends_with("invoice"), "{}", reason.text);
+    // The control: without the action.
+    orders.sql().execute_batch("DROP TABLE invoice; CREATE TABLE invoice (order_id REFERENCES orders (id))").unwrap();
+    orders.import.can_replace(FileId(1)).unwrap();
+}
+
+#[test]
+fn rows_that_the_table_keeps_are_not_there_twice() {
+    let mut orders = Orders::with("CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER, gone INTEGER)");
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let keeps = "CREATE TRIGGER keeps BEFORE DELETE ON orders BEGIN
+        UPDATE orders SET gone = 1 WHERE rowid = old.rowid; SELECT RAISE(IGNORE); END";
+    orders.sql().execute_batch(keeps).unwrap();
+    let again = orders.again(1, "a.csv", "id\n1\n", Duplicates::ByContent);
+    assert_eq!(refusal(&orders.commit(again)), "rows_kept");
+    assert_eq!(orders.rows("SELECT _file_id, id, gone FROM orders"), ["1|1|NULL"], "all is as it was");
+    orders.sql().execute_batch("DROP TRIGGER keeps").unwrap();
+    let again = orders.again(1, "a.csv", "id\n1\n", Duplicates::ByContent);
+    assert!(matches!(orders.commit(again), Outcome::Replaced { rows: 1, rows_before: 1, .. }));
+}
+
+#[test]
+fn a_view_that_rows_cannot_be_deleted_from_holds_nobody_else() {
+    let mut orders = Orders::with(
+        "CREATE TABLE below (f, l, id);
+         CREATE VIEW orders AS SELECT f AS _file_id, l AS _line, id FROM below;
+         CREATE TRIGGER goes INSTEAD OF INSERT ON orders BEGIN
+            INSERT INTO below VALUES (new._file_id, new._line, new.id); END",
+    );
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let again = orders.again(1, "a.csv", "id\n1\n", Duplicates::ByContent);
+    assert_eq!(refusal(&orders.commit(again)), "target", "it is refused, where the folder was held");
+    assert_eq!(orders.rows("SELECT f, id FROM below"), ["1|'1'"]);
+}
+
+#[test]
 fn a_table_that_was_dropped_is_made_again_by_the_replay() {
     let mut orders = Orders::new();
     orders.import("a.csv", "id\n1\n").unwrap();
