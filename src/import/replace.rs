@@ -8,6 +8,17 @@ use super::target::Transaction;
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
 
+/// `losing`: the tables that lose something with the rows of this file, which is to have others.
+fn refuse_losing(id: FileId, losing: &[String]) -> Result<(), Fault> {
+    if losing.is_empty() {
+        return Ok(());
+    }
+    let text = format!("with the rows of {id}, rows are lost or changed by ON DELETE in: {}", losing.join(", "));
+    let hint = "declare these references without an action: they are checked at the commit; or delete the rows of the file \
+        yourself where that is meant, forget it and drop it again";
+    Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)))
+}
+
 /// What was there of a file until its replay.
 pub(super) struct Gone {
     pub rows: u64,
@@ -23,14 +34,8 @@ impl Import {
     pub fn can_replace(&self, id: FileId) -> Result<(), Fault> {
         let table = self.target.table(&self.table)?;
         self.replaceable(id, self.marker_of(id)?, table.as_deref())?;
-        let losing = self.target.losing_with(&self.table)?;
-        if !losing.is_empty() {
-            let text = format!("with the rows of {id}, other tables lose theirs by ON DELETE: {}", losing.join(", "));
-            let hint = "declare these references without an action: they are checked at the commit; or delete the rows of the \
-                file yourself where that is meant, forget it and drop it again";
-            return Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)));
-        }
-        Ok(())
+        let losing = table.map(|table| self.target.losing_with(table.name())).transpose()?;
+        refuse_losing(id, &losing.unwrap_or_default())
     }
 
     /// Takes away the rows and the marker of an earlier number, within the savepoint of the load that takes its place.
@@ -40,6 +45,7 @@ impl Import {
         let marker = self.replaceable(id, marker, table.as_deref())?;
         let rows = match table {
             Some(table) => {
+                refuse_losing(id, &transaction.losing_with(&table)?)?;
                 let rows = transaction.delete_rows(&table, id)?;
                 if transaction.has_rows_of(&table, id)? {
                     let text = format!("the table {} keeps rows of {id} that are deleted", table.sql_name());

@@ -29,7 +29,7 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
-    /// The tables that lose rows, or what these refer to, with the rows of this one; as far as the database is asked.
+    /// The tables that lose rows, or what these refer to, with some rows of this one; as far as the database is asked.
     ///
     /// # Errors
     ///
@@ -153,6 +153,9 @@ pub trait Transaction: Markers {
 
     /// Takes away the rows of a file, and says how many there were. The table has lineage.
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault>;
+
+    /// As that of [`Target`].
+    fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault>;
 
     /// Whether the table has rows of a file: triggers may keep what is deleted. It has lineage.
     fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault>;

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use slog::{Drain, FlushError, KV, Key, Level, OwnedKVList, Record, Serializer};
 
@@ -47,7 +47,12 @@ impl Socket {
     fn send(&self, entry: &Entry) -> Result<usize, Errno> {
         let is_stuck = self.is_stuck.load(Ordering::Relaxed);
         let flags = if is_stuck { SendFlags::DONTWAIT } else { SendFlags::empty() };
-        let sent = retry_on_intr(|| sendto(&self.end, &entry.0, flags | SendFlags::NOSIGNAL, &self.journal));
+        let try_to = |flags| sendto(&self.end, &entry.0, flags | SendFlags::NOSIGNAL, &self.journal);
+        let sent = match try_to(flags) {
+            // A signal says nothing of the journal; it is asked once more, and not waited for anew.
+            Err(Errno::INTR) => try_to(SendFlags::DONTWAIT),
+            other => other,
+        };
         self.is_stuck.store(sent == Err(Errno::AGAIN), Ordering::Relaxed);
         sent
     }

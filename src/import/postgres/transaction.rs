@@ -185,6 +185,11 @@ impl Transaction for Open<'_> {
         self.session().execute_during(During::Removal, &sql, &[&of.0])
     }
 
+    /// It isn't asked.
+    fn losing_with(&mut self, _table: &Table) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
     fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {
         let (table, file_id) = (qualified(table.name()), identifier(LINEAGE[0]));
         let sql = format!("SELECT FROM {table} WHERE {file_id} = $1::bigint LIMIT 1");

@@ -23,12 +23,13 @@ pub fn read(connection: &Connection, table: &str) -> rusqlite::Result<Contract> 
     })
 }
 
-/// The tables that lose rows, or what these refer to, with the rows of this one.
-pub fn losing_with(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+/// The tables that lose rows, or what these refer to, with the rows of this one. `is_of_all`: with all of them, so that
+/// none is left of its own that could be lost.
+pub fn losing_with(connection: &Connection, table: &str, is_of_all: bool) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT name FROM sqlite_schema, pragma_foreign_key_list(name) AS reference
-        WHERE type = 'table' AND reference.\"table\" = ?1 COLLATE NOCASE AND name <> ?1 COLLATE NOCASE
+        WHERE type = 'table' AND reference.\"table\" = ?1 COLLATE NOCASE AND NOT (?2 AND name = ?1 COLLATE NOCASE)
             AND on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY name";
-    connection.prepare(sql)?.query_map([table], |row| row.get(0))?.collect()
+    connection.prepare(sql)?.query_map((table, is_of_all), |row| row.get(0))?.collect()
 }
 
 #[cfg(test)]
@@ -72,6 +73,7 @@ mod tests {
             CREATE TABLE bills (id REFERENCES orders (id) ON DELETE SET NULL);
             CREATE TABLE kept (id REFERENCES orders (id), other REFERENCES lines (id) ON DELETE CASCADE)";
         connection.execute_batch(sql).unwrap();
-        assert_eq!(losing_with(&connection, "ORDERS").unwrap(), ["bills", "lines"]);
+        assert_eq!(losing_with(&connection, "ORDERS", true).unwrap(), ["bills", "lines"]);
+        assert_eq!(losing_with(&connection, "ORDERS", false).unwrap(), ["bills", "lines", "orders"]);
     }
 }

@@ -204,7 +204,8 @@ impl Target for Database {
     }
 
     fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
-        contract::losing_with(&self.checked(&self.reader)?.connection, name).map_err(|error| self.fault(&error))
+        let reader = self.checked(&self.reader)?;
+        contract::losing_with(&reader.connection, name, false).map_err(|error| self.fault(&error))
     }
 
     fn markers(&self, _folder: &str, _table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
@@ -283,7 +284,7 @@ impl Looked {
 
     /// The tables that lose something with the rows of this one.
     pub(super) fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
-        contract::losing_with(&self.connection, name).map_err(|error| self.fault(&error))
+        contract::losing_with(&self.connection, name, true).map_err(|error| self.fault(&error))
     }
 
     /// Whether a file was ever imported into it.

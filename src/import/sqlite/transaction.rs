@@ -16,7 +16,7 @@ use super::fault::{OTHER, READ_ONLY};
 use super::hashes::Recent;
 use super::insert::Inserting;
 use super::markers::{self, Connected};
-use super::{Database, Held, Seen, hashes, table};
+use super::{Database, Held, Seen, contract, hashes, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
@@ -205,6 +205,11 @@ impl Transaction for Open<'_> {
     fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
         let sql = format!("DELETE FROM {} WHERE {} = ?", identifier(table.name()), identifier(LINEAGE[0]));
         self.execute(&sql, [of.0]).map(|rows| rows as u64).map_err(of_the_schema)
+    }
+
+    fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault> {
+        let losing = contract::losing_with(&self.held.connection, table.name(), false);
+        losing.map_err(|error| self.fault(&error))
     }
 
     fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {

@@ -151,10 +151,25 @@ fn rows_with_which_other_tables_lose_theirs_are_left_alone() {
     orders.import("a.csv", "id\n1\n").unwrap();
     let Err(Fault::Permanent(reason)) = orders.import.can_replace(FileId(1)) else { panic!("it is refused") };
     assert_eq!(reason.code, "cascade");
+    let again = orders.again(1, "a.csv", "id\n1\n", Duplicates::ByContent);
+    assert_eq!(refusal(&orders.commit(again)), "cascade", "also where it was asked before that was declared");
     assert!(reason.text.ends_with("invoice"), "{}", reason.text);
     // The control: without the action.
     orders.sql().execute_batch("DROP TABLE invoice; CREATE TABLE invoice (order_id REFERENCES orders (id))").unwrap();
     orders.import.can_replace(FileId(1)).unwrap();
+}
+
+#[test]
+fn rows_of_other_files_that_refer_to_a_files_are_left_alone() {
+    let mut orders = Orders::with(
+        "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER PRIMARY KEY,
+            under INTEGER REFERENCES orders (id) ON DELETE CASCADE)",
+    );
+    orders.import("a.csv", "id,under\n1,\n").unwrap();
+    orders.import("b.csv", "id,under\n2,1\n").unwrap();
+    let again = orders.again(1, "a.csv", "id,under\n1,\n", Duplicates::ByContent);
+    assert_eq!(refusal(&orders.commit(again)), "cascade");
+    assert_eq!(orders.rows("SELECT _file_id, id FROM orders"), ["1|1", "2|2"]);
 }
 
 #[test]
