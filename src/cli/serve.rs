@@ -15,7 +15,7 @@ use crate::daemon::{self, Ended, Life};
 use crate::events::Counts;
 use crate::exit;
 use crate::fault::Fault;
-use crate::folder::places::open_directory;
+use crate::folder::directory::open_directory;
 use crate::folder::remembered::Remembered;
 use crate::folder::survey::survey;
 use crate::log;

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::fault::{Fault, Reason};
 use crate::folder::lock::{self, Lock, STATE_LOCK};
-use crate::folder::places;
+use crate::folder::{directory, places};
 use crate::import::Targets;
 use crate::ledger::Ledger;
 use crate::run::Running;
@@ -102,7 +102,7 @@ pub(crate) fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
         Fault::World(reason.hint("give the daemon's user the right to write there, or choose another --state-dir"))
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state_directory).map_err(|error| io(&error))?;
-    let directory = places::open_directory(state_directory).map_err(|error| io(&error))?;
+    let directory = directory::open_directory(state_directory).map_err(|error| io(&error))?;
     lock::take(directory, STATE_LOCK).map_err(|refused| match refused {
         lock::Refused::Io(error) => io(&error),
         lock::Refused::Held { pid } => {

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod claim;
 pub mod deferral;
+pub mod directory;
 mod finding;
 pub mod gate;
 pub mod inbox;

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, Statx, statx};
 
+use super::directory::open_directory;
 use super::name::{Filter, Rule};
-use super::places::{identity, identity_flags, open_directory};
+use super::places::{identity, identity_flags};
 use super::quarantine::is_reason;
 use crate::fault::{Fault, Reason};
 use crate::file::Identity;

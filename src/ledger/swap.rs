@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{FILE_NAME, doubt, draft};
 use crate::fault::Fault;
-use crate::folder::places::open_directory;
+use crate::folder::directory::open_directory;
 
 /// Puts the finished draft in place. Returns where the old ledger lies now, if there was one. A crash leaves no ledger,
 /// and the draft, which the next try puts in place.

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use super::{Learnt, Site};
 use crate::fault::Fault;
 use crate::file::FileId;
+use crate::folder::directory::{self, subdirectory};
 use crate::folder::moves::move_numbered;
 use crate::folder::name::suffixed;
-use crate::folder::places::{self, STAGING, subdirectory};
+use crate::folder::places::STAGING;
 use crate::folder::quarantine::{Cell, REASON_SUFFIX};
 use crate::folder::survey;
 use crate::ledger::State;
@@ -57,7 +58,7 @@ impl Site<'_> {
                     produced.push((staged, of));
                 }
             }
-            for name in places::names(&directory).map_err(|error| Fault::io(path.display(), &error))? {
+            for name in directory::names(&directory).map_err(|error| Fault::io(path.display(), &error))? {
                 let staged = produced.iter().find(|(_, of)| of.as_ref() == Some(&name)).map(|(staged, _)| staged);
                 if self.is_lost(draft, &path.join(&name))? {
                     self.set_aside(draft, (&path, &directory), &name, staged)?;
@@ -128,7 +129,7 @@ impl Site<'_> {
             return run::discard(&root).map(drop);
         }
         run::gather(&root).map_err(fault)?;
-        let staging = places::open_directory(&slot.join(STAGING)).map_err(fault)?;
+        let staging = directory::open_directory(&slot.join(STAGING)).map_err(fault)?;
         let quarantine = self.places.quarantine().map_err(fault)?;
         move_numbered(&staging, &staged.name, &quarantine, &suffixed(name, UNPUBLISHED)).map_err(fault)?;
         rustix::fs::fsync(&quarantine).map_err(|error| fault(error.into()))
@@ -171,8 +172,8 @@ fn staged(slot: &Path) -> Result<Vec<Staged>, Fault> {
         return Ok(Vec::new());
     }
     let fault = |error: std::io::Error| Fault::io(staging.display(), &error);
-    let slot = places::open_directory(slot).map_err(fault)?;
-    let names = subdirectory(slot, STAGING.as_ref()).and_then(places::names).map_err(fault)?;
+    let slot = directory::open_directory(slot).map_err(fault)?;
+    let names = subdirectory(slot, STAGING.as_ref()).and_then(directory::names).map_err(fault)?;
     let staged = names.into_iter().filter_map(|name| {
         let id = run::Named::of(name.as_ref())?.id;
         Some(Staged { id, name })

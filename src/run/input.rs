@@ -15,8 +15,9 @@ use rustix::io::Errno;
 
 use super::{look, removal};
 use crate::fault::{Fault, Reason, if_there};
+use crate::folder::directory::ACTIVE_MODE;
 use crate::folder::moves;
-use crate::folder::places::{ACTIVE_MODE, STAGING};
+use crate::folder::places::STAGING;
 
 /// The code of a file that its command has put another in the place of.
 pub const REPLACED: &str = "input_replaced";

@@ -18,8 +18,9 @@ use super::removal::{LEFT, kept_at, leave};
 use super::staging::{NOTE, Named, beside};
 use super::tree;
 use crate::fault::{Fault, Reason, if_there};
+use crate::folder::directory;
 use crate::folder::moves;
-use crate::folder::places::{self, identity};
+use crate::folder::places::identity;
 
 /// Which file an attempt is for, as its staging directory says.
 struct Noted {
@@ -63,8 +64,8 @@ impl Noted {
             return Ok(true);
         }
         let fault = |error| Fault::io(active.display(), &error);
-        let directory = places::open_directory(active).map_err(fault)?;
-        Ok(places::names(directory).map_err(fault)?.iter().any(lies_at))
+        let directory = directory::open_directory(active).map_err(fault)?;
+        Ok(directory::names(directory).map_err(fault)?.iter().any(lies_at))
     }
 
     fn lies_at(&self, path: &Path) -> bool {
@@ -91,7 +92,7 @@ impl Noted {
             _ => None,
         };
         // Without a note, the name that its command gave it is the same most of the time.
-        let active = places::open_directory(active).map_err(|error| Fault::io(active.display(), &error))?;
+        let active = directory::open_directory(active).map_err(|error| Fault::io(active.display(), &error))?;
         look::take_out(path, |from, name| {
             moves::move_numbered(from, name, &active, self.name.as_deref().unwrap_or(name))
         })?;
@@ -136,7 +137,7 @@ pub fn bring_home(roots: &[PathBuf], active: &Path) -> Result<Vec<PathBuf>, Faul
 /// What lies in the slot under a name that no dropped file has, and is older than the staging directories.
 fn hidden(active: &Path, oldest: Born) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error: &io::Error| Fault::io(active.display(), error);
-    let directory = places::open_directory(active).map_err(|error| fault(&error))?;
+    let directory = directory::open_directory(active).map_err(|error| fault(&error))?;
     let names = tree::names(directory.as_fd()).map_err(|error| fault(&error))?;
     let hidden = names.iter().filter(|name| {
         let name = name.as_bytes();

@@ -20,7 +20,8 @@ use crate::fault::{Fault, Reason, if_there};
 use crate::file::Identity;
 use crate::folder::archive::Day;
 use crate::folder::claim::{self, Claim};
-use crate::folder::places::{self, STAGING, identity, identity_flags};
+use crate::folder::directory;
+use crate::folder::places::{STAGING, identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
 
@@ -76,7 +77,7 @@ impl Carrier {
             let attempted = Self::attempted(&slot)?;
             let worked_on = slot.worked_on().map_err(|fault| halt(&fault))?;
             let fault = |error: io::Error| halt(&Fault::io(slot.path.display(), &error));
-            for name in places::names(&slot.descriptor).map_err(fault)? {
+            for name in directory::names(&slot.descriptor).map_err(fault)? {
                 let stat = statx(&slot.descriptor, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
                 let Some(stat) = if_there(stat.map_err(Into::into)).map_err(fault)? else { continue };
                 if !worked_on.contains(&stat.stx_ino)

@@ -29,7 +29,8 @@ use super::replay;
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::folder::claim::{self, Claim};
-use crate::folder::places::{self, STAGING, identity, identity_flags};
+use crate::folder::directory;
+use crate::folder::places::{STAGING, identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
 use crate::run;
@@ -41,7 +42,7 @@ impl Carrier {
         self.check_belonging(folder)?;
         for slot in self.own_slots(folder)? {
             let slot = self.slot_directory(folder, slot)?;
-            places::open_up(&slot.descriptor).map_err(|error| halt(&Fault::io(slot.path.display(), &error)))?;
+            directory::open_up(&slot.descriptor).map_err(|error| halt(&Fault::io(slot.path.display(), &error)))?;
         }
         let stuck = self.archive_markers_left(folder, blame)?;
         self.reconcile(folder)?;
@@ -51,7 +52,7 @@ impl Carrier {
             let directory = self.slot_directory(folder, slot)?;
             self.end_orphans(folder, &directory)?;
             self.undo_attempts(folder, &directory)?;
-            let names = places::names(&directory.descriptor)
+            let names = directory::names(&directory.descriptor)
                 .map_err(|error| halt(&Fault::io(directory.path.display(), &error)))?;
             for name in self.in_line(folder, &directory, names) {
                 match self.found(folder, &directory, &name, blame)? {

@@ -15,7 +15,8 @@ use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, SlotDirectory};
 use crate::fault::{Fault, Reason, if_there};
 use crate::file::{FileId, Identity};
-use crate::folder::places::{self, STAGING, identity_flags, subdirectory};
+use crate::folder::directory::{self, subdirectory};
+use crate::folder::places::{STAGING, identity_flags};
 use crate::ledger::{Row, State};
 use crate::run::results::{self, Produced};
 use crate::run::{self, Fate};
@@ -91,8 +92,8 @@ impl SlotDirectory {
             return Ok(Vec::new());
         }
         let directory = subdirectory(&self.descriptor, STAGING.as_ref()).map_err(of_staging)?;
-        places::open_up(&directory).map_err(of_staging)?;
-        let names = places::names(directory).map_err(of_staging)?;
+        directory::open_up(&directory).map_err(of_staging)?;
+        let names = directory::names(directory).map_err(of_staging)?;
         let mut staged: Vec<_> = names.iter().filter_map(|name| self.staged_at(name)).collect();
         // What lies beside a staging directory stands for it where a power cut has left the one and not the other.
         let alone: Vec<_> = names

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use importerd::events::{Event, Kind};
-use importerd::folder::{lock, places};
+use importerd::folder::{directory, lock, places};
 
 use rusqlite::Connection;
 
@@ -61,7 +61,7 @@ fn at_work_it_tries_a_lease_and_leaves_no_file_behind() {
     for directory in ["inbox/a", "inbox/b", "active", "archive", "quarantine", "results"] {
         fs::create_dir_all(desk.path("orders").join(directory)).unwrap();
     }
-    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let active = directory::open_directory(&desk.path("orders/active")).unwrap();
     let _folder = lock::take(&active, places::LOCK).unwrap();
     let before = names(&desk.path(""));
     let answer = desk.ask(&["check"]);
@@ -87,7 +87,7 @@ fn at_work_it_tries_a_lease_and_leaves_no_file_behind() {
 fn another_daemons_folder_is_a_failure_that_names_it() {
     let desk = Desk::with(ORDERS);
     fs::create_dir_all(desk.path("orders/active")).unwrap();
-    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let active = directory::open_directory(&desk.path("orders/active")).unwrap();
     let _other = lock::take(&active, places::LOCK).unwrap();
     let answer = desk.ask(&["check"]);
     assert_eq!(answer.code, Some(69));

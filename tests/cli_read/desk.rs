@@ -10,7 +10,7 @@ use std::process::Command;
 use importerd::events::{Event, Kind, Subject};
 use importerd::file::{FileId, Identity};
 use importerd::folder::lock::{self, Lock, STATE_LOCK};
-use importerd::folder::{places, survey};
+use importerd::folder::{directory, survey};
 use importerd::ledger::{Durability, Entry, Ledger, State};
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -69,7 +69,7 @@ impl Desk {
 
     /// Holds the state directory, as a daemon does.
     pub fn daemon(&self) -> Lock {
-        let state = places::open_directory(&self.path("state")).unwrap();
+        let state = directory::open_directory(&self.path("state")).unwrap();
         lock::take(state, STATE_LOCK).unwrap()
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use importerd::events::{Event, Kind};
-use importerd::folder::{lock, places};
+use importerd::folder::{directory, lock, places};
 use importerd::ledger::{Durability, State};
 
 use super::desk::{Desk, ORDERS, entry, plain, tell};
@@ -203,7 +203,7 @@ fn a_damaged_ledger_is_told_by_every_command_and_left_as_it_is() {
 fn folders_in_use_by_a_daemon_with_another_state_directory_are_told_with_what_to_name() {
     let desk = Desk::with(ORDERS);
     fs::create_dir_all(desk.path("orders/active")).unwrap();
-    let active = places::open_directory(&desk.path("orders/active")).unwrap();
+    let active = directory::open_directory(&desk.path("orders/active")).unwrap();
     let _other = lock::take(&active, places::LOCK).unwrap();
     for asked in [
         &["status"][..],

@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use importerd::folder::directory;
 use importerd::folder::lock::{self, STATE_LOCK};
-use importerd::folder::places;
 use rustix::process::{Signal, geteuid};
 
 use crate::harness::{Daemon, Drop, eventually};
@@ -144,7 +144,7 @@ fn a_file_of_somebody_elses_in_its_place_is_left_alone() {
 fn a_daemon_that_holds_the_state_and_does_not_listen_is_told_of_with_its_pid() {
     let drop = Drop::new();
     fs::create_dir(drop.state()).unwrap();
-    let _lock = lock::take(places::open_directory(&drop.state()).unwrap(), STATE_LOCK).unwrap();
+    let _lock = lock::take(directory::open_directory(&drop.state()).unwrap(), STATE_LOCK).unwrap();
     let said = order(&drop, &["pause", "drop"]);
     assert_eq!((said.code, said.out.as_str()), (Some(69), ""));
     let pid = std::process::id();

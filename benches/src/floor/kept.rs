@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use rusqlite::Connection;
-use rustix::fs::{Mode, OFlags, StatxFlags, mkdirat, renameat, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, mkdirat, renameat, statx};
 
 use super::import::{self, INSERT, Record};
 use super::spool::{Spool, if_there};
@@ -37,6 +37,8 @@ const LEDGER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
 const ENTER: &str = "INSERT INTO file VALUES (?, 'orders', ?, 'archived', ?, ?, ?, 1)";
 
 const TELL: &str = "INSERT INTO event (at_us, kind, file_id, json) VALUES (1, ?, ?, '{\"file\":\"of about a hundred bytes, as they are told\"}')";
+
+const FLAGS: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 
 /// What comes, by one thread.
 pub fn live(root: &Path) -> Outcome<()> {
@@ -78,8 +80,6 @@ fn work(root: &Path, offers: &Receiver<Vec<CString>>) -> Outcome<()> {
     }
     Ok(())
 }
-
-const FLAGS: rustix::fs::AtFlags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
 
 /// A file that is in: its number, name, size, inode and time of birth.
 type Done<'n> = (i64, &'n CString, i64, i64, i64);

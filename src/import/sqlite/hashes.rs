@@ -1,8 +1,9 @@
 //! Which files have a hash: by its beginning, which tells it from nearly all others; the marker has the whole.
 //!
-//! A hash falls anywhere in an index, and so behind a long history each file would have a page of its own read and written there. Here new ones
-//! are lined up at the end of a table, and remembered; when they are many, they are sorted in among the older
-//! ones at once, and share pages. A file whose marker is gone may still stand here: who asks looks at the marker.
+//! A hash falls anywhere in an index, and so behind a long history each file would have a page of its own read and
+//! written there. Here new ones are lined up at the end of a table, and remembered; when they are many, they are sorted in
+//! among the older ones at once, and share pages. A file whose marker is gone may still stand here: who asks looks at the
+//! marker.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +16,7 @@ use super::super::marker::Marker;
 use super::fault::LOCK_WAIT;
 use super::markers::first;
 use crate::file::{Digest, FileId};
+use crate::room;
 
 /// So many are sorted in at once: twenty thousand a second arrive at best, and sorting them in takes a tenth of one.
 const MANY: usize = 32_768;
@@ -49,17 +51,12 @@ impl Recent {
         let mut read = |from: i64| -> rusqlite::Result<Vec<Line>> {
             query.query_map([from], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect()
         };
-        let lines = match self.last {
-            None => read(0)?,
-            Some(last) => match read(last.0)? {
-                lines if lines.first() == Some(&last) => lines,
-                _ => {
-                    *self = Self::default();
-                    read(0)?
-                }
-            },
-        };
-        self.last = lines.last().copied().or(self.last);
+        let mut lines = read(self.last.map_or(0, |(number, _)| number))?;
+        if self.last.is_some() && lines.first() != self.last.as_ref() {
+            *self = Self::default();
+            lines = read(0)?;
+        }
+        self.last = lines.last().copied();
         self.files.extend(lines.into_iter().map(|(_, file)| file));
         Ok(())
     }
@@ -79,14 +76,20 @@ impl Recent {
         self.files.range((start, i64::MIN)..=(start, i64::MAX)).map(|(_, id)| FileId(*id))
     }
 
-    /// Whether they are to be sorted in.
-    pub fn are_many(&self) -> bool {
+    /// Sorts them in where they are many, and there is twice the room that it may take: others are to find some, too.
+    pub fn tidy(&mut self, connection: &Connection, database: &Path) {
+        if self.are_many() && !room::is_short_beside(database, 2 * sorting_bytes_max(database)) {
+            self.sort_in(connection);
+        }
+    }
+
+    fn are_many(&self) -> bool {
         self.files.len() >= self.many
     }
 
     /// Sorts them in, in a transaction of its own that waits for no other. Where that can't be done, all stays as it was: the
     /// next time is when some more have come.
-    pub fn sort_in(&mut self, connection: &Connection) {
+    fn sort_in(&mut self, connection: &Connection) {
         let without_waiting = || {
             connection.busy_timeout(Duration::ZERO)?;
             let sorted = connection.execute_batch(SORT_IN);
@@ -164,7 +167,7 @@ pub fn by_content(
 
 /// What the log may grow by where many are sorted in: each on a page of its own, and no page is there that the database
 /// doesn't have, but for those of the new ones.
-pub fn sorting_bytes_max(database: &Path) -> u64 {
+fn sorting_bytes_max(database: &Path) -> u64 {
     let pages = fs::metadata(database).map_or(u64::MAX, |metadata| metadata.len() / PAGE_BYTES);
     pages.saturating_add(MANY as u64 / 64).min(MANY as u64) * PAGE_BYTES
 }

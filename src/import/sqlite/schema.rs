@@ -1,5 +1,5 @@
-//! The tables of load markers, of their hashes, and of what didn't fit, in SQLite: how they are made, and made complete where an earlier
-//! version made them.
+//! The tables of load markers, of their hashes, and of what didn't fit, in SQLite: how they are made, and made complete
+//! where an earlier version made them.
 
 use rusqlite::{Connection, TransactionBehavior};
 

@@ -16,7 +16,7 @@ use super::fault::{OTHER, READ_ONLY};
 use super::hashes::Recent;
 use super::insert::Inserting;
 use super::markers::{self, Connected};
-use super::{Database, Held, Seen, contract, hashes, table};
+use super::{Database, Held, Seen, contract, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
@@ -49,12 +49,8 @@ impl<'d> Open<'d> {
             // What the log grows by can be cut off again only when nothing before it waits to be written back.
             let _ = held.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
         }
-        if held.recent.are_many()
-            && !room::is_short_beside(&database.path, 2 * hashes::sorting_bytes_max(&database.path))
-        {
-            let Held { connection, recent, .. } = &mut *held;
-            recent.sort_in(connection);
-        }
+        let Held { connection, recent, .. } = &mut *held;
+        recent.tidy(connection, &database.path);
         let mut open = Self { database, held, seen: None, is_of_no_use: Cell::new(false), is_full: Cell::new(false) };
         open.execute("BEGIN IMMEDIATE", ())?;
         let Held { connection, recent, .. } = &mut *open.held;
