@@ -43,9 +43,9 @@ pub fn file(content: &[u8]) -> File {
     file
 }
 
-/// Packed files have a target of their own.
+/// Packed files have a target of their own: gzip, and zstd with a frame or one to be skipped.
 pub fn is_packed(content: &[u8]) -> bool {
-    content.starts_with(b"\x1f\x8b") || content.starts_with(b"\x28\xb5\x2f\xfd")
+    matches!(content, [0x1F, 0x8B, ..] | [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
 }
 
 /// The defaults, with tight limits.
