@@ -12,6 +12,7 @@ use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Kept, Reject, Rows, Sink};
 use super::shown;
+use super::source::Window as _;
 use super::table::{AsMade, Table};
 use super::value::{Type, Value};
 use crate::fault::{Fault, Reason};

@@ -10,7 +10,7 @@ use super::record::{Holds, Record, Span};
 use super::reject::Refused;
 use super::scanner::{Scanner, breaks, rewrite};
 use super::shown;
-use super::source::{RECORD_BYTES_MAX, Source};
+use super::source::{RECORD_BYTES_MAX, Window};
 use super::table::Table;
 use crate::fault::{Fault, Reason};
 
@@ -26,8 +26,8 @@ pub enum Columns<'t> {
 }
 
 /// The records of a CSV file behind its header row.
-pub struct Reader<'f> {
-    source: Source<'f>,
+pub struct Reader<S> {
+    source: S,
     scanner: Scanner,
     header: Header,
     /// Who says how many fields a record has. `None`: nobody, the first record is being read.
@@ -47,9 +47,9 @@ pub struct Reader<'f> {
     nulls: Vec<String>,
 }
 
-impl<'f> Reader<'f> {
+impl<S: Window> Reader<S> {
     /// Finds the columns. A file without any record has none, and no rows.
-    pub fn open(source: Source<'f>, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
+    pub fn open(source: S, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
         let mut reader = Self {
             source,
             scanner: Scanner::new(dialect),
@@ -128,7 +128,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The bytes behind the records.
-    pub fn source(&self) -> &Source<'f> {
+    pub fn source(&self) -> &S {
         &self.source
     }
 

@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 
 use super::*;
 use crate::import::record::Cell;
+use crate::import::source::Source;
 use crate::import::value::Type;
 use crate::settings;
 
@@ -19,7 +20,7 @@ fn dialect(declared: &settings::Csv) -> Dialect {
     Dialect::new(declared, declared.delimiter.unwrap_or(b','))
 }
 
-fn open(file: &File) -> Reader<'_> {
+fn open(file: &File) -> Reader<Source<'_>> {
     let source = Source::open(file, &settings::Import::into_table("x")).unwrap();
     Reader::open(source, dialect(&settings::Csv::default()), Columns::Header).unwrap()
 }

@@ -11,7 +11,7 @@ pub use super::value::{Type, Value};
 use super::reader::Reader;
 use super::record::Records as _;
 use super::reject::Refused;
-use super::source::Source;
+use super::source::{Source, Window as _};
 use super::sqlite;
 use super::unpack::Unpacked;
 use crate::fault::Fault;

@@ -13,7 +13,7 @@ use super::record::{Record, alone};
 use super::reject::Refused;
 use super::scanner::breaks;
 use super::shown;
-use super::source::{RECORD_BYTES_MAX, Source};
+use super::source::{RECORD_BYTES_MAX, Source, Window as _};
 use crate::fault::{Fault, Reason};
 
 /// The objects of a JSON document.

@@ -6,12 +6,12 @@ use super::csv::{not_utf8, nul_byte, too_long};
 use super::object::{Flaw, Object, is_blank};
 use super::record::Record;
 use super::reject::Refused;
-use super::source::{RECORD_BYTES_MAX, Source};
+use super::source::{RECORD_BYTES_MAX, Window};
 use crate::fault::{Fault, Reason};
 
 /// The objects of an NDJSON file.
-pub struct Reader<'f> {
-    source: Source<'f>,
+pub struct Reader<S> {
+    source: S,
     object: Object,
     /// The line of the next record.
     line: u64,
@@ -19,9 +19,9 @@ pub struct Reader<'f> {
     taken: usize,
 }
 
-impl<'f> Reader<'f> {
+impl<S: Window> Reader<S> {
     /// Starts at the first line.
-    pub fn open(source: Source<'f>) -> Self {
+    pub fn open(source: S) -> Self {
         Self { source, object: Object::default(), line: 0, taken: 0 }
     }
 
@@ -31,7 +31,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The bytes behind the records.
-    pub fn source(&self) -> &Source<'f> {
+    pub fn source(&self) -> &S {
         &self.source
     }
 

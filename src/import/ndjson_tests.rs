@@ -5,12 +5,13 @@ use std::io::Write;
 
 use super::*;
 use crate::import::record::Cell;
+use crate::import::source::Source;
 use crate::settings;
 
 /// The names of the columns; every record's line and cells.
 type Read = (Vec<String>, Vec<(u64, String)>);
 
-fn open(file: &File) -> Reader<'_> {
+fn open(file: &File) -> Reader<Source<'_>> {
     Reader::open(Source::open(file, &settings::Import::into_table("x")).unwrap())
 }
 

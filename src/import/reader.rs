@@ -7,7 +7,7 @@ use super::csv::Columns;
 use super::dialect::Known;
 use super::record::{Record, Records};
 use super::reject::Refused;
-use super::source::Source;
+use super::source::{Source, Window as _};
 use super::table::Table;
 use super::{content, csv, dialect, json, ndjson};
 use crate::fault::Fault;
@@ -19,9 +19,9 @@ const TAB: u8 = b'\t';
 /// A file's records.
 pub enum Reader<'f> {
     /// Rows of CSV, and whether a folder's other files are to have its delimiter.
-    Csv(csv::Reader<'f>, bool),
+    Csv(csv::Reader<Source<'f>>, bool),
     /// Lines of NDJSON.
-    Ndjson(ndjson::Reader<'f>),
+    Ndjson(ndjson::Reader<Source<'f>>),
     /// Objects of a JSON document.
     Json(json::Reader<'f>),
 }

@@ -25,7 +25,19 @@ fn window_bytes() -> usize {
     WINDOW_BYTES
 }
 
-/// What is left unread of a text, in order.
+/// What is left unread of a text, in order, of which a part is to be seen.
+pub trait Window {
+    /// The bytes that are in the window and not consumed.
+    fn unread(&self) -> &[u8];
+    /// Whether the window reaches the end of the text.
+    fn ended(&self) -> bool;
+    /// Drops the first `bytes` of [`Self::unread`].
+    fn consume(&mut self, bytes: usize);
+    /// Reads on, where it has not [`Self::ended`]. A fault of the text is met behind the last of [`Self::unread`].
+    fn more(&mut self) -> Result<(), Fault>;
+}
+
+/// The text of a file.
 pub struct Source<'f> {
     unpacked: Unpacked<'f>,
     encoding: &'static Encoding,
@@ -90,16 +102,6 @@ impl<'f> Source<'f> {
         Ok(())
     }
 
-    /// The bytes that are in the window and not consumed.
-    pub fn unread(&self) -> &[u8] {
-        &self.window[self.start..self.end]
-    }
-
-    /// Whether the window reaches the end of the text.
-    pub fn ended(&self) -> bool {
-        self.ended
-    }
-
     /// How many bytes of text there were so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -118,32 +120,6 @@ impl<'f> Source<'f> {
     /// The hash of the file's bytes read so far: of the whole file once [`Self::ended`].
     pub fn digest(&self) -> Digest {
         self.unpacked.file().digest()
-    }
-
-    /// Drops the first `bytes` of [`Self::unread`].
-    pub fn consume(&mut self, bytes: usize) {
-        self.start += bytes;
-        debug_assert!(self.start <= self.end, "consumed more than there is");
-    }
-
-    /// Reads on, in a window that doubles when one record fills it. It stays bounded because the
-    /// readers never ask for more than a record of [`RECORD_BYTES_MAX`]. A fault of the file is met behind the last
-    /// of [`Self::unread`].
-    pub fn more(&mut self) -> Result<(), Fault> {
-        crate::pulse::beat();
-        if let Some(fault) = &self.broken {
-            return Err(fault.clone());
-        }
-        if self.start > 0 {
-            self.window.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        if self.room() == 0 {
-            let room = (self.window.len() * 2).min(RECORD_BYTES_MAX + WINDOW_BYTES);
-            self.window.resize(room, 0);
-        }
-        self.fill_window()
     }
 
     /// How much can come into the window.
@@ -169,6 +145,40 @@ impl<'f> Source<'f> {
             Err(fault) => return Err(fault),
         }
         Ok(())
+    }
+}
+
+impl Window for Source<'_> {
+    fn unread(&self) -> &[u8] {
+        &self.window[self.start..self.end]
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+        debug_assert!(self.start <= self.end, "consumed more than there is");
+    }
+
+    /// In a window that doubles when one record fills it. It stays bounded because the readers never ask for more than a
+    /// record of [`RECORD_BYTES_MAX`].
+    fn more(&mut self) -> Result<(), Fault> {
+        crate::pulse::beat();
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        if self.start > 0 {
+            self.window.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.room() == 0 {
+            let room = (self.window.len() * 2).min(RECORD_BYTES_MAX + WINDOW_BYTES);
+            self.window.resize(room, 0);
+        }
+        self.fill_window()
     }
 }
 

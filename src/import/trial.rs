@@ -19,7 +19,7 @@ use super::recheck::known_columns;
 use super::record::Records;
 use super::reject::{Refused, Rejected};
 use super::rows::{Reject, Rows};
-use super::source::Source;
+use super::source::{Source, Window as _};
 use super::table::{AsMade, Table};
 use super::targets::Place;
 use super::value::Type;
