@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use super::ahead;
-use super::header::COLUMNS_MAX;
-use super::infer::Guess;
-use super::layout::{Layout, no_column, no_key};
+use super::layout::Layout;
 use super::reader::Reader;
-use super::reading::{self, Reading};
+use super::reading::Reading;
 use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
-use super::rows::{KEPT_BYTES_MAX, Kept, Reject, Rows, Sink};
+use super::rows::{Kept, Reject, Rows, Sink};
 use super::shown;
 use super::source::Window as _;
-use super::table::{AsMade, Table};
-use super::value::{Type, Value};
+use super::table::Table;
+use super::value::Value;
 use crate::fault::{Fault, Reason};
 use crate::file::Digest;
-use crate::settings::{self, Column, Tolerance};
+use crate::settings::{self, Tolerance};
 
 /// A file whose rows fit, but for so few that it goes in without them.
 #[derive(Debug)]
@@ -127,7 +125,8 @@ pub fn against(
     Ok(Checked { new_table: false, ..checked(reader, count, rejects, content) })
 }
 
-fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
+/// What was found in a file; the table was not there.
+pub fn checked(reader: &Reader<'_>, rows: u64, rejects: Rejects, content: Content) -> Checked {
     let header = reader.raw_header().map(str::to_owned);
     let (delimiter, folders_delimiter) = (reader.delimiter(), reader.folders_delimiter());
     let (digest, narrower, new_table) = (reader.digest(), None, true);
@@ -252,17 +251,6 @@ fn null_key(column: &str) -> Reason {
     Reason::new("null_key", "NULL in the key, which tells one row from another").in_column(shown::name(column))
 }
 
-/// What a file says about a table that isn't there yet.
-#[derive(Debug)]
-pub enum Inferred {
-    /// Nothing: it has no row.
-    Nothing(Checked),
-    /// Small enough to be read again, and its rows kept.
-    Small(Arc<Table>),
-    /// Checked with this; its rows are read again at commit.
-    Large(Checked),
-}
-
 /// Why the cell of this column is no value.
 fn misfit(record: &Record<'_>, column: usize, reading: &Reading) -> Reason {
     reading.misfit(record.cell(column)).in_column(shown::name(&record.names[column]))
@@ -275,96 +263,4 @@ pub fn misdeclared(record: &Record<'_>, declared: &[Option<Reading>], scratch: &
         let is_one = reading.read(record.cell(column), scratch).is_some();
         (!is_one).then(|| misfit(record, column, reading))
     })
-}
-
-/// The type of a column of a table that isn't there yet.
-fn settle(name: &str, guess: Guess, settings: &settings::Import) -> Type {
-    match (settings.columns.get(name), guess.settle()) {
-        (None, certain) | (Some(Column::Timestamp(None)), certain @ (Type::Timestamp | Type::Instant)) => certain,
-        (Some(column), _) => reading::made_for(column),
-    }
-}
-
-/// The table with those columns of the file that it lacks. Their types are found as those of a new table are.
-pub fn widen(
-    reader: &mut Reader<'_>,
-    table: &Table,
-    settings: &settings::Import,
-    as_made: AsMade<'_>,
-) -> Result<Table, Fault> {
-    let (guesses, ..) = find(reader, settings, Some(table))?;
-    let names = reader.names().iter().cloned();
-    let (known, new): (Vec<_>, Vec<_>) = names.zip(guesses).partition(|(name, _)| table.number(name).is_some());
-    if known.is_empty() {
-        return Err(Fault::Permanent(no_column(table)));
-    }
-    if table.columns().len() + new.len() > COLUMNS_MAX {
-        let text = format!("{} more columns make more than {COLUMNS_MAX}", new.len());
-        return Err(Fault::Permanent(Reason::new("too_many_columns", text)));
-    }
-    let typed = new.into_iter().map(|(name, guess)| {
-        let kind = settle(&name, guess, settings);
-        (name, kind)
-    });
-    Ok(table.wider(typed, as_made))
-}
-
-/// What every record of the file that can be read says of its columns, how many these are, and the others.
-fn find(
-    records: &mut impl Records,
-    settings: &settings::Import,
-    table: Option<&Table>,
-) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
-    let mark = if settings.decimal_comma { ',' } else { '.' };
-    let (mut guesses, mut declared) = (Vec::new(), Vec::new());
-    let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
-    loop {
-        let record = match records.next() {
-            Ok(Some(record)) => record,
-            Ok(None) => break,
-            Err(Refused::Record(reason, _)) => {
-                rejects.add(*reason);
-                continue;
-            }
-            Err(Refused::File(fault)) => return Err(fault),
-        };
-        let new = &record.names[declared.len()..];
-        // A column that the table has is read by it.
-        let is_new = |name: &String| table.is_none_or(|table| table.number(name).is_none());
-        declared.extend(new.iter().map(|name| Reading::declared(name, settings).filter(|_| is_new(name))));
-        guesses.resize(declared.len(), Guess::ANY);
-        if let Some(reason) = misdeclared(&record, &declared, &mut scratch) {
-            rejects.add(record.place(reason));
-            continue;
-        }
-        guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column), mark));
-        rows += 1;
-    }
-    rejects.check(rows)?;
-    Ok((guesses, rows, rejects))
-}
-
-/// Finds the table that every record of the file fits that can be read.
-pub fn infer(
-    reader: &mut Reader<'_>,
-    settings: &Arc<settings::Import>,
-    as_made: AsMade<'_>,
-) -> Result<Inferred, Fault> {
-    let (guesses, rows, rejects) = find(reader, settings, None)?;
-    if rows == 0 {
-        return Ok(Inferred::Nothing(checked(reader, rows, rejects, Content::Nothing)));
-    }
-    if guesses.is_empty() {
-        return Err(Fault::Permanent(no_key()));
-    }
-    let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
-    let table = Table::made_for(&settings.table, columns, as_made).unique(std::iter::once(settings.mode.key()));
-    let table = Arc::new(table);
-    if reader.bytes() <= KEPT_BYTES_MAX as u64 {
-        return Ok(Inferred::Small(table));
-    }
-    let mut layout = Layout::new(&table, settings, reader.names()).map_err(Fault::Permanent)?;
-    layout.complete().map_err(Fault::Permanent)?;
-    let content = Content::Rows { layout: Arc::new(layout), kept: None };
-    Ok(Inferred::Large(checked(reader, rows, rejects, content)))
 }

@@ -4,7 +4,7 @@ use std::cell::Cell as Held;
 use std::ffi::OsStr;
 use std::fs::File;
 
-pub use super::infer::Guess;
+pub use super::guess::Guess;
 pub use super::record::{Cell, Holds};
 pub use super::value::{Type, Value};
 

@@ -42,6 +42,7 @@ mod unpack;
 mod ahead;
 mod csv;
 mod dialect;
+mod guess;
 mod header;
 mod json;
 mod ndjson;
@@ -107,7 +108,8 @@ pub use trial::{Column as TriedColumn, Dialect as TriedDialect, ReadAs, Subject,
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
 use crate::settings::{self, NewColumns::Add};
-use check::{Content, Inferred};
+use check::Content;
+use infer::Inferred;
 use layout::{Layout, NEW_COLUMN};
 use reader::Reader;
 use table::{AsMade, Table};
@@ -356,7 +358,7 @@ fn check(
         reading::check(table, settings).map_err(Fault::World)?;
         let checked = match check::against(&mut open(Some(table))?, table, settings, known) {
             Err(Fault::Permanent(reason)) if reason.code == NEW_COLUMN && settings.new_columns == Add => {
-                let wider = Arc::new(check::widen(&mut open(Some(table))?, table, settings, as_made)?);
+                let wider = Arc::new(infer::widen(&mut open(Some(table))?, table, settings, as_made)?);
                 let checked = check::against(&mut open(Some(&wider))?, &wider, settings, None)?;
                 Checked { narrower: Some(Arc::clone(table)), ..checked }
             }
@@ -364,7 +366,7 @@ fn check(
         };
         return mode::refuse_empty(settings, &checked, table).map(|()| checked);
     }
-    match check::infer(&mut open(None)?, settings, as_made)? {
+    match infer::table(&mut open(None)?, settings, as_made)? {
         Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
         Inferred::Small(table) => {
             let checked = check::against(&mut open(Some(&table))?, &table, settings, None)?;

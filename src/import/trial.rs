@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::check::{self, Checked, Content, Inferred, Texts};
+use super::check::{self, Checked, Content, Texts};
 use super::contract::{Contract, Declared};
+use super::infer::{self, Inferred};
 use super::layout::Layout;
 use super::marker::Marker;
 use super::mode;
@@ -256,7 +257,7 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>, as_made: AsMade<'_>) ->
     let Subject { file, name, import, .. } = subject;
     let mut reader = Reader::open(file, name, import, None, None).ok()?;
     let lenient = settings::Import { rejects: Tolerance::Millionths(1_000_000), ..import.clone() };
-    match check::infer(&mut reader, &Arc::new(lenient), as_made).ok()? {
+    match infer::table(&mut reader, &Arc::new(lenient), as_made).ok()? {
         Inferred::Small(table) => Some(table),
         Inferred::Large(checked) => made(subject, Some(&checked), as_made),
         Inferred::Nothing(_) => None,

@@ -1,5 +1,5 @@
 //! Why a column has its type: what its values look like, counted over the whole file, with the line of the first of
-//! each kind. For eyes: the type itself is found by `infer`.
+//! each kind. For eyes: the type itself is found by `guess`.
 
 use super::literal;
 use super::record::Cell;
@@ -264,7 +264,7 @@ fn all_digits(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::infer::Guess;
+    use crate::import::guess::Guess;
     use crate::import::value::Type;
 
     fn why(texts: &[&str]) -> String {
