@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::ahead;
+use super::halves::{Half, Halves};
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::Reading;
 use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
-use super::rows::{Kept, Reject, Rows, Sink};
+use super::rows::{KEPT_BYTES_MAX, Kept, Reject, Rows, Sink};
 use super::shown;
 use super::source::Window as _;
 use super::table::Table;
@@ -106,13 +107,20 @@ pub fn against(
         Some(known) => known,
         None => Arc::new(Layout::new(table, settings, reader.names()).map_err(Fault::Permanent)?),
     };
-    let (mut kept, mut rejects, mut count) = (Kept::default(), Rejects::new(settings.rejects), 0);
-    let mut layout = each(reader, layout, Texts::of(settings), |rows| {
-        count += rows.len() as u64;
-        rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
-        kept.keep(rows);
-        Ok(())
-    })?;
+    let mut rejects = Rejects::new(settings.rejects);
+    let (mut layout, count, kept) = if reader.source().size() > KEPT_BYTES_MAX as u64 {
+        let (layout, count) = count(reader, layout, &mut rejects)?;
+        (layout, count, None)
+    } else {
+        let (mut kept, mut count) = (Kept::default(), 0);
+        let layout = each(reader, layout, Texts::of(settings), |rows| {
+            count += rows.len() as u64;
+            rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+            kept.keep(rows);
+            Ok(())
+        })?;
+        (layout, count, kept.all())
+    };
     rejects.check(count)?;
     let content = if count == 0 {
         Content::Nothing
@@ -120,9 +128,38 @@ pub fn against(
         if !layout.is_complete() {
             Arc::make_mut(&mut layout).complete().map_err(Fault::Permanent)?;
         }
-        Content::Rows { layout, kept: kept.all() }
+        Content::Rows { layout, kept }
     };
     Ok(Checked { new_table: false, ..checked(reader, count, rejects, content) })
+}
+
+/// How many records fit, and the layout with all columns that were found.
+pub fn count(reader: &mut Reader<'_>, layout: Arc<Layout>, rejects: &mut Rejects) -> Result<(Arc<Layout>, u64), Fault> {
+    let (mut typing, mut halves) = (Typing::new(layout, Texts::Dropped), Halves::default());
+    let (mut rows, mut count) = (Rows::default(), 0);
+    loop {
+        let layout = &typing.layout;
+        halves.pass(reader, |half| fitting(half, layout), |fitting| count += fitting)?;
+        let filled = typing.fill(reader, &mut rows);
+        count += rows.len() as u64;
+        rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+        rows.clear();
+        if !filled? {
+            return Ok((typing.layout, count));
+        }
+    }
+}
+
+/// How many records of a half fit, if all do, with these columns.
+fn fitting(half: &mut Half<'_>, layout: &Layout) -> Option<u64> {
+    let (mut count, mut scratch) = (0, String::new());
+    while let Some(record) = half.next().ok()? {
+        if record.names.len() > layout.names().len() || misfit(&record, layout, &mut scratch, |_| ()).is_some() {
+            return None;
+        }
+        count += 1;
+    }
+    Some(count)
 }
 
 /// What was found in a file; the table was not there.
@@ -194,7 +231,7 @@ impl Typing {
                     added.map_err(|reason| Fault::Permanent(record.place(reason)))?;
                 }
             }
-            match self.cells(&record, rows) {
+            match misfit(&record, &self.layout, &mut self.scratch, |value| rows.cell(value)) {
                 None if self.texts == Texts::Kept => rows.row(record.line, &record.text()),
                 None => rows.row(record.line, ""),
                 Some(reason) => rows.reject(record.place(reason), record.text().into_owned()),
@@ -202,19 +239,24 @@ impl Typing {
         }
         Ok(true)
     }
+}
 
-    /// Why it is no row, if it isn't.
-    fn cells(&mut self, record: &Record<'_>, rows: &mut Rows) -> Option<Reason> {
-        let layout = &*self.layout;
-        for taken in layout.taken() {
-            match taken.reading.read(record.cell(taken.column), &mut self.scratch) {
-                None => return Some(misfit(record, taken.column, &taken.reading)),
-                Some(Value::Null) if taken.is_key => return Some(null_key(&layout.names()[taken.column])),
-                Some(value) => rows.cell(value),
-            }
+/// Why a record is no row, if it isn't. `take` gets its cells.
+#[inline]
+fn misfit(
+    record: &Record<'_>,
+    layout: &Layout,
+    scratch: &mut String,
+    mut take: impl FnMut(Value<'_>),
+) -> Option<Reason> {
+    for taken in layout.taken() {
+        match taken.reading.read(record.cell(taken.column), scratch) {
+            None => return Some(misread(record, taken.column, &taken.reading)),
+            Some(Value::Null) if taken.is_key => return Some(null_key(&layout.names()[taken.column])),
+            Some(value) => take(value),
         }
-        layout.lacking_key().map(null_key)
     }
+    layout.lacking_key().map(null_key)
 }
 
 /// Hands rows and rejects to the sink. Answers how many rows it took; the others are rejects as well.
@@ -252,7 +294,7 @@ fn null_key(column: &str) -> Reason {
 }
 
 /// Why the cell of this column is no value.
-fn misfit(record: &Record<'_>, column: usize, reading: &Reading) -> Reason {
+fn misread(record: &Record<'_>, column: usize, reading: &Reading) -> Reason {
     reading.misfit(record.cell(column)).in_column(shown::name(&record.names[column]))
 }
 
@@ -261,6 +303,6 @@ pub fn misdeclared(record: &Record<'_>, declared: &[Option<Reading>], scratch: &
     declared.iter().enumerate().find_map(|(column, reading)| {
         let reading = reading.as_ref()?;
         let is_one = reading.read(record.cell(column), scratch).is_some();
-        (!is_one).then(|| misfit(record, column, reading))
+        (!is_one).then(|| misread(record, column, reading))
     })
 }

@@ -132,6 +132,50 @@ impl<S: Window> Reader<S> {
         &self.source
     }
 
+    /// The text behind the last record, where another reader can begin: not where a record was looked at, nor
+    /// where escapes hide quotes from who only counts them.
+    pub fn rest(&mut self) -> Option<&mut S> {
+        if self.looked_at.is_some() || self.scanner.dialect.escape.is_some() {
+            return None;
+        }
+        self.pass();
+        Some(&mut self.source)
+    }
+
+    /// A reader of a part of it.
+    pub fn part<P: Window>(&self, source: P) -> Reader<P> {
+        Reader {
+            source,
+            scanner: Scanner::new(self.scanner.dialect),
+            header: self.header.clone(),
+            counted_by: self.counted_by,
+            line: 1,
+            taken: 0,
+            lines: 0,
+            looked_at: None,
+            rewritten: String::new(),
+            raw_header: None,
+            nulls: self.nulls.clone(),
+        }
+    }
+
+    /// How many lines were read, when there are no more.
+    pub fn lines(&self) -> u64 {
+        self.line - 1
+    }
+
+    /// Goes on behind what others have read.
+    pub fn skip(&mut self, bytes: usize, lines: u64) {
+        self.source.consume(bytes);
+        self.line += lines;
+    }
+
+    /// Goes behind the last record.
+    fn pass(&mut self) {
+        self.source.consume(std::mem::take(&mut self.taken));
+        self.line += std::mem::take(&mut self.lines);
+    }
+
     /// The next record, with as many fields as the header. `None`: the file has ended.
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         self.record()
@@ -183,8 +227,7 @@ impl<S: Window> Reader<S> {
     /// Goes to the next record, complete in the window; answers its length.
     fn advance(&mut self) -> Result<Option<usize>, Fault> {
         loop {
-            self.source.consume(std::mem::take(&mut self.taken));
-            self.line += std::mem::take(&mut self.lines);
+            self.pass();
             match self.scanner.scan(self.source.unread(), self.source.ended()) {
                 Err(flaw) => return Err(self.refuse(flaw.at, Reason::new(flaw.code, flaw.text))),
                 Ok(Some(extent)) if extent.length <= RECORD_BYTES_MAX => {

@@ -38,6 +38,11 @@ impl Guess {
         }
     }
 
+    /// The values that another guess has seen.
+    pub fn join(&mut self, other: Self) {
+        self.0 &= other.0;
+    }
+
     /// The type that every value allows. A column without any value is text.
     pub fn settle(self) -> Type {
         match self.0 {

@@ -13,7 +13,7 @@ pub const COLUMNS_MAX: usize = 1_998;
 pub const LINEAGE: [&str; 2] = ["_file_id", "_line"];
 
 /// Column names in the file's order. All differ, also without regard to case, as SQLite asks.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Header {
     names: Vec<String>,
     numbers: HashMap<String, usize>,

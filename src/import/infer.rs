@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::check::{Checked, Content, checked, misdeclared};
 use super::guess::Guess;
+use super::halves::{Half, Halves};
 use super::header::COLUMNS_MAX;
 use super::layout::{Layout, no_column, no_key};
 use super::reader::Reader;
 use super::reading::{self, Reading};
-use super::record::Records;
+use super::record::{Record, Records};
 use super::reject::{Refused, Rejects};
 use super::rows::KEPT_BYTES_MAX;
 use super::table::{AsMade, Table};
@@ -85,16 +86,24 @@ pub fn widen(
 }
 
 /// What every record of the file that can be read says of its columns, how many these are, and the others.
-fn find(
-    records: &mut impl Records,
+pub fn find(
+    reader: &mut Reader<'_>,
     settings: &settings::Import,
     table: Option<&Table>,
 ) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
     let mark = if settings.decimal_comma { ',' } else { '.' };
-    let (mut guesses, mut declared) = (Vec::new(), Vec::new());
-    let (mut rows, mut rejects, mut scratch) = (0, Rejects::new(settings.rejects), String::new());
+    let (mut halves, mut seen, mut declared) = (Halves::default(), Seen::default(), Vec::new());
+    let (mut rejects, mut scratch) = (Rejects::new(settings.rejects), String::new());
+    // A column that the table has is read by it.
+    let is_new = |name: &String| table.is_none_or(|table| table.number(name).is_none());
+    let declare = |declared: &mut Vec<_>, names: &[String]| {
+        let new = &names[declared.len()..];
+        declared.extend(new.iter().map(|name| Reading::declared(name, settings).filter(|_| is_new(name))));
+    };
     loop {
-        let record = match records.next() {
+        declare(&mut declared, reader.names());
+        halves.pass(reader, |half| Seen::in_half(half, &declared, mark), |found| seen.join(&found))?;
+        let record = match reader.next() {
             Ok(Some(record)) => record,
             Ok(None) => break,
             Err(Refused::Record(reason, _)) => {
@@ -103,18 +112,46 @@ fn find(
             }
             Err(Refused::File(fault)) => return Err(fault),
         };
-        let new = &record.names[declared.len()..];
-        // A column that the table has is read by it.
-        let is_new = |name: &String| table.is_none_or(|table| table.number(name).is_none());
-        declared.extend(new.iter().map(|name| Reading::declared(name, settings).filter(|_| is_new(name))));
-        guesses.resize(declared.len(), Guess::ANY);
-        if let Some(reason) = misdeclared(&record, &declared, &mut scratch) {
-            rejects.add(record.place(reason));
-            continue;
+        declare(&mut declared, record.names);
+        match misdeclared(&record, &declared, &mut scratch) {
+            Some(reason) => rejects.add(record.place(reason)),
+            None => seen.see(&record, mark),
         }
-        guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column), mark));
-        rows += 1;
     }
-    rejects.check(rows)?;
-    Ok((guesses, rows, rejects))
+    rejects.check(seen.rows)?;
+    seen.guesses.resize(declared.len(), Guess::ANY);
+    Ok((seen.guesses, seen.rows, rejects))
+}
+
+/// What rows say of their columns.
+#[derive(Debug, Default)]
+pub struct Seen {
+    guesses: Vec<Guess>,
+    rows: u64,
+}
+
+impl Seen {
+    /// In a half of a window, if it has rows with these columns only.
+    fn in_half(half: &mut Half<'_>, declared: &[Option<Reading>], mark: char) -> Option<Self> {
+        let (mut seen, mut scratch) = (Self::default(), String::new());
+        while let Some(record) = half.next().ok()? {
+            if record.names.len() > declared.len() || misdeclared(&record, declared, &mut scratch).is_some() {
+                return None;
+            }
+            seen.see(&record, mark);
+        }
+        Some(seen)
+    }
+
+    fn see(&mut self, record: &Record<'_>, mark: char) {
+        self.guesses.resize(record.names.len(), Guess::ANY);
+        self.guesses.iter_mut().enumerate().for_each(|(column, guess)| guess.see(record.cell(column), mark));
+        self.rows += 1;
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.guesses.resize(self.guesses.len().max(other.guesses.len()), Guess::ANY);
+        self.guesses.iter_mut().zip(&other.guesses).for_each(|(guess, other)| guess.join(*other));
+        self.rows += other.rows;
+    }
 }

@@ -31,7 +31,7 @@
 //! read a second time inside the transaction.
 //!
 //! **A large file takes two threads**: one reads it, takes it apart and types it ahead of the other, which inserts its rows
-//! (`ahead`). Nothing but that thread knows of it.
+//! (`ahead`). Nothing but that thread knows of it. Before, when nothing is inserted, two look through it (`halves`).
 
 mod bytes;
 mod content;
@@ -43,6 +43,7 @@ mod ahead;
 mod csv;
 mod dialect;
 mod guess;
+mod halves;
 mod header;
 mod json;
 mod ndjson;

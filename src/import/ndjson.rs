@@ -35,6 +35,28 @@ impl<S: Window> Reader<S> {
         &self.source
     }
 
+    /// The text behind the last record, where another reader can begin.
+    pub fn rest(&mut self) -> &mut S {
+        self.source.consume(std::mem::take(&mut self.taken));
+        &mut self.source
+    }
+
+    /// A reader of a part of it.
+    pub fn part<P: Window>(&self, source: P) -> Reader<P> {
+        Reader { object: self.object.like(), ..Reader::open(source) }
+    }
+
+    /// How many lines were read, when there are no more.
+    pub fn lines(&self) -> u64 {
+        self.line - 1
+    }
+
+    /// Goes on behind what others have read.
+    pub fn skip(&mut self, bytes: usize, lines: u64) {
+        self.source.consume(bytes);
+        self.line += lines;
+    }
+
     /// The next object; blank lines are skipped. `None`: the file has ended.
     pub fn next(&mut self) -> Result<Option<Record<'_>>, Refused<'_>> {
         let length = loop {

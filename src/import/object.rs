@@ -60,6 +60,11 @@ impl From<Reason> for Flaw {
 }
 
 impl Object {
+    /// With the columns that were seen so far.
+    pub fn like(&self) -> Self {
+        Self { header: self.header.clone(), seen: vec![0; self.header.len()], ..Self::default() }
+    }
+
     /// What the columns are called that were seen so far.
     pub fn names(&self) -> &[String] {
         self.header.names()

@@ -5,6 +5,7 @@ use std::fs::File;
 
 use super::csv::Columns;
 use super::dialect::Known;
+use super::halves::{Half, Part};
 use super::record::{Record, Records};
 use super::reject::Refused;
 use super::source::{Source, Window as _};
@@ -99,6 +100,41 @@ impl<'f> Reader<'f> {
     /// How many bytes of text were read.
     pub fn bytes(&self) -> u64 {
         self.source().bytes()
+    }
+
+    /// The text behind the last record, where other readers can begin.
+    pub fn rest(&mut self) -> Option<&mut Source<'f>> {
+        match self {
+            Self::Csv(reader, _) => reader.rest(),
+            Self::Ndjson(reader) => Some(reader.rest()),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// A reader of a part of that text, which knows the columns that were found so far.
+    pub fn half<'t>(&self, text: &'t [u8]) -> Option<Half<'t>> {
+        match self {
+            Self::Csv(reader, _) => Some(Half::Csv(Box::new(reader.part(Part(text))))),
+            Self::Ndjson(reader) => Some(Half::Ndjson(Box::new(reader.part(Part(text))))),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// Goes on behind what others have read.
+    pub fn skip(&mut self, bytes: usize, lines: u64) {
+        match self {
+            Self::Csv(reader, _) => reader.skip(bytes, lines),
+            Self::Ndjson(reader) => reader.skip(bytes, lines),
+            Self::Json(_) => unreachable!("nobody else reads it"),
+        }
+    }
+
+    /// What encloses fields of CSV.
+    pub fn quote(&self) -> Option<u8> {
+        match self {
+            Self::Csv(reader, _) => reader.dialect().quote,
+            Self::Ndjson(_) | Self::Json(_) => None,
+        }
     }
 
     /// The text behind the records.

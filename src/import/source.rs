@@ -40,6 +40,8 @@ pub trait Window {
 /// The text of a file.
 pub struct Source<'f> {
     unpacked: Unpacked<'f>,
+    /// How many bytes the file takes on the disk.
+    size: u64,
     encoding: &'static Encoding,
     /// Whether a byte order mark says so.
     marked: bool,
@@ -64,6 +66,7 @@ impl<'f> Source<'f> {
         let room = if unpacked.packed() { window_bytes() } else { room };
         let mut source = Self {
             unpacked,
+            size,
             encoding: UTF_8,
             marked: false,
             transcoder: None,
@@ -100,6 +103,30 @@ impl<'f> Source<'f> {
             self.fill()?;
         }
         Ok(())
+    }
+
+    /// How many bytes the file takes on the disk, compressed where it is.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many bytes of text were consumed.
+    pub fn position(&self) -> u64 {
+        self.bytes - self.unread().len() as u64
+    }
+
+    /// As much in the window as fits, and so many bytes fit at least.
+    pub fn widen(&mut self, room: usize) -> Result<(), Fault> {
+        crate::pulse::beat();
+        self.move_up();
+        self.window.resize(self.window.len().max(room), 0);
+        self.fill_window()
+    }
+
+    /// What is unread to the window's beginning.
+    fn move_up(&mut self) {
+        self.window.copy_within(self.start..self.end, 0);
+        self.end -= std::mem::take(&mut self.start);
     }
 
     /// How many bytes of text there were so far.
@@ -169,11 +196,7 @@ impl Window for Source<'_> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
-        if self.start > 0 {
-            self.window.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
+        self.move_up();
         if self.room() == 0 {
             let room = (self.window.len() * 2).min(RECORD_BYTES_MAX + WINDOW_BYTES);
             self.window.resize(room, 0);
