@@ -3,8 +3,8 @@
 /// The most significant digits that every real number keeps, there and back.
 const REAL_DIGITS_MAX: usize = 15;
 
-/// The largest integer below which a real number holds every one.
-const REAL_INTEGER_MAX: u64 = 1 << 53;
+/// Up to here a real number holds every integer; from here on it has no fraction.
+const REAL_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// `-?(0|[1-9][0-9]*)` within 64 bits. Not `-0`, `+1`, `007`: their text would not come back.
 pub fn integer(text: &str) -> Option<i64> {
@@ -17,15 +17,10 @@ pub fn integer(text: &str) -> Option<i64> {
     if canonical { text.parse().ok() } else { None }
 }
 
-/// Whether this is an integer of more than 64 bits, or close to it.
-pub fn is_beyond_integers(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    digits.len() >= 19 && is_digits(digits)
-}
-
-/// Whether a real number holds this integer exactly.
+/// Whether a real number holds every integer up to this one.
 pub fn fits_real(integer: i64) -> bool {
-    integer.unsigned_abs() <= REAL_INTEGER_MAX
+    const MAX: u64 = 1 << 53;
+    integer.unsigned_abs() <= MAX
 }
 
 /// The longest fraction, in bytes, that is sure to be no smaller than a real number's digits allow.
@@ -61,9 +56,8 @@ pub fn is_decimal(text: &str) -> bool {
 /// Whether a column of numeric affinity, which makes an integer of every whole number that fits 64 bits, leaves the digits as they
 /// are.
 pub fn stays_exact(real: f64) -> bool {
-    const INTEGERS: f64 = 9_007_199_254_740_992.0;
     const FITTING: f64 = 9_223_372_036_854_775_808.0;
-    real.abs() <= INTEGERS || real.abs() > FITTING
+    real.abs() <= REAL_INTEGER_MAX || real.abs() > FITTING
 }
 
 /// A JSON number, also with an exponent (`1e5`), at most 15 significant digits, and not so small that a real number keeps
@@ -75,6 +69,25 @@ pub fn exact_number(text: &str) -> Option<f64> {
         1..=REAL_DIGITS_MAX => number(text).filter(|number| number.is_normal()),
         _ => None,
     }
+}
+
+/// The same as [`number`], but no whole number becomes another one.
+pub fn real(text: &str) -> Option<f64> {
+    number(text).filter(|real| real.abs() < REAL_INTEGER_MAX || stays_whole(text, *real))
+}
+
+/// Of a real number that can't have a fraction: whether it is the one of its text. With an exponent it is a measure, whose
+/// last digits don't count; an integer of more than 64 bits is as likely a code.
+fn stays_whole(text: &str, real: f64) -> bool {
+    if text.contains(['e', 'E']) {
+        return true;
+    }
+    let (whole, fraction) = split(text, |byte| byte == b'.');
+    let counts = match fraction {
+        None => integer(text).is_some(),
+        Some(fraction) => fraction.bytes().all(|digit| digit == b'0'),
+    };
+    counts && format!("{real:.0}") == whole
 }
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`, finite: the nearest real number. Not one so small that it would be 0.
@@ -264,6 +277,37 @@ mod tests {
         }
         for text in ["1234567890123456e1", "1.23e-310", "1e-400"] {
             assert_eq!(exact_number(text), None, "{text}");
+        }
+    }
+
+    // fault 57
+    #[test]
+    fn no_whole_number_becomes_another_real_number() {
+        for (text, kept) in [
+            ("12", 12.0),
+            ("-9007199254740992", -9_007_199_254_740_992.0),
+            ("9007199254740994", 9_007_199_254_740_994.0),
+            ("-9007199254740994.0", -9_007_199_254_740_994.0),
+            ("99999999999999991611392.00", 1e23),
+            ("9007199254740991.125", 9_007_199_254_740_991.0),
+            ("0.12345678901234567890", 0.123_456_789_012_345_68),
+            ("1.7976931348623157e308", f64::MAX),
+            ("9.007199254740993e15", 9_007_199_254_740_992.0),
+        ] {
+            assert_eq!(real(text), Some(kept), "{text}");
+        }
+        for text in [
+            "9007199254740993",
+            "-9007199254740993.00",
+            "9007199254740993.5",
+            "9007199254740991.9",
+            "100000000000000000000000.00",
+            "18446744073709551616",
+            "1e400",
+            "1e-400",
+            "1,5",
+        ] {
+            assert_eq!(real(text), None, "{text}");
         }
     }
 

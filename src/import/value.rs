@@ -103,11 +103,7 @@ impl Type {
         match self {
             Self::Text => Some(Value::Text(text)),
             Self::Integer => literal::integer(text).map(Value::Integer),
-            Self::Real => match literal::integer(text) {
-                Some(integer) if !literal::fits_real(integer) => None,
-                None if literal::is_beyond_integers(text) => None,
-                _ => literal::number(text).map(Value::Real),
-            },
+            Self::Real => literal::real(text).map(Value::Real),
             Self::Boolean => match text {
                 "0" => Some(Value::Integer(0)),
                 "1" => Some(Value::Integer(1)),
@@ -141,8 +137,10 @@ impl Type {
             Cell::Nested(_) => "the JSON value ",
         };
         let reason = |code, why: &str| Reason::new(code, format!("{kind}{text} {why}"));
-        let digits = cell.text().filter(|_| kind.is_empty()).map(|text| text.strip_prefix('-').unwrap_or(text));
-        let digits = digits.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+        let plain = cell.text().filter(|_| kind.is_empty());
+        let digits = plain
+            .map(|text| text.strip_prefix('-').unwrap_or(text))
+            .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let as_text = "if the column is to hold such codes, declare it TEXT";
         match (self, digits) {
             (Self::Integer | Self::Number | Self::Decimal, Some(digits))
@@ -152,13 +150,13 @@ impl Type {
             }
             (Self::Integer, Some("0")) => reason("would_change", "is not a plain integer: its sign would be lost"),
             (Self::Integer, Some(_)) => reason("out_of_range", "does not fit an integer of 64 bits").hint(as_text),
-            (Self::Real, Some(digits)) if !digits.starts_with('0') => {
-                reason("would_change", "has more digits than a real number keeps").hint(as_text)
-            }
-            (Self::Real | Self::Number, _) if cell.text().is_some_and(literal::is_too_small) => {
+            (Self::Real | Self::Number, _) if plain.is_some_and(literal::is_too_small) => {
                 reason("would_change", "is so small that it would be 0").hint(as_text)
             }
-            (Self::Number, _) if cell.text().and_then(literal::number).is_some() => {
+            (Self::Real, _) if plain.is_some_and(literal::is_decimal) => {
+                reason("would_change", "has more digits than a real number keeps").hint(as_text)
+            }
+            (Self::Number, _) if plain.and_then(literal::number).is_some() => {
                 reason("would_change", "has more digits than a number keeps").hint(as_text)
             }
             (Self::Untyped, _) => {
@@ -205,6 +203,7 @@ mod tests {
         assert_eq!(field(Type::Real, "1e5"), Ok(Value::Real(1e5)));
         assert_eq!(field(Type::Real, "12"), Ok(Value::Real(12.0)));
         assert_eq!(field(Type::Real, "0.30000000000000004"), Ok(Value::Real(0.1 + 0.2)));
+        assert_eq!(field(Type::Real, "0.12345678901234567890"), Ok(Value::Real(0.123_456_789_012_345_68)));
         assert_eq!(field(Type::Boolean, "TRUE"), Ok(Value::Integer(1)));
         assert_eq!(field(Type::Boolean, "0"), Ok(Value::Integer(0)));
         assert_eq!(Type::Boolean.read(Cell::Number("1")), Some(Value::Integer(1)));
@@ -236,6 +235,7 @@ mod tests {
             (Type::Real, "NaN", r#""NaN" is not a real number"#),
             (Type::Real, "1e400", r#""1e400" is not a real number"#),
             (Type::Real, "9007199254740993", r#""9007199254740993" has more digits than a real number keeps"#),
+            (Type::Real, "9007199254740993.00", r#""9007199254740993.00" has more digits than a real number keeps"#),
             (Type::Real, "1e-400", r#""1e-400" is so small that it would be 0"#),
             (Type::Number, "-1e-400", r#""-1e-400" is so small that it would be 0"#),
             (
@@ -264,5 +264,6 @@ mod tests {
         let cell = Cell::String("12");
         assert_eq!(Type::Integer.read(cell), None);
         assert_eq!(Type::Integer.misfit(cell).to_string(), r#"the JSON string "12" is not an integer"#);
+        assert_eq!(Type::Number.misfit(cell).to_string(), r#"the JSON string "12" is not a number"#);
     }
 }

@@ -46,6 +46,32 @@ fn a_number_beyond_64_bits_is_kept_as_text_or_refused_but_never_changed() {
     }
 }
 
+// fault 57, fault 62
+#[test]
+fn a_whole_number_that_a_real_column_would_change_is_refused_whatever_its_spelling() {
+    let mut orders = Orders::new();
+    orders.import("a.csv", "rate\n0.5\n").unwrap();
+    for text in ["9007199254740993", "9007199254740993.00", "-9007199254740993.5"] {
+        let why = format!("column rate: \"{text}\" has more digits than a real number keeps");
+        assert_eq!(orders.refused("b.csv", format!("rate\n{text}\n")), format!("line 2, {why}"));
+        assert_eq!(orders.refused("b.ndjson", format!("{{\"rate\": {text}}}\n")), format!("line 1, {why}"));
+        // Found from its values, a column keeps every digit.
+        let mut found = Orders::new();
+        found.import("a.csv", format!("rate\n0.5\n{text}\n")).unwrap();
+        assert_eq!(found.rows("SELECT rate FROM orders"), ["'0.5'".to_owned(), format!("'{text}'")]);
+    }
+    // A fraction of more digits is the nearest number.
+    orders.import("c.csv", "rate\n9007199254740994.00\n0.12345678901234567890\n").unwrap();
+    assert_eq!(orders.rows("SELECT rate FROM orders"), ["0.5", "9007199254740994.0", "0.12345678901234568"]);
+    let comma = settings::Import { decimal_comma: true, ..declaring([("rate", "real")]) };
+    let mut orders = Orders::reading(&comma);
+    orders.sql().execute_batch("CREATE TABLE orders (rate REAL)").unwrap();
+    assert_eq!(
+        orders.refused("a.csv", "rate\n\"9007199254740993,00\"\n"),
+        r#"line 2, column rate: "9007199254740993.00" has more digits than a real number keeps"#
+    );
+}
+
 // fault 62
 #[test]
 fn a_json_key_that_stands_twice_is_refused_whatever_its_case_or_spelling() {
