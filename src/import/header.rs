@@ -69,6 +69,12 @@ impl Header {
             let text = format!("the column name {} has a NUL character, no table's can", shown::value(name));
             return Err(Reason::new("nul_byte", text));
         }
+        if name.starts_with('\u{feff}') {
+            let text =
+                format!("the name of column {} begins with a byte order mark: {}", number + 1, shown::value(name));
+            let hint = "the file has one too many, or one that isn't at its very start: take it away";
+            return Err(Reason::new("byte_order_mark", text).hint(hint));
+        }
         if LINEAGE.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
             let text = format!("the column name {} is taken: it says where a row came from", shown::value(name));
             return Err(Reason::new("reserved_column", text));
@@ -111,6 +117,8 @@ mod tests {
         assert_eq!(refused(&["a", "A"]), r#"column names "a" and "A" differ only in case"#);
         assert_eq!(refused(&["a", ""]), "column 2 has no name");
         assert_eq!(refused(&["a\0b"]), r#"the column name "a\0b" has a NUL character, no table's can"#);
+        let mark = r#"the name of column 2 begins with a byte order mark: "\u{feff}b""#;
+        assert_eq!(refused(&["a", "\u{feff}b"]), mark);
         assert_eq!(refused(&["_LINE"]), r#"the column name "_LINE" is taken: it says where a row came from"#);
         let ours = r#"the column name "_Importerd_place" is taken: those that begin with _importerd_ are"#;
         assert_eq!(refused(&["_importerd", "_Importerd_place"]), ours);

@@ -238,6 +238,21 @@ fn a_byte_order_mark_and_other_delimiters_are_no_matter() {
     );
 }
 
+// fault 47
+#[test]
+fn a_second_byte_order_mark_is_no_part_of_a_name() {
+    let mut orders = Orders::new();
+    let why = r#"line 1: the name of column 1 begins with a byte order mark: "\u{feff}id""#;
+    assert_eq!(orders.refused("a.csv", "\u{feff}\u{feff}id,amount\n1,2\n"), why);
+    assert_eq!(orders.refused("b.csv", "\"\u{feff}id\",amount\n1,2\n"), why);
+    assert_eq!(orders.refused("c.ndjson", "{\"\u{feff}id\": 1}\n"), why);
+    let utf16: Vec<u8> = "\u{feff}\u{feff}id\n1\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(orders.refused("d.csv", utf16), why);
+    let why = why.replace("line 1: ", "line 2: ").replace("column 1", "column 2");
+    assert_eq!(orders.refused("e.csv", "\nat,\u{feff}id\n1,2\n"), why);
+    assert!(orders.declared().is_empty());
+}
+
 // fault 58, fault 59, fault 60
 #[test]
 fn hostile_names_and_cells_are_stored_as_they_are() {
