@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use crate::fault::Fault;
 use crate::file::Digest;
 
 /// What is left of a file, in order. Starts at its first byte, whatever the descriptor's own position is, and
@@ -24,17 +23,17 @@ impl<'f> Bytes<'f> {
         Self { file, offset: 0, ended: false, failed: None, hasher: blake3::Hasher::new() }
     }
 
-    /// The first four bytes, which stay unread; zeros where there are fewer.
-    pub fn first(&self) -> Result<[u8; 4], Fault> {
-        let mut first = [0; 4];
-        let mut filled = 0;
-        while filled < first.len() {
-            match self.read_at(&mut first[filled..], filled as u64).map_err(|error| Fault::unreadable(&error))? {
+    /// The bytes from so many before the next one on, which stay as unread as they are. Answers how many there are.
+    pub fn peek(&mut self, back: usize, into: &mut [u8]) -> io::Result<usize> {
+        let (start, mut filled) = (self.offset - back as u64, 0);
+        while filled < into.len() {
+            let read = self.read_at(&mut into[filled..], start + filled as u64);
+            match read.inspect_err(|error| self.failed = error.raw_os_error())? {
                 0 => break,
                 read => filled += read,
             }
         }
-        Ok(first)
+        Ok(filled)
     }
 
     /// How many bytes were read.

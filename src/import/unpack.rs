@@ -20,6 +20,9 @@ const GZIP: &[u8] = b"\x1f\x8b";
 /// What frames of zstd start with.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
+/// So many bytes tell what a file is.
+const MAGIC_BYTES: usize = 4;
+
 /// How much of a compressed file is read at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -36,7 +39,21 @@ pub fn is_gzip(first: &[u8]) -> bool {
 
 /// Whether a file that starts so is one of zstd: with a frame, or, as pzstd's, with one to be skipped.
 pub fn is_zstd(first: &[u8]) -> bool {
-    first.starts_with(ZSTD) || matches!(first, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
+    first.len() >= MAGIC_BYTES && may_be_zstd(first)
+}
+
+/// Of bytes that may be cut off: whether they are no other's.
+fn may_be_gzip(first: &[u8]) -> bool {
+    agree(first, GZIP)
+}
+
+/// The same.
+fn may_be_zstd(first: &[u8]) -> bool {
+    agree(first, ZSTD) || matches!(first, [0x50..=0x5F, rest @ ..] if agree(rest, b"\x2a\x4d\x18"))
+}
+
+fn agree(first: &[u8], magic: &[u8]) -> bool {
+    first.iter().zip(magic).all(|(byte, expected)| byte == expected)
 }
 
 /// A file's bytes, unpacked where it is compressed.
@@ -70,8 +87,8 @@ enum Damage {
 impl<'f> Unpacked<'f> {
     /// By the file's first bytes, whatever it is called.
     pub fn open(file: &'f File, limits: Unpack) -> Result<Self, Fault> {
-        let bytes = Bytes::of(file);
-        let first = bytes.first()?;
+        let (mut bytes, mut first) = (Bytes::of(file), [0; MAGIC_BYTES]);
+        bytes.peek(0, &mut first).map_err(|error| Fault::unreadable(&error))?;
         let content = match first {
             _ if is_gzip(&first) => Content::Gzip(Box::new(Gzip::open(bytes))),
             _ if is_zstd(&first) => Content::Zstd(Box::new(Zstd::open(bytes))),
@@ -168,6 +185,21 @@ impl<'f> Unpacked<'f> {
     }
 }
 
+/// Whether there is more, and more of the same. What a buffer has no room for is read from the file.
+fn follows(reader: &mut BufReader<Bytes<'_>>, may_be_one: fn(&[u8]) -> bool) -> Result<bool, Damage> {
+    let mut first = [0; MAGIC_BYTES];
+    let buffered = reader.fill_buf()?;
+    let length = match (buffered.first_chunk(), buffered.len()) {
+        (Some(four), _) => {
+            first = *four;
+            MAGIC_BYTES
+        }
+        (None, 0) => return Ok(false),
+        (None, few) => reader.get_mut().peek(few, &mut first)?,
+    };
+    if may_be_one(&first[..length]) { Ok(true) } else { Err(Damage::Followed) }
+}
+
 /// A gzip file: one member or several, one behind the other.
 struct Gzip<'f> {
     /// Always there, but while `next` changes one for the next.
@@ -197,14 +229,11 @@ impl<'f> Gzip<'f> {
     /// Goes to the next member, if there is one.
     fn next(&mut self) -> Result<bool, Damage> {
         let member = self.member.as_mut().expect("it is only gone within `next`");
-        match member.get_mut().fill_buf()?.first() {
-            None => Ok(false),
-            Some(&first) if first == GZIP[0] => {
-                self.member = self.member.take().map(|member| GzDecoder::new(member.into_inner()));
-                Ok(true)
-            }
-            Some(_) => Err(Damage::Followed),
+        let follows = follows(member.get_mut(), may_be_gzip)?;
+        if follows {
+            self.member = self.member.take().map(|member| GzDecoder::new(member.into_inner()));
         }
+        Ok(follows)
     }
 }
 
@@ -246,11 +275,8 @@ impl<'f> Zstd<'f> {
     /// Goes into the next frame that holds something, if there is one.
     fn next(&mut self) -> Result<bool, Damage> {
         loop {
-            match self.reader.fill_buf()?.first() {
-                None => return Ok(false),
-                // A frame, or one to be skipped: 0x184D2A50 to 0x184D2A5F, in little endian.
-                Some(0x28 | 0x50..=0x5F) => {}
-                Some(_) => return Err(Damage::Followed),
+            if !follows(&mut self.reader, may_be_zstd)? {
+                return Ok(false);
             }
             match self.decoder.reset(&mut self.reader) {
                 Ok(()) => {

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use flate2::Compression;
 use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::*;
@@ -124,11 +124,52 @@ fn data_that_break_off_anywhere_are_refused() {
 fn what_follows_the_data_is_refused() {
     for (name, pack) in PACKERS {
         let packed = pack(b"a,b\n");
-        for rest in [&b"x"[..], b"\0\0\0", b"\n"] {
+        // Also what begins as such data do.
+        let alike: [&[u8]; 6] = [b"\x1f\x8c\x08", b"\x1fx", b"(1)", b"Pxyz", b"\x28\xb5\x2f\xfe", b"\x5a\x2a\x4d\x19"];
+        for rest in [&[&b"x"[..], b"\0\0\0", b"\n"][..], &alike].concat() {
             let reason = refused(&[&packed, rest].concat());
             assert_eq!(reason.text, format!("something else follows the {name} data at byte {}", packed.len() + 1));
         }
     }
+}
+
+/// fault 64
+#[test]
+fn what_follows_is_known_wherever_a_buffer_or_the_file_ends() {
+    let member = gzip(b"abc");
+    let frames = [zstd(b"abc"), [&b"\x57\x2a\x4d\x18\x01\0\0\0x"[..], &zstd(b"abc")].concat()];
+    for (pack, next) in [(long_gzip as LongPack, &member), (long_zstd, &frames[0]), (long_zstd, &frames[1])] {
+        for left in 0..5 {
+            let packed = pack(b"begun", CHUNK_BYTES - left);
+            assert_eq!(whole(&[&packed[..], next].concat()), b"begunabc", "{left}");
+            // Behind a frame to be skipped the file may end.
+            for length in (1..next.len()).filter(|length| next[0] != 0x57 || *length != 9) {
+                let reason = refused(&[&packed, &next[..length]].concat());
+                assert_eq!(reason.code, "truncated", "{left}, {length}: {reason}");
+            }
+            let reason = refused(&[&packed[..], &next[..1], b"xyz"].concat());
+            assert_eq!(reason.code, "trailing_data", "{left}: {reason}");
+            assert!(reason.text.ends_with(&format!("at byte {}", packed.len() + 1)), "{left}: {reason}");
+        }
+    }
+}
+
+type LongPack = fn(&[u8], usize) -> Vec<u8>;
+
+/// So many bytes, by a comment.
+fn long_gzip(content: &[u8], bytes: usize) -> Vec<u8> {
+    let comment = vec![b'x'; bytes - gzip(content).len() - 1];
+    let mut encoder = GzBuilder::new().comment(comment).write(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// So many bytes, by a frame to be skipped.
+fn long_zstd(content: &[u8], bytes: usize) -> Vec<u8> {
+    let frame = zstd(content);
+    let skipped = vec![0; bytes - frame.len() - 8];
+    let length = u32::try_from(skipped.len()).unwrap().to_le_bytes();
+    [b"\x50\x2a\x4d\x18", &length[..], &skipped, &frame].concat()
 }
 
 /// fault 64
