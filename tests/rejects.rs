@@ -192,6 +192,25 @@ fn of_a_file_of_one_column_it_is_said_that_a_daemon_may_know_its_delimiter() {
 }
 
 #[test]
+fn rows_without_a_key_are_given_back_also_where_there_is_no_table_yet() {
+    let drop = Drop::with("import = { mode = { upsert = [\"id\"] } }");
+    for (name, content, shown) in [
+        ("a.csv", "n,ID\nx,1\ny,\nz,2\n", "n,ID\ny,\n"),
+        ("a.ndjson", "{\"n\": 1}\n{\"n\": 2, \"id\": 3}\n", "{\"n\": 1}\n"),
+    ] {
+        drop.put(name, content);
+        assert_eq!(drop.once().code(), Some(1));
+        let rejects = ask(&drop, &["rejects", name]);
+        assert_eq!((rejects.status.code(), out(&rejects)), (Some(0), shown), "{}", err(&rejects));
+        assert!(err(&rejects).contains("NULL in the key"), "{}", err(&rejects));
+    }
+    drop.put("b.csv", "n\nx\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let none = ask(&drop, &["rejects", "b.csv"]);
+    assert!(err(&none).contains("the file has no column \"id\", which tells its rows apart"), "{}", err(&none));
+}
+
+#[test]
 fn what_has_no_rejects_says_so_and_what_is_unknown_as_well() {
     let drop = with_table(TOLERANT);
     let none = ask(&drop, &["rejects", "first.csv"]);

@@ -7,7 +7,7 @@ use super::halves::{Half, Halves};
 use super::layout::Layout;
 use super::reader::Reader;
 use super::reading::Reading;
-use super::record::{Record, Records};
+use super::record::{Cell, Record, Records};
 use super::reject::{Refused, Rejects};
 use super::rows::{KEPT_BYTES_MAX, Kept, Reject, Rows, Sink};
 use super::shown;
@@ -287,6 +287,15 @@ fn set_aside(
     }
     rejects.add(reason);
     Ok(())
+}
+
+/// Of a record that is read without a layout: why it is no row, where its key has a NULL.
+pub fn keyless(record: &Record<'_>, key: &[String]) -> Option<Reason> {
+    key.iter().find_map(|key| match record.names.iter().position(|name| name.eq_ignore_ascii_case(key)) {
+        Some(column) if record.cell(column) != Cell::Null => None,
+        Some(column) => Some(null_key(&record.names[column])),
+        None => Some(null_key(key)),
+    })
 }
 
 fn null_key(column: &str) -> Reason {

@@ -22,10 +22,10 @@ use crate::settings::{self, Column};
 pub enum Inferred {
     /// Nothing: it has no row.
     Nothing(Checked),
-    /// Small enough to be read again, and its rows kept.
-    Small(Arc<Table>),
+    /// This one, with which it is still to be checked: its rows can be kept, or one of them may lack its key.
+    Table(Arc<Table>),
     /// Checked with this; its rows are read again at commit.
-    Large(Checked),
+    Checked(Checked),
 }
 
 /// Finds the table that every record of the file fits that can be read.
@@ -44,13 +44,13 @@ pub fn table(
     let columns = reader.names().iter().zip(guesses).map(|(name, guess)| (name.clone(), settle(name, guess, settings)));
     let table = Table::made_for(&settings.table, columns, as_made).unique(std::iter::once(settings.mode.key()));
     let table = Arc::new(table);
-    if reader.bytes() <= KEPT_BYTES_MAX as u64 {
-        return Ok(Inferred::Small(table));
+    if reader.bytes() <= KEPT_BYTES_MAX as u64 || !settings.mode.key().is_empty() {
+        return Ok(Inferred::Table(table));
     }
     let mut layout = Layout::new(&table, settings, reader.names()).map_err(Fault::Permanent)?;
     layout.complete().map_err(Fault::Permanent)?;
     let content = Content::Rows { layout: Arc::new(layout), kept: None };
-    Ok(Inferred::Large(checked(reader, rows, rejects, content)))
+    Ok(Inferred::Checked(checked(reader, rows, rejects, content)))
 }
 
 /// The type of a column of a table that isn't there yet.

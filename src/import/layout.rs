@@ -88,12 +88,9 @@ impl Layout {
 
     /// The file and the table have the columns that tell one row from another, and the table keeps them apart.
     fn check_key(&self) -> Result<(), Reason> {
+        check_key_among(&self.names, self.mode())?;
         let refused = |text: String, hint: String| Err(Reason::new("key", text).hint(hint));
         let (key, table) = (self.mode().key(), self.table.sql_name());
-        if let Some(name) = key.iter().find(|key| !self.names.iter().any(|name| name.eq_ignore_ascii_case(key))) {
-            let text = format!("the file has no column {}, which tells its rows apart", shown::value(name));
-            return refused(text, format!("give it that column, or change import.mode.{}", self.mode().name()));
-        }
         if let Some(name) = key.iter().find(|key| self.table.number(key).is_none()) {
             let text = format!("the table {table} has no column {}, which tells rows apart", shown::value(name));
             return refused(text, "give it that column, with a unique index on the key".to_owned());
@@ -178,6 +175,14 @@ impl Layout {
         let is_met = |key: &str| self.taken.iter().any(|taken| self.names[taken.column].eq_ignore_ascii_case(key));
         key.iter().find(|key| !is_met(key)).map(String::as_str)
     }
+}
+
+/// A file with these columns has those that tell one row from another.
+pub fn check_key_among(names: &[String], mode: &Mode) -> Result<(), Reason> {
+    let is_missing = |key: &&String| !names.iter().any(|name| name.eq_ignore_ascii_case(key));
+    let Some(name) = mode.key().iter().find(is_missing) else { return Ok(()) };
+    let text = format!("the file has no column {}, which tells its rows apart", shown::value(name));
+    Err(Reason::new("key", text).hint(format!("give it that column, or change import.mode.{}", mode.name())))
 }
 
 /// There are objects, and nothing in them.

@@ -368,8 +368,8 @@ fn check(
         return mode::refuse_empty(settings, &checked, table).map(|()| checked);
     }
     match infer::table(&mut open(None)?, settings, as_made)? {
-        Inferred::Nothing(checked) | Inferred::Large(checked) => Ok(checked),
-        Inferred::Small(table) => {
+        Inferred::Nothing(checked) | Inferred::Checked(checked) => Ok(checked),
+        Inferred::Table(table) => {
             let checked = check::against(&mut open(Some(&table))?, &table, settings, None)?;
             Ok(Checked { new_table: true, ..checked })
         }

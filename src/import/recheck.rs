@@ -5,7 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::check::{self, Texts};
-use super::layout::Layout;
+use super::layout::{Layout, check_key_among};
 use super::reader::Reader;
 use super::reading::Reading;
 use super::record::Records;
@@ -24,8 +24,8 @@ pub struct Recheck<'f> {
 }
 
 impl<'f> Recheck<'f> {
-    /// Against the table in this database; where there is none, only what can't be read as a record or isn't as
-    /// declared doesn't fit.
+    /// Against the table in this database; where there is none, only what can't be read as a record, isn't as declared or
+    /// lacks its key doesn't fit.
     ///
     /// # Errors
     ///
@@ -65,13 +65,18 @@ impl<'f> Recheck<'f> {
             };
             return check::each(&mut self.reader, Arc::new(layout), Texts::Dropped, show).map(drop);
         }
+        if !self.reader.names().is_empty() {
+            check_key_among(self.reader.names(), &self.settings.mode).map_err(Fault::Permanent)?;
+        }
         let (mut declared, mut scratch) = (Vec::new(), String::new());
+        let key = self.settings.mode.key();
         loop {
             match self.reader.next() {
                 Ok(Some(record)) => {
                     let new = &record.names[declared.len()..];
                     declared.extend(new.iter().map(|name| Reading::declared(name, &self.settings)));
-                    if let Some(reason) = check::misdeclared(&record, &declared, &mut scratch) {
+                    let misdeclared = check::misdeclared(&record, &declared, &mut scratch);
+                    if let Some(reason) = misdeclared.or_else(|| check::keyless(&record, key)) {
                         visit(Rejected::of(&record.place(reason), &record.text()));
                     }
                 }

@@ -258,8 +258,8 @@ fn made(subject: Subject<'_>, checked: Option<&Checked>, as_made: AsMade<'_>) ->
     let mut reader = Reader::open(file, name, import, None, None).ok()?;
     let lenient = settings::Import { rejects: Tolerance::Millionths(1_000_000), ..import.clone() };
     match infer::table(&mut reader, &Arc::new(lenient), as_made).ok()? {
-        Inferred::Small(table) => Some(table),
-        Inferred::Large(checked) => made(subject, Some(&checked), as_made),
+        Inferred::Table(table) => Some(table),
+        Inferred::Checked(checked) => made(subject, Some(&checked), as_made),
         Inferred::Nothing(_) => None,
     }
 }

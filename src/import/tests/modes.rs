@@ -300,6 +300,31 @@ fn a_file_without_its_key_is_refused() {
 }
 
 #[test]
+fn a_null_in_the_key_of_a_first_file_is_found_before_its_commit_also_in_a_large_one() {
+    let mut content = String::from("id,n\n,x\n");
+    let text = "x".repeat(1 << 10);
+    for rows in [1, 17_000] {
+        for row in 0..rows {
+            writeln!(content, "{row},{text}").unwrap();
+        }
+        let mode = Mode::Upsert(by(&["id"]));
+        let mut orders = in_mode(mode.clone());
+        let Err(fault) = orders.load("a.csv", &content) else { panic!("not refused") };
+        assert_eq!(fault.to_string(), "line 2, column id: NULL in the key, which tells one row from another");
+        let rejects = settings::Tolerance::Rows(1);
+        let mut orders = Orders::reading(&settings::Import { mode, rejects, ..settings("orders") });
+        let load = orders.load("a.csv", &content).unwrap();
+        assert_eq!(load.checked.rejects(), 1);
+        let outcome = orders.import.commit(&[load]).unwrap().remove(0);
+        assert!(matches!(outcome, Outcome::Loaded { rejects: 1, .. }), "{outcome:?}");
+        // Nor is one without the key's column any other.
+        let without = content.replacen("id,n", "code,n", 1);
+        assert_eq!(upsert().refused("a.csv", &without), "the file has no column \"id\", which tells its rows apart");
+    }
+    assert!(content.len() > KEPT_BYTES_MAX);
+}
+
+#[test]
 fn another_constraint_is_not_taken_for_the_key() {
     let mut orders = upsert();
     orders.sql().execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY, code TEXT UNIQUE)").unwrap();
