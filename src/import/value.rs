@@ -40,6 +40,8 @@ pub enum Type {
     Moment,
     /// Any text.
     Text,
+    /// Nothing that a file can have: NULL only.
+    Unfillable,
     /// A declared type that SQLite gives numeric affinity without our knowing it (`STRING`, `UUID`):
     /// any value that this affinity leaves as it is.
     Untyped,
@@ -55,7 +57,7 @@ impl Type {
             Self::Decimal => matches!(other, Self::Decimal | Self::Integer),
             Self::Moment => matches!(other, Self::Timestamp | Self::Instant | Self::Moment),
             Self::Timestamp | Self::Instant => other == self || other == Self::Moment,
-            Self::Integer | Self::Boolean | Self::Date => other == self,
+            Self::Integer | Self::Boolean | Self::Date | Self::Unfillable => other == self,
         }
     }
 
@@ -72,6 +74,7 @@ impl Type {
             Self::Instant => "timestamps with an offset",
             Self::Moment => "timestamps",
             Self::Text | Self::Untyped => "texts",
+            Self::Unfillable => "nothing that a file has",
         }
     }
 
@@ -116,6 +119,7 @@ impl Type {
                 fits.then_some(Value::Text(text))
             }
             Self::Decimal => literal::is_decimal(text).then_some(Value::Text(text)),
+            Self::Unfillable => None,
             Self::Number => {
                 let real = || literal::exact_number(text).filter(|real| literal::stays_exact(*real)).map(Value::Real);
                 literal::integer(text).map(Value::Integer).or_else(real)
@@ -178,6 +182,10 @@ impl Type {
             (Self::Decimal, _) => reason("wrong_type", "is not a decimal number (12 or 12.50)"),
             (Self::Number, _) => reason("wrong_type", "is not a number"),
             (Self::Text, _) => reason("wrong_type", "is not a text"),
+            (Self::Unfillable, _) => {
+                reason("unknown_type", "has no place: the column's type is none that a file can fill")
+                    .hint("leave the column out of the file, or declare it as text")
+            }
         }
     }
 }

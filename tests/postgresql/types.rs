@@ -83,7 +83,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("j", "[1", "invalid input syntax for type json"),
     ("jb", "[1", "invalid input syntax for type json"),
     ("x", "<a>", "invalid XML content"),
-    ("pt", "1", "its type point is none that a file can fill"),
+    ("pt", "1", "has no place: the column's type is none that a file can fill"),
 ];
 
 /// fault 57
@@ -104,9 +104,13 @@ fn every_type_takes_what_it_holds_and_refuses_the_rest_with_line_and_column() {
         let reason = bench.refused(format!("{column}\n{good}\n{text}\n"));
         assert!(reason.text.contains(why), "{column} {text}: {reason}");
         let place = (reason.line, reason.column.as_deref());
-        let known = if *column == "pt" { None } else { Some(3) };
-        assert_eq!(place, (known, Some(*column)), "{column} {text}: {reason}");
+        assert_eq!(place, (Some(3), Some(*column)), "{column} {text}: {reason}");
     }
+    assert_eq!(
+        bench.refused("pt\n\n").text,
+        "its type point is none that a file can fill",
+        "also where it has no value"
+    );
     assert_eq!(server.number("SELECT count(*) FROM sales.orders"), before);
 }
 

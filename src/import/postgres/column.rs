@@ -85,7 +85,8 @@ impl Wire {
             Self::Date => Type::Date,
             Self::Timestamp { instant: false, .. } => Type::Timestamp,
             Self::Timestamp { instant: true, .. } => Type::Instant,
-            Self::Time(_) | Self::Uuid | Self::Text | Self::Jsonb | Self::Xml | Self::Unknown => Type::Text,
+            Self::Time(_) | Self::Uuid | Self::Text | Self::Jsonb | Self::Xml => Type::Text,
+            Self::Unknown => Type::Unfillable,
         }
     }
 

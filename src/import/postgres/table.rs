@@ -215,7 +215,7 @@ pub fn declared(kind: Type) -> &'static str {
         Type::Date => "date",
         Type::Timestamp | Type::Moment => "timestamp",
         Type::Instant => "timestamptz",
-        Type::Text | Type::Untyped => "text",
+        Type::Text | Type::Untyped | Type::Unfillable => "text",
     }
 }
 

@@ -28,8 +28,7 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
         let fills_itself = key > 0 && declared.eq_ignore_ascii_case("INTEGER");
         let column = Column {
             name,
-            // Otherwise SQLite doesn't know that type.
-            kind: if strict && declared.eq_ignore_ascii_case("ANY") { Type::Text } else { type_of(&declared) },
+            kind: if strict { strict_type_of(&declared) } else { type_of(&declared) },
             required: not_null && no_default,
             generated: row.get::<_, i64>(5)? > 0,
         };
@@ -123,6 +122,15 @@ pub fn type_of(declared: &str) -> Type {
     }
 }
 
+/// The same of a STRICT table, which converts nothing into bytes and nothing into another type of `ANY`.
+fn strict_type_of(declared: &str) -> Type {
+    match &*declared.to_ascii_uppercase() {
+        "BLOB" => Type::Unfillable,
+        "ANY" => Type::Text,
+        _ => type_of(declared),
+    }
+}
+
 /// How a table that we make declares it.
 pub fn declared(kind: Type) -> &'static str {
     match kind {
@@ -132,7 +140,7 @@ pub fn declared(kind: Type) -> &'static str {
         Type::Boolean => "BOOLEAN",
         Type::Date => "DATE",
         Type::Timestamp | Type::Instant | Type::Moment => "TIMESTAMP",
-        Type::Text | Type::Untyped => "TEXT",
+        Type::Text | Type::Untyped | Type::Unfillable => "TEXT",
     }
 }
 

@@ -85,6 +85,26 @@ fn a_json_key_that_stands_twice_is_refused_whatever_its_case_or_spelling() {
     assert!(orders.refused("a.ndjson", r#"{"a": 1, "A": 2}"#).contains("differ only in case"));
 }
 
+// fault 57
+#[test]
+fn a_text_for_a_blob_of_a_strict_table_is_a_row_that_does_not_fit() {
+    let mut orders = Orders::with("CREATE TABLE orders (id INTEGER, photo BLOB) STRICT");
+    let why = "has no place: the column's type is none that a file can fill";
+    for (name, content, cell) in [
+        ("a.csv", "id,photo\n1,\n2,x\n", "line 3, column photo: \"x\""),
+        ("b.ndjson", "{\"id\": 1, \"photo\": null}\n{\"photo\": 7}\n", "line 2, column photo: \"7\""),
+        ("c.ndjson", "{\"photo\": \"x\"}\n", "line 1, column photo: the JSON string \"x\""),
+    ] {
+        let Err(fault) = orders.load(name, content) else { panic!("{name} is not refused before its commit") };
+        assert_eq!(fault.to_string(), format!("{cell} {why}"));
+    }
+    assert_eq!(orders.import("d.csv", "id,photo\n1,\n2,\n").unwrap(), loaded(2));
+    // Elsewhere such a column takes anything.
+    let mut orders = Orders::with("CREATE TABLE orders (id INTEGER, photo BLOB)");
+    orders.import("a.csv", "id,photo\n1,x\n").unwrap();
+    assert_eq!(orders.rows("SELECT photo FROM orders"), ["'x'"]);
+}
+
 #[test]
 fn timestamps_are_certain_when_all_have_an_offset_or_none_has() {
     for (one, other, declared) in [
