@@ -7,8 +7,9 @@ use super::Import;
 use super::check::Checked;
 use super::layout::Layout;
 use super::marker::{Marker, SUPERSEDED};
+use super::replace;
 use super::table::Table;
-use super::target::{Markers, Transaction};
+use super::target::{Markers, Transaction, Yielding};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
 use crate::settings::{self, Duplicates, Mode};
@@ -82,7 +83,7 @@ impl Import {
             effect.added = added.iter().map(|column| column.name.clone()).collect();
         }
         if self.settings.mode == Mode::Replace {
-            effect.rows_before = Some(transaction.clear(table)?);
+            effect.rows_before = Some(replace::take_away(transaction, table, Yielding::All)?);
         }
         Ok(effect)
     }

@@ -4,7 +4,7 @@ use super::Import;
 use super::commit::now;
 use super::marker::Marker;
 use super::table::{Table, identifier};
-use super::target::Transaction;
+use super::target::{Transaction, Yielding};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
 
@@ -17,6 +17,21 @@ fn refuse_losing(id: FileId, losing: &[String]) -> Result<(), Fault> {
     let hint = "declare these references without an action: they are checked at the commit; or delete the rows of the file \
         yourself where that is meant, forget it and drop it again";
     Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)))
+}
+
+/// Takes rows away that give way to a file's, one and all, and says how many there were.
+pub(super) fn take_away(transaction: &mut dyn Transaction, table: &Table, rows: Yielding) -> Result<u64, Fault> {
+    let gone = transaction.delete(table, rows)?;
+    if !transaction.keeps(table, rows)? {
+        return Ok(gone);
+    }
+    let rows = match rows {
+        Yielding::All => "rows".to_owned(),
+        Yielding::Of(file) => format!("rows of {file}"),
+    };
+    let text = format!("the table {} keeps {rows} that are deleted", table.sql_name());
+    let hint = "a trigger or a rule of the table does that; nothing was changed";
+    Err(Fault::Permanent(Reason::new("rows_kept", text).hint(hint)))
 }
 
 /// What was there of a file until its replay.
@@ -46,13 +61,7 @@ impl Import {
         let rows = match table {
             Some(table) => {
                 refuse_losing(id, &transaction.losing_with(&table)?)?;
-                let rows = transaction.delete_rows(&table, id)?;
-                if transaction.has_rows_of(&table, id)? {
-                    let text = format!("the table {} keeps rows of {id} that are deleted", table.sql_name());
-                    let hint = "a trigger or a rule of the table does that; nothing was changed";
-                    return Err(Fault::Permanent(Reason::new("rows_kept", text).hint(hint)));
-                }
-                rows
+                take_away(transaction, &table, Yielding::Of(id))?
             }
             // Dropped since; the new rows make it again.
             None => 0,

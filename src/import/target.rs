@@ -104,6 +104,15 @@ pub trait Markers {
     fn each_reject_count(&self, visit: &mut dyn FnMut(FileId, Option<u64>, u64)) -> Result<(), Fault>;
 }
 
+/// Which rows of a table give way to a file's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Yielding {
+    /// All.
+    All,
+    /// Those of an earlier file. The table has lineage.
+    Of(FileId),
+}
+
 /// A transaction of one Processor. [`Fault::Permanent`] is of the load in hand, anything else of the world.
 pub trait Transaction: Markers {
     /// Checks constraints that allow it only at the end: what refers to rows that go may refer to those that come.
@@ -148,17 +157,14 @@ pub trait Transaction: Markers {
     /// Adds columns to a table, the last ones of `wider`.
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault>;
 
-    /// Takes away all rows of a table, and says how many there were.
-    fn clear(&mut self, table: &Table) -> Result<u64, Fault>;
+    /// Takes rows away, and says how many there were.
+    fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault>;
 
-    /// Takes away the rows of a file, and says how many there were. The table has lineage.
-    fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault>;
+    /// Whether rows that were deleted are there all the same: triggers may keep them.
+    fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault>;
 
     /// As that of [`Target`].
     fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault>;
-
-    /// Whether the table has rows of a file: triggers may keep what is deleted. It has lineage.
-    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault>;
 
     /// Begins to insert rows of a file; what becomes of one whose key is there, [`Layout::mode`] says. Of two of them
     /// that have the same key, one comes after the other.

@@ -5,6 +5,7 @@ mod harness;
 
 mod bench;
 mod daemon;
+mod giving_way;
 mod half_open;
 mod lines;
 mod logins;

@@ -13,7 +13,7 @@ use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::marker::Marker;
 use super::super::table::{Table, identifier};
-use super::super::target::{Insert, Markers, Transaction};
+use super::super::target::{Insert, Markers, Transaction, Yielding};
 use super::Database;
 use super::copy::{Copying, Refused};
 use super::fault::During;
@@ -69,6 +69,19 @@ impl<'d> Open<'d> {
         let known = table::read(session, &self.database.place, name)?.map(|read| self.database.known(name, read));
         self.seen = Some((name.to_owned(), known.clone()));
         Ok(known)
+    }
+
+    /// Deletes or selects rows that give way, and says how many.
+    fn take(&self, verb: &str, table: &Table, rows: Yielding, end: &str) -> Result<u64, Fault> {
+        let from = format!("{verb} FROM {}", qualified(table.name()));
+        let session = self.session();
+        match rows {
+            Yielding::All => session.execute_during(During::Removal, &format!("{from}{end}"), &[]),
+            Yielding::Of(file) => {
+                let sql = format!("{from} WHERE {} = $1::bigint{end}", identifier(LINEAGE[0]));
+                session.execute_during(During::Removal, &sql, &[&file.0])
+            }
+        }
     }
 
     /// Nobody knows whether the COMMIT was carried out: the markers do, once the server can be asked. Where none was
@@ -175,25 +188,19 @@ impl Transaction for Open<'_> {
         table::add_column_sql(table, wider).try_for_each(|sql| self.session().define(&sql))
     }
 
-    fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
-        let sql = format!("DELETE FROM {}", qualified(table.name()));
-        self.session().execute_during(During::Removal, &sql, &[])
+    fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault> {
+        self.take("DELETE", table, rows, "")
     }
 
-    fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
-        let sql = format!("DELETE FROM {} WHERE {} = $1::bigint", qualified(table.name()), identifier(LINEAGE[0]));
-        self.session().execute_during(During::Removal, &sql, &[&of.0])
+    /// Where all go, others may have come meanwhile: they go as well, and what stays then is kept.
+    fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
+        let are_there = self.take("SELECT", table, rows, " LIMIT 1")? > 0;
+        Ok(are_there && (rows != Yielding::All || self.delete(table, rows)? == 0))
     }
 
     /// It isn't asked.
     fn losing_with(&mut self, _table: &Table) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
-    }
-
-    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {
-        let (table, file_id) = (qualified(table.name()), identifier(LINEAGE[0]));
-        let sql = format!("SELECT FROM {table} WHERE {file_id} = $1::bigint LIMIT 1");
-        self.session().execute_during(During::Removal, &sql, &[&file.0]).map(|rows| rows > 0)
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {

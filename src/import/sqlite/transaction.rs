@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, Params, ffi};
+use rusqlite::{Connection, Params, ffi, params_from_iter};
 
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::marker::Marker;
 use super::super::table::{Table, identifier};
-use super::super::target::{Insert, Transaction};
+use super::super::target::{Insert, Transaction, Yielding};
 use super::fault::{OTHER, READ_ONLY};
 use super::hashes::Recent;
 use super::insert::Inserting;
@@ -79,6 +79,15 @@ impl<'d> Open<'d> {
         }
         let hint = "restart importerd: the load markers then say what is in";
         Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
+    }
+}
+
+/// `FROM` these rows, and the parameter in it.
+fn from(table: &Table, rows: Yielding) -> (String, Option<i64>) {
+    let table = identifier(table.name());
+    match rows {
+        Yielding::All => (format!("FROM {table}"), None),
+        Yielding::Of(file) => (format!("FROM {table} WHERE {} = ?", identifier(LINEAGE[0])), Some(file.0)),
     }
 }
 
@@ -193,27 +202,22 @@ impl Transaction for Open<'_> {
         Ok(())
     }
 
-    fn clear(&mut self, table: &Table) -> Result<u64, Fault> {
-        let sql = format!("DELETE FROM {}", identifier(table.name()));
-        self.execute(&sql, ()).map(|rows| rows as u64).map_err(of_the_schema)
+    fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault> {
+        let (from, file) = from(table, rows);
+        let deleted = self.execute(&format!("DELETE {from}"), params_from_iter(file));
+        deleted.map(|rows| rows as u64).map_err(of_the_schema)
     }
 
-    fn delete_rows(&mut self, table: &Table, of: FileId) -> Result<u64, Fault> {
-        let sql = format!("DELETE FROM {} WHERE {} = ?", identifier(table.name()), identifier(LINEAGE[0]));
-        self.execute(&sql, [of.0]).map(|rows| rows as u64).map_err(of_the_schema)
+    fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
+        let (from, file) = from(table, rows);
+        let query = self.held.connection.prepare_cached(&format!("SELECT EXISTS (SELECT 1 {from})"));
+        let found = query.and_then(|mut query| query.query_row(params_from_iter(file), |row| row.get(0)));
+        found.map_err(|error| self.fault(&error))
     }
 
     fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault> {
         let losing = contract::losing_with(&self.held.connection, table.name(), false);
         losing.map_err(|error| self.fault(&error))
-    }
-
-    fn has_rows_of(&mut self, table: &Table, file: FileId) -> Result<bool, Fault> {
-        let (table, file_id) = (identifier(table.name()), identifier(LINEAGE[0]));
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {file_id} = ?)");
-        let found =
-            self.held.connection.prepare_cached(&sql).and_then(|mut query| query.query_row([file.0], |row| row.get(0)));
-        found.map_err(|error| self.fault(&error))
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {

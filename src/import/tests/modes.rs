@@ -52,6 +52,30 @@ fn a_snapshot_that_is_refused_leaves_the_one_before() {
     assert_eq!(orders.rows(MARKERS), ["1|2|'replace'"]);
 }
 
+/// A trigger that only marks what is deleted, or keeps some of it, would leave yesterday's rows. The control is a table
+/// without it.
+#[test]
+fn a_snapshot_is_refused_where_the_table_keeps_the_rows_before_it() {
+    let marks = "UPDATE orders SET gone = 1 WHERE rowid = old.rowid; SELECT RAISE(IGNORE);";
+    let brings_back = "INSERT INTO orders VALUES (old._file_id, old._line, old.id, 1);";
+    for (time, does) in
+        [("BEFORE", marks), ("BEFORE", "SELECT RAISE(IGNORE) WHERE old.id = 2;"), ("AFTER", brings_back)]
+    {
+        let mut orders = in_mode(Mode::Replace);
+        let table = "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER, gone INTEGER)";
+        orders.sql().execute_batch(table).unwrap();
+        orders.import("a.csv", "id\n1\n2\n").unwrap();
+        orders.sql().execute_batch(&format!("CREATE TRIGGER keeps {time} DELETE ON orders BEGIN {does} END")).unwrap();
+        let Outcome::Refused(Fault::Permanent(reason)) = orders.import("b.csv", "id\n3\n").unwrap() else {
+            panic!("it is refused: {does}")
+        };
+        assert_eq!((reason.code, &*reason.text), ("rows_kept", "the table \"orders\" keeps rows that are deleted"));
+        assert_eq!(orders.rows("SELECT _file_id, id, gone FROM orders"), ["1|1|NULL", "1|2|NULL"], "all is as it was");
+        orders.sql().execute_batch("DROP TRIGGER keeps").unwrap();
+        assert_eq!(orders.import("b.csv", "id\n3\n").unwrap(), replaced(1, Some(2)));
+    }
+}
+
 #[test]
 fn a_snapshot_without_a_row_is_refused_where_it_would_empty_the_table() {
     let mut orders = in_mode(Mode::Replace);

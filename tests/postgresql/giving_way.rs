@@ -1,0 +1,81 @@
+//! Rows that give way to a file's, all of a table or those of a file that is replayed: they are gone, or the file is refused.
+
+use importerd::fault::{Fault, Reason};
+use importerd::file::FileId;
+use importerd::import::{Load, Outcome};
+use importerd::settings::postgres::Address;
+use importerd::settings::{self, Mode};
+
+use super::bench::Bench;
+use super::harness::postgres::Server;
+
+/// A folder each of whose files is all of the table.
+fn replacing(server: &Server) -> Bench {
+    let settings = settings::Import { mode: Mode::Replace, ..settings::Import::into_table("orders") };
+    Bench::reading(&settings, Address::parse(&server.url()).expect("an address"))
+}
+
+/// This file in place of an earlier one.
+fn replay(bench: &Bench, of: i64, content: &str) -> Outcome {
+    let load = Load { replaces: Some(FileId(of)), ..bench.load(content).expect("it fits") };
+    bench.import.commit(&[load]).expect("the world is well").remove(0)
+}
+
+fn refusal(outcome: Outcome) -> Reason {
+    match outcome {
+        Outcome::Refused(Fault::Permanent(reason)) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+const MARKS: &str = "CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN UPDATE orders SET gone = true WHERE id = OLD.id; RETURN NULL; END $$;
+    CREATE TRIGGER keeps BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION mark()";
+
+const RULE: &str = "CREATE RULE keeps AS ON DELETE TO orders DO INSTEAD NOTHING";
+
+/// The control is the table without it.
+#[test]
+fn what_a_trigger_or_a_rule_keeps_refuses_a_snapshot_and_a_replay() {
+    let Some(server) = Server::start() else { return };
+    for (keeps, drop) in [(MARKS, "DROP TRIGGER keeps ON orders"), (RULE, "DROP RULE keeps ON orders")] {
+        server.sql("DROP TABLE IF EXISTS orders, _importerd_files");
+        server.sql("CREATE TABLE orders (_file_id bigint, _line bigint, id integer, gone boolean)");
+        let appending = Bench::at(&server.url());
+        assert_eq!(appending.import("id\n1\n"), Ok(1));
+        server.sql(keeps);
+        let reason = refusal(replay(&appending, 1, "id\n2\n"));
+        assert_eq!(
+            (reason.code, &*reason.text),
+            ("rows_kept", "the table \"orders\" keeps rows of #1 that are deleted")
+        );
+        // In a session of its own: the server remembers what a rule made of a statement.
+        let snapshot = || {
+            let bench = replacing(&server);
+            let load = Load { id: FileId(7), ..bench.load("id\n3\n").expect("it fits") };
+            bench.import.commit(&[load]).expect("the world is well").remove(0)
+        };
+        let reason = refusal(snapshot());
+        assert_eq!((reason.code, &*reason.text), ("rows_kept", "the table \"orders\" keeps rows that are deleted"));
+        assert_eq!(server.sql("SELECT * FROM orders"), "1|2|1|NULL", "all is as it was");
+        server.sql(drop);
+        let outcome = snapshot();
+        assert!(matches!(outcome, Outcome::Loaded { rows: 1, .. }), "{outcome:?}");
+        assert_eq!(server.sql("SELECT id FROM orders"), "3");
+    }
+}
+
+/// What somebody adds while the others go is not kept by the table: here a trigger's other session does, in the middle of it.
+#[test]
+fn a_row_that_comes_while_the_others_go_refuses_no_snapshot() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE orders (id integer); INSERT INTO orders VALUES (1); CREATE EXTENSION dblink");
+    let url = server.url();
+    server.sql(&format!(
+        "CREATE FUNCTION add() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM dblink_exec('{url}', 'INSERT INTO orders VALUES (2)'); RETURN OLD; END $$;
+        CREATE TRIGGER adds BEFORE DELETE ON orders FOR EACH ROW WHEN (OLD.id = 1) EXECUTE FUNCTION add()"
+    ));
+    assert_eq!(replacing(&server).import("id\n3\n"), Ok(1));
+    assert_eq!(server.sql("SELECT id FROM orders"), "3");
+}
