@@ -9,6 +9,7 @@ mod fault;
 mod hashes;
 mod insert;
 mod markers;
+mod references;
 mod schema;
 mod table;
 mod transaction;
@@ -205,7 +206,7 @@ impl Target for Database {
 
     fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
         let reader = self.checked(&self.reader)?;
-        contract::losing_with(&reader.connection, name, false).map_err(|error| self.fault(&error))
+        references::losing_with(&reader.connection, name, false).map_err(|error| self.fault(&error))
     }
 
     fn markers(&self, _folder: &str, _table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
@@ -284,7 +285,7 @@ impl Looked {
 
     /// The tables that lose something with the rows of this one.
     pub(super) fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
-        contract::losing_with(&self.connection, name, true).map_err(|error| self.fault(&error))
+        references::losing_with(&self.connection, name, true).map_err(|error| self.fault(&error))
     }
 
     /// Whether a file was ever imported into it.

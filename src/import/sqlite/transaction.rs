@@ -16,7 +16,7 @@ use super::fault::{OTHER, READ_ONLY};
 use super::hashes::Recent;
 use super::insert::Inserting;
 use super::markers::{self, Connected};
-use super::{Database, Held, Seen, contract, table};
+use super::{Database, Held, Seen, references, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
@@ -216,7 +216,7 @@ impl Transaction for Open<'_> {
     }
 
     fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault> {
-        let losing = contract::losing_with(&self.held.connection, table.name(), false);
+        let losing = references::losing_with(&self.held.connection, table.name(), false);
         losing.map_err(|error| self.fault(&error))
     }
 
