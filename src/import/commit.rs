@@ -20,7 +20,7 @@ use super::{Import, Load, Outcome, lock};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room::ROOM_BACK_BYTES_MIN;
-use crate::settings::{Mode, Tolerance};
+use crate::settings::Tolerance;
 
 impl Import {
     /// Commits all loads in one transaction: durable on return. The outcomes stand in the order of
@@ -122,7 +122,7 @@ impl Import {
     /// All of them, or none: `None` then. A savepoint each would have the database keep every page as it was before each
     /// of them.
     fn commit_trusted(&self, loads: &[Load]) -> Result<Option<Vec<Outcome>>, Fault> {
-        let mut transaction = self.begin(loads)?;
+        let mut transaction = self.target.begin(&self.folder, &self.table, largest(loads))?;
         let committed_at = now();
         let mut outcomes = Vec::with_capacity(loads.len());
         for load in loads {
@@ -136,17 +136,9 @@ impl Import {
         Ok(Some(outcomes))
     }
 
-    fn begin(&self, loads: &[Load]) -> Result<Box<dyn Transaction + '_>, Fault> {
-        let mut transaction = self.target.begin(&self.folder, &self.table, largest(loads))?;
-        if self.settings.mode == Mode::Replace || loads.iter().any(|load| load.replaces.is_some()) {
-            transaction.defer_constraints()?;
-        }
-        Ok(transaction)
-    }
-
     /// Each behind a savepoint of its own, so that one is set aside alone.
     fn commit_each(&self, loads: &[Load]) -> Result<Vec<Outcome>, Fault> {
-        let mut transaction = self.begin(loads)?;
+        let mut transaction = self.target.begin(&self.folder, &self.table, largest(loads))?;
         let committed_at = now();
         let mut outcomes = Vec::with_capacity(loads.len());
         for load in loads {

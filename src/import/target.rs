@@ -115,9 +115,6 @@ pub enum Yielding {
 
 /// A transaction of one Processor. [`Fault::Permanent`] is of the load in hand, anything else of the world.
 pub trait Transaction: Markers {
-    /// Checks constraints that allow it only at the end: what refers to rows that go may refer to those that come.
-    fn defer_constraints(&mut self) -> Result<(), Fault>;
-
     /// From here on everything can be taken back: one load's work. There is one at a time.
     fn set_savepoint(&mut self) -> Result<(), Fault>;
 
@@ -157,7 +154,8 @@ pub trait Transaction: Markers {
     /// Adds columns to a table, the last ones of `wider`.
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault>;
 
-    /// Takes rows away, and says how many there were.
+    /// Takes rows away, and says how many there were. What refers to them may refer to those that come: constraints that allow
+    /// it are checked only at the end of the transaction then.
     fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault>;
 
     /// Whether rows that were deleted are there all the same: triggers may keep them.

@@ -124,10 +124,6 @@ impl Connected for Open<'_> {
 }
 
 impl Transaction for Open<'_> {
-    fn defer_constraints(&mut self) -> Result<(), Fault> {
-        self.session().run("SET CONSTRAINTS ALL DEFERRED")
-    }
-
     fn set_savepoint(&mut self) -> Result<(), Fault> {
         self.before_savepoint = self.entered.len();
         self.refused = Refused::default();
@@ -189,6 +185,7 @@ impl Transaction for Open<'_> {
     }
 
     fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault> {
+        self.session().run("SET CONSTRAINTS ALL DEFERRED")?;
         self.take("DELETE", table, rows, "")
     }
 

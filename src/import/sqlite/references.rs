@@ -1,6 +1,45 @@
-//! What refers to the rows of a table.
+//! What refers to the rows of a table, and what these refer to.
 
 use rusqlite::Connection;
+
+use super::super::header::LINEAGE;
+use super::super::table::identifier;
+use crate::file::FileId;
+
+/// Whether more may be about rows of this table than its own rules: others refer to them, or a trigger takes away with them
+/// what others refer to.
+pub fn lead_to(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema, pragma_foreign_key_list(name) AS reference
+            WHERE type = 'table' AND reference.\"table\" = ?1 COLLATE NOCASE)
+        OR EXISTS (SELECT 1 FROM sqlite_schema
+            WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND sql LIKE '%DELETE%')";
+    connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
+}
+
+/// Shows the line of every row of this file that lacks what it refers to.
+pub fn each_lacking(
+    connection: &Connection,
+    table: &str,
+    file: FileId,
+    visit: &mut dyn FnMut(u64),
+) -> rusqlite::Result<()> {
+    // Compared by the rules of the column that is referred to; a reference that doesn't name it means the primary key.
+    let sql = "SELECT group_concat(format('%s AND NOT EXISTS (SELECT 1 FROM \"%w\" AS parent WHERE %s)', refers, parent, meets), ' OR ')
+        FROM (SELECT \"table\" AS parent, group_concat(format('child.\"%w\" IS NOT NULL', \"from\"), ' AND ') AS refers,
+            group_concat(format('parent.\"%w\" = +child.\"%w\"',
+                coalesce(\"to\", (SELECT name FROM pragma_table_info(\"table\") WHERE pk = seq + 1)), \"from\"), ' AND ') AS meets
+            FROM pragma_foreign_key_list(?1) GROUP BY id)";
+    let Some(lacks) = connection.query_row(sql, [table], |row| row.get::<_, Option<String>>(0))? else { return Ok(()) };
+    let [file_id, line] = LINEAGE.map(identifier);
+    let sql = format!(
+        "SELECT child.{line} FROM {} AS child WHERE child.{file_id} = ?1 AND ({lacks}) ORDER BY 1",
+        identifier(table)
+    );
+    let mut query = connection.prepare(&sql)?;
+    query
+        .query_map([file.0], |row| row.get::<_, i64>(0))?
+        .try_for_each(|line| line.map(|line| visit(line.cast_unsigned())))
+}
 
 /// The tables that lose rows, or what these refer to, with the rows of this one. `is_of_all`: with all of them, so that
 /// none is left of its own that could be lost.
@@ -14,6 +53,44 @@ pub fn losing_with(connection: &Connection, table: &str, is_of_all: bool) -> rus
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_leads_on_where_others_refer_to_it_or_a_trigger_does_more() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "CREATE TABLE customers (id PRIMARY KEY); CREATE TABLE orders (customer REFERENCES Customers);
+            CREATE TABLE tree (id PRIMARY KEY, under REFERENCES tree); CREATE TABLE watched (id);
+            CREATE TRIGGER watch AFTER DELETE ON watched BEGIN DELETE FROM tree; END;
+            CREATE TRIGGER note AFTER INSERT ON orders BEGIN INSERT INTO watched VALUES (1); END";
+        connection.execute_batch(sql).unwrap();
+        for (table, leads_on) in [("CUSTOMERS", true), ("tree", true), ("Watched", true), ("orders", false)] {
+            assert_eq!(lead_to(&connection, table).unwrap(), leads_on, "{table}");
+        }
+    }
+
+    /// The control of what is named is SQLite itself, which says the same of the rows by their numbers.
+    #[test]
+    fn rows_that_lack_what_they_refer_to_are_told_by_their_lines() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "PRAGMA foreign_keys = off;
+            CREATE TABLE \"a \"\"b\" (\"x y\" TEXT COLLATE NOCASE, n INTEGER, PRIMARY KEY (n, \"x y\"));
+            CREATE TABLE codes (code TEXT UNIQUE);
+            CREATE TABLE orders (_file_id, _line, n, x, code INTEGER REFERENCES codes (code),
+                FOREIGN KEY (n, x) REFERENCES \"A \"\"b\");
+            INSERT INTO \"a \"\"b\" VALUES ('One', 1); INSERT INTO codes VALUES ('7'), ('08');
+            INSERT INTO orders VALUES (1, 1, 1, 'ONE', 7), (1, 2, '1', 'one', NULL), (1, 3, NULL, 'two', NULL),
+                (1, 4, 2, 'one', 7), (1, 5, 1, 'two', 9), (1, 6, NULL, NULL, 8), (2, 7, 2, 'two', 9)";
+        connection.execute_batch(sql).unwrap();
+        let mut lines = Vec::new();
+        each_lacking(&connection, "orders", FileId(1), &mut |line| lines.push(line)).unwrap();
+        let sql = "SELECT DISTINCT rowid FROM pragma_foreign_key_check('orders') WHERE rowid < 7 ORDER BY 1";
+        let rows = connection.prepare(sql).unwrap();
+        let rows: Vec<u64> = { rows }
+            .query_map((), |row| row.get::<_, i64>(0))
+            .unwrap()
+            .map(|row| row.unwrap().cast_unsigned())
+            .collect();
+        assert_eq!((&lines, &lines[..]), (&rows, &[4, 5, 6][..]));
+    }
 
     #[test]
     fn tables_that_lose_rows_with_those_of_another_are_known() {

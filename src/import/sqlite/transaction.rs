@@ -10,6 +10,7 @@ use rusqlite::{Connection, Params, ffi, params_from_iter};
 use super::super::header::LINEAGE;
 use super::super::layout::Layout;
 use super::super::marker::Marker;
+use super::super::reject::Rejects;
 use super::super::table::{Table, identifier};
 use super::super::target::{Insert, Transaction, Yielding};
 use super::fault::{OTHER, READ_ONLY};
@@ -20,6 +21,7 @@ use super::{Database, Held, Seen, references, table};
 use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::room;
+use crate::settings::Tolerance;
 
 /// A file takes at most so many times its bytes, as a rule: in its table, in indexes, and in the log.
 const ROOM_TIMES: u64 = 16;
@@ -33,6 +35,10 @@ pub(super) struct Open<'d> {
     held: parking_lot::MutexGuard<'d, Held>,
     /// The table that was asked for last. Nothing of it is remembered beyond: all may be rolled back.
     seen: Option<(String, Seen)>,
+    /// The table that says which rows are of the last load, and that load.
+    filled: Option<(Arc<Table>, FileId)>,
+    /// References are looked at only at the end.
+    is_deferred: bool,
     /// The connection is to be closed: SQLite said that it can't write, or doesn't find what it needs.
     is_of_no_use: Cell<bool>,
     /// It said that there is no room, and so did the disk.
@@ -51,7 +57,8 @@ impl<'d> Open<'d> {
         }
         let Held { connection, recent, .. } = &mut *held;
         recent.tidy(connection, &database.path);
-        let mut open = Self { database, held, seen: None, is_of_no_use: Cell::new(false), is_full: Cell::new(false) };
+        let [is_of_no_use, is_full] = [false; 2].map(Cell::new);
+        let mut open = Self { database, held, seen: None, filled: None, is_deferred: false, is_of_no_use, is_full };
         open.execute("BEGIN IMMEDIATE", ())?;
         let Held { connection, recent, .. } = &mut *open.held;
         match recent.catch_up(connection) {
@@ -69,16 +76,36 @@ impl<'d> Open<'d> {
         executed.map_err(|error| self.fault(&error))
     }
 
+    fn has(&self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
+        let (from, file) = from(table, rows);
+        let query = self.held.connection.prepare_cached(&format!("SELECT EXISTS (SELECT 1 {from})"));
+        let found = query.and_then(|mut query| query.query_row(params_from_iter(file), |row| row.get(0)));
+        found.map_err(|error| self.fault(&error))
+    }
+
     /// A failed flush leaves it open whether the transaction is on disk: only the write-ahead log, read anew,
     /// can tell. After any other error it isn't: what SQLite has not rolled back, the transaction's drop does.
     fn commit_fault(&self, error: &rusqlite::Error) -> Fault {
         let fault = self.fault(error);
-        let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-        if code != ffi::SQLITE_IOERR_FSYNC {
-            return fault;
+        match error.sqlite_error().map_or(0, |error| error.extended_code) {
+            ffi::SQLITE_IOERR_FSYNC => {
+                let hint = "restart importerd: the load markers then say what is in";
+                Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
+            }
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY if self.is_deferred => self.of_lines(fault),
+            _ => fault,
         }
-        let hint = "restart importerd: the load markers then say what is in";
-        Fault::Fatal(Reason::new("commit_unknown", fault.reason().text.clone()).hint(hint))
+    }
+
+    /// The same of the rows of the last load that lack what they refer to; they would have been told one by one, had that not
+    /// been put off.
+    fn of_lines(&self, fault: Fault) -> Fault {
+        let (Fault::Permanent(reason), Some((table, file))) = (&fault, &self.filled) else { return fault };
+        let mut lacking = Rejects::new(Tolerance::NONE);
+        let mut add = |line: u64| lacking.add(reason.clone().at_line(line));
+        let found = references::each_lacking(&self.held.connection, table.name(), *file, &mut add);
+        // Without one, or where it can't be asked, others refer to what is gone.
+        found.ok().and_then(|()| lacking.check(0).err()).unwrap_or(fault)
     }
 }
 
@@ -144,10 +171,6 @@ impl Connected for Open<'_> {
 }
 
 impl Transaction for Open<'_> {
-    fn defer_constraints(&mut self) -> Result<(), Fault> {
-        self.execute("PRAGMA defer_foreign_keys = true", ()).map(drop)
-    }
-
     fn set_savepoint(&mut self) -> Result<(), Fault> {
         self.execute("SAVEPOINT load", ()).map(drop)
     }
@@ -204,15 +227,18 @@ impl Transaction for Open<'_> {
 
     fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault> {
         let (from, file) = from(table, rows);
+        let leads_on = references::lead_to(&self.held.connection, table.name());
+        if leads_on.map_err(|error| self.fault(&error))? && self.has(table, rows)? {
+            // It defers what these rows refer to as well: a row that lacks it can't be left out then.
+            self.execute("PRAGMA defer_foreign_keys = true", ())?;
+            self.is_deferred = true;
+        }
         let deleted = self.execute(&format!("DELETE {from}"), params_from_iter(file));
         deleted.map(|rows| rows as u64).map_err(of_the_schema)
     }
 
     fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
-        let (from, file) = from(table, rows);
-        let query = self.held.connection.prepare_cached(&format!("SELECT EXISTS (SELECT 1 {from})"));
-        let found = query.and_then(|mut query| query.query_row(params_from_iter(file), |row| row.get(0)));
-        found.map_err(|error| self.fault(&error))
+        self.has(table, rows)
     }
 
     fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault> {
@@ -221,6 +247,7 @@ impl Transaction for Open<'_> {
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {
+        self.filled = Some((Arc::clone(layout.table()), id)).filter(|(table, _)| table.lineage());
         Ok(Box::new(Inserting::begin(self, layout, id)?))
     }
 

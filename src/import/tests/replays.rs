@@ -1,6 +1,7 @@
 //! Replays: rows that give way to a file's new ones, all or none, and markers that count no longer.
 
 use super::*;
+use crate::settings::{Mode, Tolerance};
 
 impl Orders {
     /// A file that is to take the place of an earlier one's rows.
@@ -123,6 +124,82 @@ fn rows_that_others_refer_to_give_way_to_the_same_rows() {
     let again = orders.again(2, "a.csv", "id\n3\n", Duplicates::ByContent);
     assert_eq!(refusal(&orders.commit(again)), "constraint");
     assert_eq!(orders.rows("SELECT _file_id, id FROM orders"), ["2|2", "2|3"]);
+}
+
+/// An order is of a customer, and `others` may refer to orders.
+fn of_customers(mode: Mode, others: &str) -> Orders {
+    let settings = settings::Import { mode, rejects: Tolerance::Rows(9), ..settings("orders") };
+    let orders = Orders::reading(&settings);
+    let tables = "CREATE TABLE customers (id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (7);
+        CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER PRIMARY KEY, customer REFERENCES customers)";
+    orders.sql().execute_batch(&format!("{tables}; {others}")).unwrap();
+    orders
+}
+
+const INVOICE: &str = "CREATE TABLE invoice (order_id INTEGER REFERENCES orders (id))";
+
+const MIXED: &str = "id,customer\n1,7\n2,8\n3,\n4,9\n";
+
+#[test]
+fn a_row_that_refers_to_nothing_is_left_out_alone_where_nobody_refers_to_the_rows_that_go() {
+    for (mode, more) in [(Mode::Append, ""), (Mode::Replace, ""), (Mode::Replace, INVOICE)] {
+        let mut orders = of_customers(mode.clone(), more);
+        let outcome = orders.import("a.csv", MIXED).unwrap();
+        assert!(matches!(outcome, Outcome::Loaded { rows: 2, rejects: 2, .. }), "the first file: {outcome:?}");
+        let again = if mode == Mode::Append {
+            orders.again(1, "a.csv", MIXED, Duplicates::Allow)
+        } else {
+            orders.sql().execute_batch("DROP TABLE IF EXISTS invoice").unwrap();
+            orders.load_named(OsStr::new("a.csv"), MIXED.as_bytes(), Duplicates::Allow).unwrap()
+        };
+        let outcome = orders.commit(again);
+        let (Outcome::Loaded { rows, rejects, .. } | Outcome::Replaced { rows, rejects, .. }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!((rows, rejects), (2, 2));
+        assert_eq!(orders.rows("SELECT id FROM orders"), ["1", "3"]);
+        let lines = orders.rows("SELECT line, record FROM _importerd_rejects WHERE file_id = 2");
+        assert_eq!(lines, ["3|'2,8'", "5|'4,9'"]);
+    }
+}
+
+/// What refers to rows that go is looked at only when others have come, and so is what these refer to.
+#[test]
+fn a_row_that_refers_to_nothing_is_named_also_where_that_is_found_at_the_commit() {
+    for mode in [Mode::Append, Mode::Replace] {
+        let mut orders = of_customers(mode.clone(), INVOICE);
+        orders.import("a.csv", "id,customer\n1,7\n").unwrap();
+        orders.sql().execute("INSERT INTO invoice VALUES (1)", []).unwrap();
+        let load = orders.load("a.csv", MIXED).unwrap();
+        let replaces = (mode == Mode::Append).then_some(FileId(1));
+        let Outcome::Refused(Fault::Permanent(reason)) = orders.commit(Load { replaces, ..load }) else {
+            panic!("it is refused")
+        };
+        let text = "line 3: FOREIGN KEY constraint failed; and 1 more row doesn't fit: line 5";
+        assert_eq!((reason.code, &*reason.to_string()), ("constraint", text));
+        assert_eq!(orders.rows("SELECT _file_id, id FROM orders"), ["1|1"]);
+        // The control: it has all that it refers to, and lacks what others refer to.
+        let load = orders.load("a.csv", "id,customer\n3,7\n").unwrap();
+        let Outcome::Refused(Fault::Permanent(reason)) = orders.commit(Load { replaces, ..load }) else {
+            panic!("it is refused")
+        };
+        assert_eq!(&*reason.to_string(), "FOREIGN KEY constraint failed");
+    }
+}
+
+/// Others refer to what a trigger takes away and puts back.
+#[test]
+fn what_a_trigger_takes_away_with_the_rows_may_come_again_with_theirs() {
+    let mut orders = of_customers(
+        Mode::Append,
+        "CREATE TABLE seen (id INTEGER PRIMARY KEY); CREATE TABLE of_seen (id REFERENCES seen);
+        CREATE TRIGGER comes AFTER INSERT ON orders BEGIN INSERT INTO seen VALUES (new.id); END;
+        CREATE TRIGGER goes AFTER DELETE ON orders BEGIN DELETE FROM seen WHERE id = old.id; END",
+    );
+    orders.import("a.csv", "id\n1\n").unwrap();
+    orders.sql().execute("INSERT INTO of_seen VALUES (1)", []).unwrap();
+    let again = orders.again(1, "a.csv", "id\n1\n", Duplicates::ByContent);
+    assert!(matches!(orders.commit(again), Outcome::Replaced { rows: 1, .. }));
 }
 
 #[test]
