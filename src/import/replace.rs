@@ -49,7 +49,7 @@ impl Import {
     pub fn can_replace(&self, id: FileId) -> Result<(), Fault> {
         let table = self.target.table(&self.table)?;
         self.replaceable(id, self.marker_of(id)?, table.as_deref())?;
-        let losing = table.map(|table| self.target.losing_with(table.name())).transpose()?;
+        let losing = table.map(|table| self.target.losing_with(table.name(), id)).transpose()?;
         refuse_losing(id, &losing.unwrap_or_default())
     }
 
@@ -60,7 +60,7 @@ impl Import {
         let marker = self.replaceable(id, marker, table.as_deref())?;
         let rows = match table {
             Some(table) => {
-                refuse_losing(id, &transaction.losing_with(&table)?)?;
+                refuse_losing(id, &transaction.losing_with(&table, id)?)?;
                 take_away(transaction, &table, Yielding::Of(id))?
             }
             // Dropped since; the new rows make it again.

@@ -29,12 +29,13 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
-    /// The tables that lose rows, or what these refer to, with some rows of this one; as far as the database is asked.
+    /// The tables that lose rows, or what these refer to, with the rows of this file in that table, which has lineage; as far as
+    /// the database is asked.
     ///
     /// # Errors
     ///
     /// [`Fault::World`]: it can't be read.
-    fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault>;
+    fn losing_with(&self, name: &str, of: FileId) -> Result<Vec<String>, Fault>;
 
     /// What is committed can be asked for, by this folder that imports into this table: of both, all that was ever begun
     /// is decided.
@@ -162,7 +163,7 @@ pub trait Transaction: Markers {
     fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault>;
 
     /// As that of [`Target`].
-    fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault>;
+    fn losing_with(&mut self, table: &Table, of: FileId) -> Result<Vec<String>, Fault>;
 
     /// Begins to insert rows of a file; what becomes of one whose key is there, [`Layout::mode`] says. Of two of them
     /// that have the same key, one comes after the other.

@@ -39,6 +39,7 @@ use super::table::Table;
 use super::target::{Markers, Target, Transaction};
 use super::value::Type;
 use crate::fault::Fault;
+use crate::file::FileId;
 use crate::settings::postgres::Address;
 use doubt::Doubt;
 use driver::{Driver, patience};
@@ -198,7 +199,7 @@ impl Target for Database {
     }
 
     /// It isn't asked.
-    fn losing_with(&self, _name: &str) -> Result<Vec<String>, Fault> {
+    fn losing_with(&self, _name: &str, _of: FileId) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 

@@ -196,7 +196,7 @@ impl Transaction for Open<'_> {
     }
 
     /// It isn't asked.
-    fn losing_with(&mut self, _table: &Table) -> Result<Vec<String>, Fault> {
+    fn losing_with(&mut self, _table: &Table, _of: FileId) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 

@@ -30,9 +30,10 @@ use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
 use super::table::Table;
-use super::target::{Markers, Target, Transaction};
+use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::Fault;
+use crate::file::FileId;
 use crate::ledger::read_only;
 use crate::pulse;
 use crate::write_back::Log;
@@ -204,9 +205,9 @@ impl Target for Database {
         look().map_err(|error| self.fault(&error))
     }
 
-    fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
+    fn losing_with(&self, name: &str, of: FileId) -> Result<Vec<String>, Fault> {
         let reader = self.checked(&self.reader)?;
-        references::losing_with(&reader.connection, name, false).map_err(|error| self.fault(&error))
+        references::losing_with(&reader.connection, name, Yielding::Of(of)).map_err(|error| self.fault(&error))
     }
 
     fn markers(&self, _folder: &str, _table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
@@ -285,7 +286,7 @@ impl Looked {
 
     /// The tables that lose something with the rows of this one.
     pub(super) fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
-        references::losing_with(&self.connection, name, true).map_err(|error| self.fault(&error))
+        references::losing_with(&self.connection, name, Yielding::All).map_err(|error| self.fault(&error))
     }
 
     /// Whether a file was ever imported into it.

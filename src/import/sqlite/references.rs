@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::super::header::LINEAGE;
 use super::super::table::identifier;
+use super::super::target::Yielding;
 use crate::file::FileId;
 
 /// Whether more may be about rows of this table than its own rules: others refer to them, or a trigger takes away with them
@@ -16,6 +17,30 @@ pub fn lead_to(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
 }
 
+/// A foreign key of a table, as conditions on its row `child` and the row `parent` that it refers to.
+struct Reference {
+    parent: String,
+    on_delete: String,
+    /// It refers to something.
+    refers: String,
+    /// To this row, by the rules of the columns there.
+    meets: String,
+}
+
+fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Reference>> {
+    // One that doesn't say to which columns, means the primary key.
+    let sql = "SELECT parent, on_delete, group_concat(format('child.\"%w\" IS NOT NULL', here), ' AND '),
+            group_concat(format('parent.\"%w\" = +child.\"%w\"', there, here), ' AND ')
+        FROM (SELECT id, \"table\" AS parent, on_delete, \"from\" AS here,
+                coalesce(\"to\", (SELECT name FROM pragma_table_info(\"table\") WHERE pk = seq + 1)) AS there
+            FROM pragma_foreign_key_list(?1)) GROUP BY id";
+    let mut query = connection.prepare(sql)?;
+    let read = query.query_map([table], |row| {
+        Ok(Reference { parent: row.get(0)?, on_delete: row.get(1)?, refers: row.get(2)?, meets: row.get(3)? })
+    })?;
+    read.collect()
+}
+
 /// Shows the line of every row of this file that lacks what it refers to.
 pub fn each_lacking(
     connection: &Connection,
@@ -23,31 +48,58 @@ pub fn each_lacking(
     file: FileId,
     visit: &mut dyn FnMut(u64),
 ) -> rusqlite::Result<()> {
-    // Compared by the rules of the column that is referred to; a reference that doesn't name it means the primary key.
-    let sql = "SELECT group_concat(format('%s AND NOT EXISTS (SELECT 1 FROM \"%w\" AS parent WHERE %s)', refers, parent, meets), ' OR ')
-        FROM (SELECT \"table\" AS parent, group_concat(format('child.\"%w\" IS NOT NULL', \"from\"), ' AND ') AS refers,
-            group_concat(format('parent.\"%w\" = +child.\"%w\"',
-                coalesce(\"to\", (SELECT name FROM pragma_table_info(\"table\") WHERE pk = seq + 1)), \"from\"), ' AND ') AS meets
-            FROM pragma_foreign_key_list(?1) GROUP BY id)";
-    let Some(lacks) = connection.query_row(sql, [table], |row| row.get::<_, Option<String>>(0))? else { return Ok(()) };
-    let [file_id, line] = LINEAGE.map(identifier);
-    let sql = format!(
-        "SELECT child.{line} FROM {} AS child WHERE child.{file_id} = ?1 AND ({lacks}) ORDER BY 1",
-        identifier(table)
-    );
+    let lacks = |Reference { parent, refers, meets, .. }: &Reference| {
+        let parent = identifier(parent);
+        format!("{refers} AND NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE {meets})")
+    };
+    let lacks: Vec<String> = references(connection, table)?.iter().map(lacks).collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let ([file_id, line], table, lacks) = (LINEAGE.map(identifier), identifier(table), lacks.join(" OR "));
+    let sql = format!("SELECT {line} FROM {table} AS child WHERE {file_id} = ?1 AND ({lacks}) ORDER BY 1");
     let mut query = connection.prepare(&sql)?;
-    query
-        .query_map([file.0], |row| row.get::<_, i64>(0))?
-        .try_for_each(|line| line.map(|line| visit(line.cast_unsigned())))
+    let lines = query.query_map([file.0], |row| row.get::<_, i64>(0))?;
+    lines.map(|line| line.map(i64::cast_unsigned)).try_for_each(|line| line.map(&mut *visit))
 }
 
-/// The tables that lose rows, or what these refer to, with the rows of this one. `is_of_all`: with all of them, so that
-/// none is left of its own that could be lost.
-pub fn losing_with(connection: &Connection, table: &str, is_of_all: bool) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT DISTINCT name FROM sqlite_schema, pragma_foreign_key_list(name) AS reference
-        WHERE type = 'table' AND reference.\"table\" = ?1 COLLATE NOCASE AND NOT (?2 AND name = ?1 COLLATE NOCASE)
-            AND on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY name";
-    connection.prepare(sql)?.query_map((table, is_of_all), |row| row.get(0))?.collect()
+/// The tables that lose rows, or what these refer to, with those rows of this one.
+pub fn losing_with(connection: &Connection, table: &str, rows: Yielding) -> rusqlite::Result<Vec<String>> {
+    let sql = format!(
+        "SELECT DISTINCT name FROM sqlite_schema, pragma_foreign_key_list(name) AS reference
+        WHERE type = 'table' AND reference.\"table\" = ?1 COLLATE NOCASE AND name <> ?1 COLLATE NOCASE
+            AND on_delete IN ('{}') ORDER BY name",
+        TAKING.join("', '")
+    );
+    let others = connection.prepare(&sql)?.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>();
+    let mut losing = others?;
+    if let Yielding::Of(file) = rows
+        && takes_others(connection, table, file)?
+    {
+        losing.push(table.to_owned());
+    }
+    Ok(losing)
+}
+
+/// What takes a row away that refers to one that goes, or changes it.
+const TAKING: [&str; 3] = ["CASCADE", "SET NULL", "SET DEFAULT"];
+
+/// Whether rows of the same table that aren't this file's go, or are changed, with its rows.
+fn takes_others(connection: &Connection, table: &str, file: FileId) -> rusqlite::Result<bool> {
+    let (file_id, own) = (identifier(LINEAGE[0]), identifier(table));
+    for Reference { parent, on_delete, meets, .. } in references(connection, table)? {
+        if !parent.eq_ignore_ascii_case(table) || !TAKING.contains(&&*on_delete) {
+            continue;
+        }
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {own} AS child JOIN {own} AS parent ON {meets}
+                WHERE child.{file_id} IS NOT ?1 AND parent.{file_id} = ?1)"
+        );
+        if connection.query_row(&sql, [file.0], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -100,7 +152,7 @@ mod tests {
             CREATE TABLE bills (id REFERENCES orders (id) ON DELETE SET NULL);
             CREATE TABLE kept (id REFERENCES orders (id), other REFERENCES lines (id) ON DELETE CASCADE)";
         connection.execute_batch(sql).unwrap();
-        assert_eq!(losing_with(&connection, "ORDERS", true).unwrap(), ["bills", "lines"]);
-        assert_eq!(losing_with(&connection, "ORDERS", false).unwrap(), ["bills", "lines", "orders"]);
+        assert_eq!(losing_with(&connection, "ORDERS", Yielding::All).unwrap(), ["bills", "lines"]);
+        assert_eq!(losing_with(&connection, "LINES", Yielding::All).unwrap(), ["kept"]);
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params, ffi, params_from_iter};
 
 use super::super::header::LINEAGE;
@@ -76,10 +77,9 @@ impl<'d> Open<'d> {
         executed.map_err(|error| self.fault(&error))
     }
 
-    fn has(&self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
-        let (from, file) = from(table, rows);
-        let query = self.held.connection.prepare_cached(&format!("SELECT EXISTS (SELECT 1 {from})"));
-        let found = query.and_then(|mut query| query.query_row(params_from_iter(file), |row| row.get(0)));
+    fn ask<T: FromSql>(&self, sql: &str, parameter: Option<i64>) -> Result<T, Fault> {
+        let query = self.held.connection.prepare_cached(sql);
+        let found = query.and_then(|mut query| query.query_row(params_from_iter(parameter), |row| row.get(0)));
         found.map_err(|error| self.fault(&error))
     }
 
@@ -228,21 +228,28 @@ impl Transaction for Open<'_> {
     fn delete(&mut self, table: &Table, rows: Yielding) -> Result<u64, Fault> {
         let (from, file) = from(table, rows);
         let leads_on = references::lead_to(&self.held.connection, table.name());
-        if leads_on.map_err(|error| self.fault(&error))? && self.has(table, rows)? {
-            // It defers what these rows refer to as well: a row that lacks it can't be left out then.
+        if !leads_on.map_err(|error| self.fault(&error))? {
+            let deleted = self.execute(&format!("DELETE {from}"), params_from_iter(file));
+            return deleted.map(|rows| rows as u64).map_err(of_the_schema);
+        }
+        // Of rows that go with others of them, SQLite counts only these.
+        let there: i64 = self.ask(&format!("SELECT count(*) {from}"), file)?;
+        if there > 0 {
+            // That defers what these rows refer to as well: one that lacks it can't be left out then.
             self.execute("PRAGMA defer_foreign_keys = true", ())?;
             self.is_deferred = true;
+            self.execute(&format!("DELETE {from}"), params_from_iter(file)).map_err(of_the_schema)?;
         }
-        let deleted = self.execute(&format!("DELETE {from}"), params_from_iter(file));
-        deleted.map(|rows| rows as u64).map_err(of_the_schema)
+        Ok(there.cast_unsigned())
     }
 
     fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault> {
-        self.has(table, rows)
+        let (from, file) = from(table, rows);
+        self.ask(&format!("SELECT EXISTS (SELECT 1 {from})"), file)
     }
 
-    fn losing_with(&mut self, table: &Table) -> Result<Vec<String>, Fault> {
-        let losing = references::losing_with(&self.held.connection, table.name(), false);
+    fn losing_with(&mut self, table: &Table, of: FileId) -> Result<Vec<String>, Fault> {
+        let losing = references::losing_with(&self.held.connection, table.name(), Yielding::Of(of));
         losing.map_err(|error| self.fault(&error))
     }
 

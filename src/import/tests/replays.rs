@@ -249,6 +249,33 @@ fn rows_of_other_files_that_refer_to_a_files_are_left_alone() {
     assert_eq!(orders.rows("SELECT _file_id, id FROM orders"), ["1|1", "2|2"]);
 }
 
+/// The control is the test above: rows of another file refer to them.
+#[test]
+fn rows_of_one_file_that_refer_to_each_other_give_way_to_those_that_do_again() {
+    for action in ["CASCADE", "SET NULL", "SET DEFAULT"] {
+        let mut orders = Orders::with(&format!(
+            "CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER PRIMARY KEY,
+                under INTEGER REFERENCES orders ON DELETE {action})",
+        ));
+        let tree = "id,under\n1,\n2,1\n3,2\n";
+        orders.import("a.csv", tree).unwrap();
+        orders.import("b.csv", "id,under\n7,\n8,7\n").unwrap();
+        orders.import.can_replace(FileId(1)).unwrap();
+        // Now also before what they are under.
+        let again = orders.again(1, "a.csv", "id,under\n2,1\n1,\n4,2\n", Duplicates::ByContent);
+        let replaced =
+            Outcome::Replaced { rows: 3, rejects: 0, effect: Effect::default(), rows_before: 3, changed: true };
+        assert_eq!(orders.commit(again), replaced, "{action}");
+        let rows = "SELECT _file_id, id, under FROM orders";
+        assert_eq!(orders.rows(rows), ["3|1|NULL", "3|2|1", "3|4|2", "2|7|NULL", "2|8|7"], "{action}");
+        // A user's row is no file's, and refers to one of this file.
+        orders.sql().execute_batch("INSERT INTO orders (id, under) VALUES (9, 4)").unwrap();
+        let again = orders.again(3, "a.csv", tree, Duplicates::ByContent);
+        assert_eq!(refusal(&orders.commit(again)), "cascade", "{action}");
+        orders.import.can_replace(FileId(2)).unwrap();
+    }
+}
+
 #[test]
 fn rows_that_the_table_keeps_are_not_there_twice() {
     let mut orders = Orders::with("CREATE TABLE orders (_file_id INTEGER, _line INTEGER, id INTEGER, gone INTEGER)");
