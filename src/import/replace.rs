@@ -14,8 +14,8 @@ fn refuse_losing(id: FileId, losing: &[String]) -> Result<(), Fault> {
         return Ok(());
     }
     let text = format!("with the rows of {id}, rows are lost or changed by ON DELETE in: {}", losing.join(", "));
-    let hint = "declare these references without an action: they are checked at the commit; or delete the rows of the file \
-        yourself where that is meant, forget it and drop it again";
+    let hint = "declare these references without an action, in PostgreSQL as DEFERRABLE: they are checked at the commit; or \
+        delete the rows of the file yourself where that is meant, forget it and drop it again";
     Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)))
 }
 

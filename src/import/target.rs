@@ -29,8 +29,7 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
-    /// The tables that lose rows, or what these refer to, with the rows of this file in that table, which has lineage; as far as
-    /// the database is asked.
+    /// The tables that lose rows, or what these refer to, with the rows of this file in that table, which has lineage.
     ///
     /// # Errors
     ///

@@ -77,7 +77,7 @@ impl Place {
         }
     }
 
-    /// The tables of SQLite that lose rows, or what these refer to, with the rows of this one.
+    /// The tables that lose rows, or what these refer to, with the rows of this one.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Place {
                 Some(looked) => looked.losing_with(name),
                 None => Ok(Vec::new()),
             },
-            Self::Postgres(_) => Ok(Vec::new()),
+            Self::Postgres(address) => postgres::Looked::open(address)?.losing_with(name),
         }
     }
 

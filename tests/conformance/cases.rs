@@ -13,6 +13,8 @@ use importerd::settings::{self, Duplicates, Mode, NewColumns};
 
 use super::bench::{Bench, folder};
 
+const BY_ID: &str = "SELECT _file_id, id FROM orders ORDER BY id";
+
 const ROWS: &str = "SELECT * FROM orders ORDER BY _file_id, _line";
 
 fn loaded(rows: u64) -> Outcome {
@@ -140,6 +142,57 @@ pub fn a_refused_replay_leaves_everything_as_it_was(bench: &Bench) {
     assert!(matches!(outcome, Outcome::Refused(Fault::Permanent(_))), "{outcome:?}");
     assert_eq!(bench.rows(ROWS), ["1|2|1", "1|3|2", "2|2|3"]);
     assert_eq!(bench.rows("SELECT id FROM _importerd_files ORDER BY id"), ["1", "2"]);
+}
+
+pub fn a_replay_with_which_others_would_lose_rows_is_refused(bench: &Bench) {
+    bench.sql("CREATE TABLE orders (_file_id BIGINT, _line BIGINT, id INTEGER PRIMARY KEY)");
+    bench.import("a.csv", "id\n1\n2\n");
+    // Nobody refers to them yet, but that is how the tables are.
+    let refers = "INTEGER REFERENCES orders (id) ON DELETE";
+    bench.sql(&format!(
+        "CREATE TABLE goes (of {refers} CASCADE); CREATE TABLE is_set (of {refers} SET DEFAULT);
+        CREATE TABLE loses (of {refers} SET NULL); CREATE TABLE stays (of {refers} NO ACTION)"
+    ));
+    let text = "with the rows of #1, rows are lost or changed by ON DELETE in: goes, is_set, loses";
+    let Err(Fault::Permanent(reason)) = bench.import.can_replace(FileId(1)) else { panic!("it is refused") };
+    assert_eq!((reason.code, &*reason.text), ("cascade", text));
+    let again = || Load { replaces: Some(FileId(1)), ..bench.load("a.csv", "id\n1\n3\n").unwrap() };
+    let Outcome::Refused(Fault::Permanent(reason)) = bench.commit(&[again()]).remove(0) else {
+        panic!("it is refused")
+    };
+    assert_eq!((reason.code, &*reason.text), ("cascade", text), "also where that is declared since it was asked for");
+    assert_eq!(bench.rows(BY_ID), ["1|1", "1|2"]);
+    // The control: without these actions.
+    bench.sql("DROP TABLE goes; DROP TABLE is_set; DROP TABLE loses");
+    bench.import.can_replace(FileId(1)).unwrap();
+    assert!(matches!(bench.commit(&[again()])[0], Outcome::Replaced { rows: 2, rows_before: 2, .. }));
+}
+
+pub fn rows_of_one_file_that_refer_to_each_other_give_way_and_those_of_others_do_not(bench: &Bench) {
+    bench.sql(
+        "CREATE TABLE orders (_file_id BIGINT, _line BIGINT, id INTEGER PRIMARY KEY,
+            under INTEGER REFERENCES orders (id) ON DELETE CASCADE)",
+    );
+    bench.import("a.csv", "id,under\n1,\n2,1\n3,2\n");
+    bench.import("b.csv", "id,under\n7,\n8,7\n");
+    bench.import.can_replace(FileId(1)).unwrap();
+    let load = bench.load("a.csv", "id,under\n1,\n2,1\n4,1\n").unwrap();
+    let outcome = bench.commit(&[Load { replaces: Some(FileId(1)), ..load }]).remove(0);
+    assert!(matches!(outcome, Outcome::Replaced { rows: 3, rows_before: 3, .. }), "{outcome:?}");
+    assert_eq!(bench.rows(BY_ID), ["3|1", "3|2", "3|4", "2|7", "2|8"]);
+    // One of another file, and one of nobody's.
+    for sql in ["UPDATE orders SET under = 4 WHERE id = 7", "UPDATE orders SET _file_id = NULL WHERE id = 7"] {
+        bench.sql(sql);
+        let Err(Fault::Permanent(reason)) = bench.import.can_replace(FileId(3)) else { panic!("it is refused: {sql}") };
+        assert_eq!(reason.code, "cascade", "{sql}");
+        let load = bench.load("a.csv", "id,under\n1,\n").unwrap();
+        let outcome = bench.commit(&[Load { replaces: Some(FileId(3)), ..load }]).remove(0);
+        assert!(
+            matches!(&outcome, Outcome::Refused(Fault::Permanent(reason)) if reason.code == "cascade"),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(bench.rows("SELECT count(*) FROM orders"), ["5"]);
 }
 
 pub fn a_forgotten_file_counts_no_longer_and_its_rows_stay(bench: &Bench) {

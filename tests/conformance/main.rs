@@ -30,6 +30,8 @@ every_database!(
     a_load_that_is_repeated_is_there_once,
     a_replayed_file_takes_the_place_of_its_rows,
     a_refused_replay_leaves_everything_as_it_was,
+    a_replay_with_which_others_would_lose_rows_is_refused,
+    rows_of_one_file_that_refer_to_each_other_give_way_and_those_of_others_do_not,
     a_forgotten_file_counts_no_longer_and_its_rows_stay,
     a_bad_file_in_a_batch_is_set_aside_alone,
     what_only_the_commit_finds_sets_aside_its_own_file,

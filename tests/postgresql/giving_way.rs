@@ -7,6 +7,7 @@ use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode};
 
 use super::bench::Bench;
+use super::harness::Drop;
 use super::harness::postgres::Server;
 
 /// A folder each of whose files is all of the table.
@@ -78,4 +79,42 @@ fn a_row_that_comes_while_the_others_go_refuses_no_snapshot() {
     ));
     assert_eq!(replacing(&server).import("id\n3\n"), Ok(1));
     assert_eq!(server.sql("SELECT id FROM orders"), "3");
+}
+
+/// References lead to a table, to its partitions and to what inherits from it, in whatever schema, by several columns.
+#[test]
+fn what_refers_to_a_part_of_a_table_is_known() {
+    let Some(server) = Server::start() else { return };
+    server.sql(
+        "CREATE SCHEMA other; CREATE TABLE \"Or ders\" (_file_id bigint, _line bigint, id integer, year integer, \"Under\" integer,
+            PRIMARY KEY (id, year), FOREIGN KEY (year, \"Under\") REFERENCES \"Or ders\" (year, id) ON DELETE CASCADE)
+            PARTITION BY LIST (year);
+        CREATE TABLE of_26 PARTITION OF \"Or ders\" FOR VALUES IN (26);
+        CREATE TABLE of_27 PARTITION OF \"Or ders\" FOR VALUES IN (27)",
+    );
+    let bench = Bench::into(&server.url(), "Or ders");
+    assert_eq!(bench.import("id,year,Under\n1,26,\n2,26,1\n"), Ok(2));
+    assert_eq!(bench.import("id,year,Under\n1,27,\n2,27,1\n"), Ok(2));
+    assert_eq!(bench.import.can_replace(FileId(1)), Ok(()));
+    let outcome = replay(&bench, 1, "id,year,Under\n1,26,\n3,26,1\n");
+    assert!(matches!(outcome, Outcome::Replaced { rows: 2, rows_before: 2, .. }), "{outcome:?}");
+    assert_eq!(bench.import("id,year,Under\n4,26,3\n"), Ok(1));
+    let losing = |of| match bench.import.can_replace(FileId(of)) {
+        Err(Fault::Permanent(reason)) => reason.text.rsplit("in: ").next().expect("tables").to_owned(),
+        other => panic!("not refused: {other:?}"),
+    };
+    assert_eq!(losing(3), "\"Or ders\"");
+    assert_eq!(bench.import.can_replace(FileId(4)), Ok(()));
+    server.sql(
+        "CREATE TABLE other.\"Lines\" (id integer, year integer) PARTITION BY LIST (year);
+        CREATE TABLE other.lines_26 PARTITION OF other.\"Lines\" FOR VALUES IN (26);
+        ALTER TABLE other.\"Lines\" ADD FOREIGN KEY (id, year) REFERENCES of_26 ON DELETE SET NULL",
+    );
+    assert_eq!(losing(4), "other.\"Lines\"");
+    assert_eq!(losing(3), "\"Or ders\", other.\"Lines\"");
+    // What a check says of files that replace all rows.
+    let keys = format!("import = {{ into = \"{}\", table = \"Or ders\", mode = \"replace\" }}", server.url());
+    let check = Drop::with_daemon("", &keys).command(&["check"]).output().expect("run importerd check");
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(said.contains("other tables lose theirs by ON DELETE: other.\"Lines\"\n"), "{said}");
 }

@@ -57,7 +57,10 @@ fn has_imports(settings: &Settings, place: &Place, state: &Path) -> bool {
 /// A server is asked.
 fn server(import: &Import, place: &Place, section: &mut Section) {
     match place.has_table(&import.table) {
-        Ok(true) => section.ok(format!("the database {place} has the table {}", import.table)),
+        Ok(true) => {
+            section.ok(format!("the database {place} has the table {}", import.table));
+            losing(import, place, section);
+        }
         Ok(false) => section.ok(format!("the database {place}: the first file makes the table {}", import.table)),
         Err(fault) => section.fail(exit::UNAVAILABLE, fault.to_string(), fault.reason().hint.clone()),
     }
@@ -107,14 +110,17 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
 
 /// Every file of mode replace deletes all rows, also those that it brings again.
 fn losing(import: &Import, place: &Place, section: &mut Section) {
-    let Ok(losing) = place.losing_with(&import.table) else { return };
-    if import.mode == Mode::Replace && !losing.is_empty() {
+    if import.mode != Mode::Replace {
+        return;
+    }
+    let losing = place.losing_with(&import.table).unwrap_or_default();
+    if !losing.is_empty() {
         let text = format!(
             "with the rows of {}, which every file replaces, other tables lose theirs by ON DELETE: {}",
             import.table,
             losing.join(", ")
         );
-        let fix = "if that is not meant: declare their references without an action; they are checked at the commit";
+        let fix = "if that is not meant: declare their references without an action, in PostgreSQL as DEFERRABLE";
         section.warn(text, Some(fix.to_owned()));
     }
 }

@@ -18,6 +18,7 @@ mod lines;
 mod markers;
 mod merge;
 mod numeric;
+mod references;
 mod rejects;
 mod schema;
 mod session;
@@ -36,7 +37,7 @@ use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
 use super::table::Table;
-use super::target::{Markers, Target, Transaction};
+use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::Fault;
 use crate::file::FileId;
@@ -198,9 +199,8 @@ impl Target for Database {
         Ok(read.into_inner().map(|read| Arc::clone(&self.known(name, read).table)))
     }
 
-    /// It isn't asked.
-    fn losing_with(&self, _name: &str, _of: FileId) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
+    fn losing_with(&self, name: &str, of: FileId) -> Result<Vec<String>, Fault> {
+        references::losing_with(self.reading(&[])?.session(), name, Yielding::Of(of))
     }
 
     fn markers(&self, folder: &str, table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
@@ -268,6 +268,11 @@ impl Looked {
     /// What the table of this name says beyond its types. `None`: it isn't there.
     pub fn contract(&self, name: &str) -> Result<Option<Contract>, Fault> {
         contract::read(&self.session, name)
+    }
+
+    /// The tables that lose something with the rows of this one.
+    pub fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
+        references::losing_with(&self.session, name, Yielding::All)
     }
 
     /// The table of this name. `None`: it isn't there.

@@ -18,6 +18,7 @@ use super::Database;
 use super::copy::{Copying, Refused};
 use super::fault::During;
 use super::markers::{self, Connected};
+use super::references;
 use super::session::Session;
 use super::table::{self, Read, qualified};
 use super::turns::{Turn, Turns};
@@ -195,9 +196,8 @@ impl Transaction for Open<'_> {
         Ok(are_there && (rows != Yielding::All || self.delete(table, rows)? == 0))
     }
 
-    /// It isn't asked.
-    fn losing_with(&mut self, _table: &Table, _of: FileId) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
+    fn losing_with(&mut self, table: &Table, of: FileId) -> Result<Vec<String>, Fault> {
+        references::losing_with(self.session(), table.name(), Yielding::Of(of))
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {

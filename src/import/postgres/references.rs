@@ -1,0 +1,43 @@
+//! What refers to the rows of a table.
+
+use super::super::header::LINEAGE;
+use super::super::table::identifier;
+use super::super::target::Yielding;
+use super::session::Session;
+use super::table::qualified;
+use crate::fault::Fault;
+
+/// The tables that lose rows, or what these refer to, with those rows of this one. Partitions count as their table.
+pub fn losing_with(session: &Session, name: &str, rows: Yielding) -> Result<Vec<String>, Fault> {
+    let sql = "WITH RECURSIVE tree AS (SELECT to_regclass($1)::oid AS relation
+            UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = relation)
+        SELECT DISTINCT coalesce(pg_partition_root(conrelid), conrelid)::regclass::text,
+            CASE WHEN conrelid IN (SELECT relation FROM tree) THEN (
+                SELECT string_agg(format('parent.%I = child.%I', there.attname, here.attname), ' AND ')
+                FROM unnest(confkey, conkey) AS key (there, here)
+                JOIN pg_attribute AS there ON there.attrelid = confrelid AND there.attnum = key.there
+                JOIN pg_attribute AS here ON here.attrelid = conrelid AND here.attnum = key.here) END
+        FROM pg_constraint
+        WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND confrelid IN (SELECT relation FROM tree)
+        ORDER BY 1";
+    let mut losing = Vec::new();
+    for row in session.query(sql, &[&qualified(name)])? {
+        let loses = match (row.get::<_, Option<String>>(1), rows) {
+            (None, _) => true,
+            (Some(_), Yielding::All) => false,
+            (Some(meets), Yielding::Of(file)) => {
+                let (file_id, own) = (identifier(LINEAGE[0]), qualified(name));
+                let sql = format!(
+                    "SELECT EXISTS (SELECT FROM {own} AS child JOIN {own} AS parent ON {meets}
+                        WHERE child.{file_id} IS DISTINCT FROM $1::bigint AND parent.{file_id} = $1::bigint)"
+                );
+                session.query_one(&sql, &[&file.0])?.get(0)
+            }
+        };
+        if loses {
+            losing.push(row.get(0));
+        }
+    }
+    losing.dedup();
+    Ok(losing)
+}
