@@ -422,6 +422,19 @@ pub fn an_upsert_overwrites_by_key_and_a_later_file_wins(bench: &Bench) {
     assert_eq!(bench.rows(counts), ["1|3|upsert", "2|1|upsert", "3|2|upsert"]);
 }
 
+/// As docs/import-modes.md has it. The control is a file of which no object has the key.
+pub fn an_upsert_erases_what_an_object_lacks_and_another_has(bench: &Bench) {
+    let import = with_mode(bench, Mode::Upsert(vec!["order_id".to_owned()]));
+    let load = |name: &str, content: &str| bench.load_for(&import, name, content).unwrap();
+    let rows = "SELECT order_id, state, note FROM orders ORDER BY order_id";
+    import.commit(&[load("a.csv", "order_id,state,note\n1,open,gift\n2,open,\n")]).unwrap();
+    import.commit(&[load("b.ndjson", "{\"order_id\": 1, \"state\": \"packed\"}\n")]).unwrap();
+    assert_eq!(bench.rows(rows), ["1|packed|gift", "2|open|NULL"]);
+    let mixed = "{\"order_id\": 1, \"state\": \"paid\"}\n{\"order_id\": 2, \"note\": \"late\"}\n";
+    import.commit(&[load("c.ndjson", mixed)]).unwrap();
+    assert_eq!(bench.rows(rows), ["1|paid|NULL", "2|NULL|late"]);
+}
+
 pub fn rows_whose_keys_are_there_are_left_alone_where_they_are_only_added(bench: &Bench) {
     bench.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT)");
     let import = with_mode(bench, Mode::Insert(vec!["id".to_owned()]));

@@ -46,6 +46,7 @@ every_database!(
     rejects_of_a_file_that_is_read_twice_are_kept_in_bounded_memory,
     a_snapshot_takes_the_place_of_all_rows_unless_a_later_one_did,
     an_upsert_overwrites_by_key_and_a_later_file_wins,
+    an_upsert_erases_what_an_object_lacks_and_another_has,
     rows_whose_keys_are_there_are_left_alone_where_they_are_only_added,
     a_key_needs_a_unique_index_on_exactly_its_columns,
     a_table_gets_the_columns_that_it_lacks_or_they_are_left_out,
