@@ -182,7 +182,7 @@ impl Import {
     /// Marker, then rows; the marker first, because it says whether the rows are in already.
     fn insert(&self, transaction: &mut dyn Transaction, load: &Load, committed_at: &str) -> Result<Outcome, Fault> {
         let checked = &load.checked;
-        let superseded_by = self.superseded(transaction, load.id)?;
+        let superseded_by = mode::superseded(transaction, &self.settings, load.id)?;
         let mut marker = Marker {
             id: load.id,
             name: load.name.clone(),

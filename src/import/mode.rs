@@ -56,14 +56,6 @@ impl Import {
         (self.settings.mode != Mode::Append).then(|| self.settings.mode.name().to_owned())
     }
 
-    /// The later file whose rows are all that the table is to have: this one, tried again or recovered, is too late.
-    pub(super) fn superseded(&self, transaction: &dyn Transaction, id: FileId) -> Result<Option<FileId>, Fault> {
-        match self.settings.mode {
-            Mode::Replace => transaction.replaced_after(&self.table, id),
-            _ => Ok(None),
-        }
-    }
-
     /// The table as the rows need it: made, wider, or empty.
     pub(super) fn make_ready(
         &self,
@@ -100,6 +92,18 @@ impl Import {
             marker.id.quoted()
         );
         Err(Fault::Permanent(Reason::new("mode", text).hint(hint)))
+    }
+}
+
+/// The later file whose rows are all that the table is to have: this one, tried again or recovered, is too late.
+pub(super) fn superseded(
+    markers: &dyn Markers,
+    settings: &settings::Import,
+    id: FileId,
+) -> Result<Option<FileId>, Fault> {
+    match settings.mode {
+        Mode::Replace => markers.replaced_after(&settings.table, id),
+        _ => Ok(None),
     }
 }
 

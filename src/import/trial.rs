@@ -22,6 +22,7 @@ use super::reject::{Refused, Rejected};
 use super::rows::{Reject, Rows};
 use super::source::{Source, Window as _};
 use super::table::{AsMade, Table};
+use super::target::Markers;
 use super::targets::Place;
 use super::value::Type;
 use super::why::Why;
@@ -107,6 +108,8 @@ pub struct Trial {
     pub has_constraints: bool,
     /// The statement that would make the table.
     pub create_table: Option<String>,
+    /// The later file that has replaced all rows, so that it would come too late.
+    pub superseded_by: Option<FileId>,
     /// The file that makes it a duplicate.
     pub duplicate_of: Option<Marker>,
     /// Why it would be refused.
@@ -120,6 +123,8 @@ pub struct Subject<'a> {
     pub file: &'a File,
     /// What it is called.
     pub name: &'a OsStr,
+    /// The number that it has already, and keeps when it is tried again.
+    pub id: Option<FileId>,
     /// The folder that would take it.
     pub folder: &'a settings::Folder,
     /// How that imports.
@@ -134,7 +139,7 @@ impl Trial {
     /// [`Fault::World`] or [`Fault::Deferred`]: the database or the file can't be read. [`Fault::Fatal`]: the settings
     /// name no possible table.
     pub fn of(subject: Subject<'_>, target: &Place) -> Result<Self, Fault> {
-        let Subject { file, name, folder, import } = subject;
+        let Subject { file, name, folder, import, .. } = subject;
         check_table_name(&folder.name, &import.table)?;
         let table = target.table(&import.table)?;
         let (settings, as_made) = (Arc::new(import.clone()), |kind| target.as_made(kind));
@@ -146,7 +151,10 @@ impl Trial {
         };
         let made = if table.is_some() { None } else { made(subject, checked.as_ref(), &as_made) };
         let would_be_made = made.as_deref().filter(|_| refused.is_none());
-        let digest = checked.as_ref().map(Checked::digest);
+        let (superseded_by, duplicate_of) = match checked.as_ref().zip(target.look()?) {
+            Some((checked, markers)) => known(&*markers, subject, checked.digest())?,
+            None => (None, None),
+        };
         let mut trial = Self {
             read_as: None,
             columns: Vec::new(),
@@ -156,7 +164,8 @@ impl Trial {
             table_is_there: table.is_some(),
             has_constraints: false,
             create_table: would_be_made.map(|table| target.create_sql(table)),
-            duplicate_of: digest.map_or(Ok(None), |digest| duplicate(target, subject, digest))?,
+            superseded_by,
+            duplicate_of,
             refused,
         };
         let wider = checked.as_ref().and_then(Checked::wider);
@@ -337,9 +346,15 @@ fn of_source(source: &Source<'_>, format: Format, name: &OsStr, settings: &setti
     }
 }
 
-/// By the folder's rule.
-fn duplicate(target: &Place, subject: Subject<'_>, digest: Digest) -> Result<Option<Marker>, Fault> {
-    let Subject { name, folder, import, .. } = subject;
-    let Some(markers) = target.look()? else { return Ok(None) };
-    mode::first_of_its_kind(&*markers, &folder.name, import, folder.duplicates, (NO_FILE, name, digest))
+/// The later file that has replaced all rows, and the one that makes it a duplicate by the folder's rule.
+fn known(
+    markers: &dyn Markers,
+    subject: Subject<'_>,
+    digest: Digest,
+) -> Result<(Option<FileId>, Option<Marker>), Fault> {
+    let Subject { name, id, folder, import, .. } = subject;
+    let superseded_by = id.map_or(Ok(None), |id| mode::superseded(markers, import, id))?;
+    let this = (id.unwrap_or(NO_FILE), name, digest);
+    let first = mode::first_of_its_kind(markers, &folder.name, import, folder.duplicates, this)?;
+    Ok((superseded_by, first))
 }

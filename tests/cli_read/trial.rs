@@ -226,6 +226,38 @@ fn a_duplicate_is_told_with_the_first_and_refusal_comes_before_it() {
     assert!(verdict(&answer).contains("duplicate of #1 first.csv (the same name)"), "{}", answer.out);
 }
 
+/// What is told is what happens: by a retry, which leaves a file its number, and by a new drop.
+#[test]
+fn a_snapshot_that_a_later_one_has_superseded_is_told_apart_from_a_new_one() {
+    let desk = Desk::with(&format!("{ORDERS}import.mode = 'replace'\n"));
+    import(&desk, "first.csv", "id\n1\n");
+    fs::write(desk.path("orders/inbox/second.csv"), "id\nx\n").unwrap();
+    assert_eq!(desk.ask(&["once"]).code, Some(1));
+    write(&desk, "new.csv", "id\n2\n");
+    write(&desk, "orders/quarantine/second.csv", "id\n2\n");
+    let new = "would be imported: 1 row into the table orders, in place of all that are there";
+    assert_eq!(verdict(&tried(&desk, &["new.csv"])), new);
+    assert_eq!(verdict(&tried(&desk, &["orders/quarantine/second.csv"])), new, "nothing is later yet");
+    import(&desk, "third.csv", "id\n3\n");
+    assert_eq!(verdict(&tried(&desk, &["new.csv"])), new);
+    let answer = tried(&desk, &["orders/quarantine/second.csv"]);
+    let only = |column: &str| {
+        let database = Connection::open(desk.path("state/importerd.db")).unwrap();
+        database.query_row(&format!("SELECT {column} FROM orders"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let later = only("_file_id");
+    let late = format!("#{later}, a later file, has replaced all rows; dropped anew, it would be the latest");
+    assert_eq!((answer.code, verdict(&answer)), (Some(0), &*format!("would be archived without a row: {late}")));
+    let answer = tried(&desk, &["orders/quarantine/second.csv", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!((&told["verdict"], &told["superseded_by"]), (&"superseded".into(), &later.into()));
+    assert_eq!(told["import"]["rows_added"], 0);
+    assert_eq!(desk.ask(&["retry", "second.csv"]).code, Some(0));
+    assert_eq!((desk.ask(&["once"]).code, only("id")), (Some(0), 3));
+    import(&desk, "new.csv", "id\n2\n");
+    assert_eq!(only("id"), 2);
+}
+
 #[test]
 fn a_name_that_is_never_taken_is_told_before_all_else() {
     let desk = Desk::with(&format!("{ORDERS}match = ['*.csv']\n"));

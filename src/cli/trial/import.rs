@@ -1,20 +1,24 @@
 //! A folder that imports: the file against its table.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::path::Path;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::super::check::rights;
 use super::super::complaint::Complaint;
+use super::super::found::place;
 use super::super::rejects::ONE_COLUMN;
 use super::super::shell::quoted;
 use super::super::surroundings::{Daemon, Surroundings};
 use super::{Answer, Done, Refusal, Verdict};
 use crate::exit;
 use crate::fault::{Fault, Reason, if_there};
+use crate::file::FileId;
 use crate::import::{Place, ReadAs, Subject, Trial, TriedColumn};
+use crate::ledger::State;
 use crate::log::escape;
 use crate::settings::{self, Duplicates, Folder};
 use crate::stages;
@@ -39,7 +43,9 @@ pub(super) struct Import {
     pub table_is_there: bool,
     /// The statement that would be run to make the table.
     pub create_table: Option<String>,
-    /// How many rows the table would have more.
+    /// What would become of the rows that are there: `append`, `replace`, `upsert`, `insert`.
+    pub mode: &'static str,
+    /// How many rows would go in.
     pub rows_added: u64,
     /// What could not be tried.
     pub notes: Vec<String>,
@@ -66,13 +72,14 @@ impl Answer {
         let state = &surroundings.directories.state;
         let place = stages::target(import, state);
         let database_is_there = is_there(&place, state)?;
-        let subject = Subject { file, name, folder, import };
+        let subject = Subject { file, name, id: number(surroundings, folder, file, name)?, folder, import };
         let trial = Trial::of(subject, &place).map_err(|fault| complaint(&fault))?;
         self.duplicate_of = trial.duplicate_of.as_ref().map(|marker| Done {
             id: marker.id.0,
             name: escape(&marker.name),
             same: if folder.duplicates == Duplicates::ByName { "name" } else { "bytes" },
         });
+        self.superseded_by = trial.superseded_by.map(|later| later.0);
         self.refused = trial.refused.as_ref().map(Refusal::from);
         let (verdict, exit) = self.outcome(Verdict::Imported);
         let notes = notes(surroundings, &trial, database_is_there);
@@ -88,6 +95,7 @@ impl Answer {
             table: import.table.clone(),
             table_is_there: trial.table_is_there,
             create_table: trial.create_table.filter(|_| verdict == Verdict::Imported),
+            mode: import.mode.name(),
             rows_added: added,
             notes,
         });
@@ -105,6 +113,27 @@ impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         Reason { line: self.line, column: self.column.clone(), ..Reason::new("", self.text.as_str()) }.fmt(f)
     }
+}
+
+/// The number of a file that was refused, or put off, and lies where the ledger says: tried again, it keeps it.
+fn number(
+    surroundings: &Surroundings,
+    folder: &Folder,
+    file: &File,
+    name: &OsStr,
+) -> Result<Option<FileId>, Complaint> {
+    let Some(history) = &surroundings.history else { return Ok(None) };
+    let this = file.metadata().map_err(|error| complaint(&Fault::unreadable(&error)))?;
+    let lies_at = |path: PathBuf| {
+        let is_it = |there: Metadata| (there.dev(), there.ino()) == (this.dev(), this.ino());
+        path.file_name() == Some(name) && path.metadata().is_ok_and(is_it)
+    };
+    let refused = history.in_state(&folder.name, State::Quarantined)?;
+    let refused = refused.iter().find(|row| place(folder, row).is_some_and(lies_at));
+    // Another in its place is a new one.
+    let put_off = history.in_state(&folder.name, State::Deferred)?;
+    let put_off = put_off.iter().find(|row| row.identity.inode == this.ino() && lies_at(folder.inbox.join(&row.name)));
+    Ok(refused.or(put_off).map(|row| row.id))
 }
 
 /// Whether the database is there, or would be made.

@@ -39,6 +39,8 @@ struct Answer {
     import: Option<Import>,
     /// For a folder that runs a command.
     run: Option<Run>,
+    /// The number of the later file that has replaced all rows.
+    superseded_by: Option<i64>,
     /// The file that was done before.
     duplicate_of: Option<Done>,
     /// Why it would be refused.
@@ -76,6 +78,8 @@ enum Verdict {
     Imported,
     /// The command would be run.
     Run,
+    /// It would be archived, and nothing else: a later file has replaced all rows.
+    Superseded,
     /// It would be archived, and nothing else.
     Duplicate,
     /// It would go to quarantine.
@@ -148,6 +152,7 @@ impl Answer {
             ready_marker: folder.ready_marker.clone(),
             import: None,
             run: None,
+            superseded_by: None,
             duplicate_of: None,
             refused: None,
             verdict: Verdict::NotTaken,
@@ -167,6 +172,7 @@ impl Answer {
     fn outcome(&self, otherwise: Verdict) -> (Verdict, u8) {
         match () {
             () if self.refused.is_some() => (Verdict::Refused, exit::DATAERR),
+            () if self.superseded_by.is_some() => (Verdict::Superseded, exit::OK),
             () if self.duplicate_of.is_some() => (Verdict::Duplicate, exit::OK),
             () => (otherwise, exit::OK),
         }

@@ -43,6 +43,11 @@ impl Answer {
         match self.verdict {
             Verdict::Imported => (Look::Good, self.imported()),
             Verdict::Run => (Look::Good, "the command would be run".to_owned()),
+            Verdict::Superseded => {
+                let later = self.superseded_by.unwrap_or_default();
+                let text = "a later file, has replaced all rows; dropped anew, it would be the latest";
+                (Look::Warning, format!("would be archived without a row: #{later}, {text}"))
+            }
             Verdict::Duplicate => {
                 let of = self.duplicate_of.as_ref();
                 let of = of.map(|of| format!("#{} {} (the same {})", of.id, of.name, of.same)).unwrap_or_default();
@@ -76,12 +81,17 @@ impl Answer {
         let table = if import.create_table.is_some() { "a new table" } else { "the table" };
         match import.rows_added {
             0 => "would be imported: it has no rows, and no table is touched".to_owned(),
-            _ => format!("would be imported: {rows} into {table} {}{without}", import.table),
+            _ => format!("would be imported: {rows} into {table} {}{}{without}", import.table, import.in_place_of()),
         }
     }
 }
 
 impl Import {
+    fn in_place_of(&self) -> &'static str {
+        let is_replaced = self.table_is_there && self.mode == "replace";
+        if is_replaced { ", in place of all that are there" } else { "" }
+    }
+
     fn show(&self, page: &mut Page) {
         if let Some(read_as) = &self.read_as {
             show_read_as(read_as, page);
