@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::harness::{Drop, has, open_gate};
+use crate::harness::{Drop, eventually, has, open_gate};
 use crate::{done, order, told};
 
 const GOOD: &str = "id,name\n1,a\n2,b\n";
@@ -188,8 +188,11 @@ fn a_deferred_file_in_hand_or_taken_away_is_told_so() {
     daemon.wait_for_file("file.deferred", "a.txt");
     assert_eq!(done(&drop, &["retry", "1"]), "a.txt  #1  drop: is tried now\n");
     daemon.wait_for_file("file.claimed", "a.txt");
-    let said = order(&drop, &["retry", "a.txt"]);
-    assert!(said.code == Some(1) && said.out.contains("it is in hand, or somebody has taken it away"), "{said:?}");
+    // Told a moment later to who hands it out.
+    eventually("that it is in hand is told", || {
+        let said = order(&drop, &["retry", "a.txt"]);
+        said.code == Some(1) && said.out.contains("it is in hand, or somebody has taken it away")
+    });
     assert_eq!(done(&drop, &["retry", "--deferred"]), "there is no such file: nothing to do\n");
     open_gate(&gate, "75\n");
     daemon.wait_for_file("file.deferred", "a.txt");
