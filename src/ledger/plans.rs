@@ -42,6 +42,8 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::QUARANTINED_AT, "SEARCH file USING INDEX file_refused (folder=? AND place=?)"),
         (schema::LET_GO, "SEARCH file USING INDEX file_let_go (folder=?)"),
         (schema::UNPLACED, "SEARCH file USING INDEX file_unplaced (folder=? AND state=?)"),
+        (schema::UNDER_WAY, "SEARCH file USING INDEX file_unplaced (folder=? AND state=?)"),
+        (schema::UNDER_WAY, "SEARCH file USING INDEX file_released (folder=?)"),
         // The last of them, by SQLite's way with max().
         (schema::LAST_ID, "SEARCH file USING COVERING INDEX file_folder (folder=?)"),
         (schema::IDS_ENDED_FROM, "SEARCH file USING INDEX file_folder (folder=? AND rowid>?)"),

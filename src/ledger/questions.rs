@@ -162,6 +162,15 @@ impl Ledger {
         self.read(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
     }
 
+    /// The highest number of a file that is on its way in a folder, 0 when there is none: committed and not yet known to lie
+    /// anywhere, or on its way back into the inbox, or to be loaded again.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn under_way(&self, folder: &str) -> Result<FileId, Fault> {
+        self.read(|connection| connection.query_row(schema::UNDER_WAY, [folder], |row| row.get(0).map(FileId)))
+    }
+
     /// The folder's numbers from one on, but for those that are only known to be deferred.
     ///
     /// # Errors

@@ -225,6 +225,12 @@ SELECT * FROM file WHERE folder = ? AND state = ? AND id > ? ORDER BY id LIMIT ?
 pub(super) const UNPLACED: &str = "
 SELECT * FROM file WHERE folder = ? AND state = ? AND place IS NULL ORDER BY id";
 
+/// Files that recovery finishes, wherever it finds them: committed and in no place yet, or on an operator's word.
+pub(super) const UNDER_WAY: &str = "
+SELECT max(coalesce(max(id), 0), coalesce((
+    SELECT max(id) FROM file WHERE folder = ?1 AND state = 'deferred' AND place IS NOT NULL), 0))
+FROM file WHERE folder = ?1 AND state IN ('committed', 'duplicate') AND place IS NULL";
+
 pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE folder = ?";
 
 /// Without those of which a target may know more.

@@ -38,7 +38,8 @@ impl Belonging {
     /// The folder that lies there now is this ledger's, and from here on remembers it.
     ///
     /// # Errors
-    /// [`Fault::Fatal`]: it isn't. [`Fault::World`]: none lies there, or it can't be asked.
+    /// [`Fault::Fatal`]: it isn't. [`Fault::World`]: none lies there, or one that files under way are not in; or it can't be
+    /// asked.
     pub(super) fn check(&self, places: &Places, work: &Work, ledger: &Ledger) -> Result<(), Fault> {
         self.asked(places, work, ledger).map(drop)
     }
@@ -82,8 +83,7 @@ impl Belonging {
         };
         let known = Known::to(ledger, &folder.name)?;
         let folder_below = known.folder_below;
-        let judged = kinship::judge(folder, state_directory, before.as_ref(), newest.as_ref(), Some(known));
-        let numbers_below = judged.map_err(Fault::Fatal)?;
+        let numbers_below = kinship::judge(folder, state_directory, before.as_ref(), newest.as_ref(), Some(known))?;
         // A ledger restored from a backup goes on behind what its folders had.
         if numbers_below > ledger.numbers_below()? {
             ledger.never_again(FileId(numbers_below - 1))?;

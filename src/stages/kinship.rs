@@ -8,6 +8,7 @@
 //! | a ledger | missing, or never used | refused |
 //! | a ledger | another one | refused |
 //! | a ledger, and another name than the folder has now | the same: it knows the files by that name | refused |
+//! | nothing, or numbers below that of a file which is under way | the same | held: it lies in the place of the folder that this file is in, which may not be mounted |
 //! | a ledger | the same, but it has given out fewer numbers, or the log of a killed daemon is gone: restored from a backup | *import*: the load markers tell what it lacks; its numbers go on behind those of the folder. *run*: refused, since it doesn't know which results are published |
 
 use std::io;
@@ -38,6 +39,8 @@ pub struct Known {
     pub folder_below: Option<i64>,
     /// The highest number that it has of the folder, or 0.
     pub last: FileId,
+    /// The highest of a file that it holds to be on its way in the folder, or 0.
+    pub under_way: FileId,
     /// Its last entries are gone, with the log that held them.
     pub has_lost_its_log: bool,
 }
@@ -46,15 +49,17 @@ impl Known {
     pub(super) fn to(ledger: &Ledger, folder: &str) -> Result<Self, Fault> {
         let identity = ledger.identity()?;
         let (numbers_below, last) = (ledger.numbers_below()?, ledger.last_id(folder)?);
-        let folder_below = ledger.folder_below(folder)?;
-        Ok(Self { identity, numbers_below, folder_below, last, has_lost_its_log: ledger.has_lost_its_log() })
+        let (folder_below, under_way) = (ledger.folder_below(folder)?, ledger.under_way(folder)?);
+        let has_lost_its_log = ledger.has_lost_its_log();
+        Ok(Self { identity, numbers_below, folder_below, last, under_way, has_lost_its_log })
     }
 
     pub(crate) fn to_history(history: &History, folder: &str) -> Result<Self, Reason> {
         let identity = history.identity()?;
         let (numbers_below, last) = (history.numbers_below()?, history.last_id(folder)?);
-        let folder_below = history.folder_below(folder)?;
-        Ok(Self { identity, numbers_below, folder_below, last, has_lost_its_log: history.has_lost_its_log() })
+        let (folder_below, under_way) = (history.folder_below(folder)?, history.under_way(folder)?);
+        let has_lost_its_log = history.has_lost_its_log();
+        Ok(Self { identity, numbers_below, folder_below, last, under_way, has_lost_its_log })
     }
 
     /// It never gave out a number: as good as none.
@@ -77,7 +82,11 @@ pub fn check(
 ) -> Result<(), Fault> {
     settings.folders.values().try_for_each(|folder| {
         let known = ledger.map(|ledger| Known::to(ledger, &folder.name)).transpose()?;
-        check_with(folder, state_directory, known, silent).map_err(Fault::Fatal)
+        match check_with(folder, state_directory, known, silent) {
+            // Held when it is opened.
+            Err(Fault::World(_)) => Ok(()),
+            checked => checked,
+        }
     })
 }
 
@@ -89,7 +98,7 @@ pub fn look(settings: &settings::Settings, state_directory: &Path, history: Opti
     let mut silent = Silent::default();
     settings.folders.values().try_for_each(|folder| {
         let known = history.map(|history| Known::to_history(history, &folder.name)).transpose()?;
-        check_with(folder, state_directory, known, &mut silent)
+        check_with(folder, state_directory, known, &mut silent).map_err(|fault| fault.reason().clone())
     })
 }
 
@@ -98,7 +107,7 @@ pub fn look(settings: &settings::Settings, state_directory: &Path, history: Opti
 /// # Errors
 /// They don't belong together.
 pub fn check_folder(folder: &settings::Folder, state_directory: &Path, ledger: Option<Known>) -> Result<(), Reason> {
-    check_with(folder, state_directory, ledger, &mut Silent::default())
+    check_with(folder, state_directory, ledger, &mut Silent::default()).map_err(|fault| fault.reason().clone())
 }
 
 fn check_with(
@@ -106,7 +115,7 @@ fn check_with(
     state_directory: &Path,
     ledger: Option<Known>,
     silent: &mut Silent,
-) -> Result<(), Reason> {
+) -> Result<(), Fault> {
     let remembered = match open_directory(&folder.path.join("active")) {
         Ok(active) if lock::holder(&active, LOCK).is_some() => return Ok(()),
         Ok(active) => Remembered::read(active).unwrap_or_default(),
@@ -144,19 +153,27 @@ pub(super) fn is_of_another(reason: &Reason) -> bool {
 /// See the module's table. Returns below which number none may be given out again.
 ///
 /// # Errors
-/// They don't belong together.
+/// [`Fault::Fatal`]: they don't belong together. [`Fault::World`]: another folder lies there.
 pub(super) fn judge(
     folder: &settings::Folder,
     state_directory: &Path,
     remembered: Option<&Remembered>,
     target_says: Option<&Newest>,
     ledger: Option<Known>,
-) -> Result<i64, Reason> {
+) -> Result<i64, Fault> {
     let refused = |code, text: &str, hint: String| {
         let place = state_directory.join(FILE_NAME);
-        Err(Reason::new(code, format!("{}: {text}", place.display())).hint(hint))
+        Err(Fault::fatal(code, format!("{}: {text}", place.display())).with_hint(hint))
     };
     let path = folder.path.display();
+    // A folder remembers a number before any file has it.
+    let has_what_is_under_way = |known: &Known, had: i64| match known.under_way {
+        id if id.0 >= had => {
+            let text = format!("{path}: this is not the folder that {id} is under way in");
+            Err(Fault::world("missing", text).with_hint(format!("{PUT_IT_BACK}: {REBUILD}")))
+        }
+        _ => Ok(had),
+    };
     let is_of_folder = |known: &Known| remembered.is_none_or(|remembered| known.identity == Some(remembered.ledger));
     match (remembered, ledger.filter(|known| !known.is_unused() || is_of_folder(known))) {
         (Some(remembered), None) => {
@@ -172,15 +189,15 @@ pub(super) fn judge(
             refused("ledger_older", &text, what_to_do("ledger.db-wal", ""))
         }
         (Some(remembered), Some(known)) => {
-            refuse_another_name(folder, remembered)?;
+            refuse_another_name(folder, remembered).map_err(Fault::Fatal)?;
             // Since it was restored, files of other folders may have got the numbers that it lacks.
-            let (known, had) = (known.folder_below.unwrap_or(known.numbers_below), remembered.numbers_below);
-            if known < had && matches!(folder.work, Work::Run(_)) {
+            let (below, had) = (known.folder_below.unwrap_or(known.numbers_below), remembered.numbers_below);
+            if below < had && matches!(folder.work, Work::Run(_)) {
                 let text =
-                    format!("older than {path}: it knows files below {known}, there have been files below {had}");
+                    format!("older than {path}: it knows files below {below}, there have been files below {had}");
                 return refused("ledger_older", &text, what_to_do("its latest state, with ledger.db-wal", ""));
             }
-            Ok(had)
+            has_what_is_under_way(&known, had)
         }
         (None, known) => match (target_says, known.filter(|known| !known.is_unused())) {
             (Some(newest), None) => {
@@ -193,6 +210,7 @@ pub(super) fn judge(
                 let text = format!("another ledger than the one that filled the target of {path}");
                 refused("ledger_other", &text, what_to_do("that one", OWN_DATABASE))
             }
+            (_, Some(known)) if known.folder_below.is_some() => has_what_is_under_way(&known, 1),
             _ => Ok(1),
         },
     }
@@ -214,6 +232,10 @@ pub(crate) fn refuse_another_name(folder: &settings::Folder, remembered: &Rememb
     );
     Err(Reason::new("folder_renamed", text).hint(hint))
 }
+
+/// What to do where another folder lies in the place of one with files under way.
+const PUT_IT_BACK: &str =
+    "mount its filesystem, or put the folder back; if it is gone for good, and with it what was under way, let that go";
 
 const OWN_DATABASE: &str = ", or give this daemon a database of its own";
 

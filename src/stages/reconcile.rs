@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use importerd_actors::Halt;
@@ -227,8 +227,13 @@ impl Carrier {
 
     /// Publishes the results of a committed file, as far as that is not done.
     pub(super) fn publish_again(&mut self, folder: usize, row: &Row) -> Result<(), Halt> {
-        let Some(results) = &row.results else { return Ok(()) };
         let Some(staging) = self.find_staging(folder, row)? else { return Ok(()) };
+        self.publish_from(staging, folder, row)
+    }
+
+    /// Publishes the results of a committed file that are still in this staging directory.
+    pub(super) fn publish_from(&self, staging: PathBuf, folder: usize, row: &Row) -> Result<(), Halt> {
+        let Some(results) = &row.results else { return Ok(()) };
         let plan: Vec<Planned> = serde_json::from_str(results)
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
         self.publish(folder, vec![(row.id, Publication { staging, plan })])

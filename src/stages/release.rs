@@ -95,6 +95,8 @@ impl Folder {
 
     fn finish(&self, way: &mut Way<'_>, ledger: &Ledger) -> Result<Vec<(FileId, Back)>, Fault> {
         self.places.refresh()?;
+        // What lies in none of the places of another folder has not come back here.
+        self.check_belonging(ledger)?;
         let rows = ledger.releasing(&self.name)?;
         let (mut outcomes, mut come) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {

@@ -113,7 +113,8 @@ impl SlotDirectory {
 
 impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
-    /// where it was claimed again. Results that are committed stay to be published.
+    /// where it was claimed again. Results that are committed are published, whatever was entered of their file since: it may
+    /// have been missed in another folder that lay here meanwhile.
     pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<(), Halt> {
         let staged = slot.staged().map_err(|fault| halt(&fault))?;
         let roots: Vec<_> = staged.iter().map(|staged| staged.path.clone()).collect();
@@ -122,8 +123,11 @@ impl Carrier {
         }
         for attempt in &staged {
             let row = self.ledger.by_id(attempt.id).map_err(|fault| halt(&fault))?;
-            if row.as_ref().is_none_or(|row| row.state != State::Committed || !attempt.is_of(row)) {
-                self.undo(folder, slot, attempt, row.as_ref())?;
+            match &row {
+                Some(row) if row.results.is_some() && attempt.is_of(row) => {
+                    self.publish_from(attempt.path.clone(), folder, row)?;
+                }
+                row => self.undo(folder, slot, attempt, row.as_ref())?,
             }
         }
         Ok(())

@@ -149,6 +149,14 @@ impl History {
         self.ask(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
     }
 
+    /// As [`Ledger::under_way`](super::Ledger::under_way).
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn under_way(&self, folder: &str) -> Answer<FileId> {
+        self.ask(|connection| connection.query_row(schema::UNDER_WAY, [folder], |row| row.get(0).map(FileId)))
+    }
+
     /// Whether this folder has ever been watched, or read, with its inbox at this path.
     ///
     /// # Errors
