@@ -11,7 +11,8 @@ mod voice;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix::Actor;
 use importerd_actors::Ending;
@@ -31,11 +32,14 @@ use voice::Voice;
 use crate::control::server::Server;
 use crate::events::{Counts, Event, Kind, Tally};
 use crate::exit;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::ledger;
 use crate::settings::Settings;
 use crate::stages::Journal;
 use crate::systemd::Notifier;
+
+/// Until a start looks again whether there is room.
+const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// How the daemon is to live.
 #[derive(Debug)]
@@ -106,8 +110,9 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let mut signals = Signals::hear().map_err(|error| Fault::io("hear signals", &error))?;
     let notifier = Arc::new(Notifier::from_env().map_err(|error| Fault::io("notify the service manager", &error))?);
     let starting = Starting::now(&notifier, &life.logger);
-    let opening = starting.opening();
-    let Some(opened) = open_unless_told_to_stop(&life, &mut signals).await? else {
+    let no_room = Arc::default();
+    let opening = starting.opening(&no_room);
+    let Some(opened) = open_unless_told_to_stop(&life, &mut signals, no_room).await? else {
         return Ok(Ended { told_to: true, ..Ended::at_once(exit::OK) });
     };
     opening.abort();
@@ -161,15 +166,35 @@ fn tell_pauses(opened: &Opened, voice: &Voice) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `None`: a signal came first; nothing was in hand.
-async fn open_unless_told_to_stop(life: &Life, signals: &mut Signals) -> Result<Option<Opened>, Fault> {
+/// `None`: a signal came first; nothing was in hand. `no_room` hears why it takes so long, if it is for that.
+async fn open_unless_told_to_stop(
+    life: &Life,
+    signals: &mut Signals,
+    no_room: Arc<OnceLock<Reason>>,
+) -> Result<Option<Opened>, Fault> {
     let (settings, state, record) = (life.settings.clone(), life.state_directory.clone(), life.record.clone());
+    let (logger, importerd, waits) = (life.logger.clone(), life.importerd.clone(), !life.once);
     let (tell, told) = oneshot::channel();
+    let open = move || {
+        let opened = loop {
+            match Opened::open(&settings, &state, record.as_ref()) {
+                // fault 68: a service manager that starts it again at once would soon give up.
+                Err(fault) if waits && fault.reason().is_no_room() && !tell.is_closed() => {
+                    if no_room.set(fault.reason().clone()).is_ok() {
+                        refuse(&logger, &fault, &importerd);
+                    }
+                    std::thread::sleep(ROOM_WAIT);
+                }
+                opened => break opened,
+            }
+        };
+        tell.send(opened)
+    };
     // A thread of its own: those of the runtime are waited for at the end, and a disk or a lock may keep this
     // one for long.
     std::thread::Builder::new()
         .name("open".to_owned())
-        .spawn(move || tell.send(Opened::open(&settings, &state, record.as_ref())))
+        .spawn(open)
         .map_err(|error| Fault::io("start a thread", &error))?;
     tokio::select! {
         opened = told => opened.map_err(|_| Fault::fatal("panic", "a panic while everything is opened"))?.map(Some),

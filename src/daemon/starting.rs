@@ -1,7 +1,7 @@
 //! A start that takes its time, for a disk that is slow or a server that doesn't answer: the service manager is asked to
 //! wait, and the log says for what.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
@@ -9,6 +9,7 @@ use slog::Logger;
 use tokio::time::{Instant, sleep};
 
 use super::open::Opened;
+use crate::fault::Reason;
 use crate::systemd::Notifier;
 
 /// How much longer the service manager is to wait, told every second.
@@ -29,9 +30,13 @@ impl Starting {
         Self { notifier: Arc::clone(notifier), logger: logger.clone(), began: Instant::now() }
     }
 
-    /// Until it is aborted.
-    pub fn opening(&self) -> JoinHandle<()> {
-        self.tell(|| "ledger, folders and targets are being opened".to_owned())
+    /// Until it is aborted. `no_room`: what is waited for, once it is known.
+    pub fn opening(&self, no_room: &Arc<OnceLock<Reason>>) -> JoinHandle<()> {
+        let no_room = Arc::clone(no_room);
+        self.tell(move || match no_room.get() {
+            Some(reason) => format!("there must be room first: {reason}"),
+            None => "ledger, folders and targets are being opened".to_owned(),
+        })
     }
 
     /// To the end.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::doubt::Due;
 use super::ids::{self, Ids};
-use super::refusal::unusable;
+use super::refusal::classed;
 use super::{Durability, FILE_NAME, Ledger, LedgerId, doubt, identity, schema};
 use crate::fault::Fault;
 use crate::write_back::Log;
@@ -28,7 +28,8 @@ impl Ledger {
     /// Opens or makes the ledger.
     ///
     /// # Errors
-    /// A file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
+    /// [`Fault::Fatal`]: a file that is no ledger, is damaged, or was written by a newer version: it is left as it is.
+    /// [`Fault::World`]: it can't be opened now, for instance on a full disk.
     pub fn open(state_directory: &Path) -> Result<Self, Fault> {
         Self::open_looking_first(state_directory, LOOKED_AT_FIRST_BYTES_MAX)
     }
@@ -45,7 +46,7 @@ impl Ledger {
             let has_lost_its_log = doubt::has_lost_its_log(&path, &connection)?;
             Ok((connection, has_lost_its_log))
         };
-        let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| unusable(&path, &error))?;
+        let (connection, has_lost_its_log) = open().map_err(|error: rusqlite::Error| classed(&path, &error))?;
         let connection = Mutex::new(connection);
         let [is_worn, is_marked, is_damaged] = [const { AtomicBool::new(false) }; 3];
         let is_doubted = due == Due::Meanwhile;

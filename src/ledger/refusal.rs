@@ -12,6 +12,8 @@ use crate::room;
 /// What makes a ledger anew, as the hints name it; whoever prints one knows with which options it is to be typed.
 pub const REBUILD: &str = "importerd ledger rebuild";
 
+const MAKE_ROOM: &str = "free space on the filesystem of the state directory, raise the quota, or make it writable";
+
 /// Why a ledger is refused for good, whoever opens it: no restart heals that.
 pub const REFUSALS: [&str; 6] =
     ["ledger_corrupt", "ledger_newer", "ledger_missing", "ledger_other", "ledger_older", "folder_renamed"];
@@ -63,31 +65,41 @@ impl Ledger {
         self.fault(error)
     }
 
-    /// Classes an error: what passes when somebody acts is of the world, anything else leaves the ledger in doubt. A
-    /// failed flush above all: after it, nobody knows what is on disk.
+    /// Classes an error, and says for the next start when it shows damage.
     pub(super) fn fault(&self, error: &rusqlite::Error) -> Fault {
-        let text = format!("{}: {error}", self.path.display());
-        let world = |code, hint: &str| Fault::World(Reason::new(code, text.clone()).hint(hint));
-        match error.sqlite_error_code() {
-            Some(code) if code == Code::DiskFull || is_write(error) => match room::obstacle_beside(&self.path) {
-                Some(obstacle) => Fault::io(&text, &obstacle).with_hint(
-                    "free space on the filesystem of the state directory, raise the quota, or make it writable",
-                ),
-                None => world("disk_full", "free space on the filesystem of the state directory, or raise the quota"),
-            },
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
-                world("ledger_locked", "end the program that has the ledger open for writing")
-            }
-            Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
-                world("ledger_read_only", "make the state directory writable for the daemon's user")
-            }
-            Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-                doubt::leave_note(&self.path);
-                Fault::Fatal(damaged(&self.path, error))
-            }
-            _ => Fault::Fatal(Reason::new("ledger", text)),
+        if is_damage(error) {
+            doubt::leave_note(&self.path);
         }
+        classed(&self.path, error)
     }
+}
+
+/// Classes an error, of one that is open or is about to be: what passes when somebody acts is of the world, anything else
+/// leaves the ledger in doubt. A failed flush above all: after it, nobody knows what is on disk.
+pub(super) fn classed(path: &Path, error: &rusqlite::Error) -> Fault {
+    if let Some(reason) = refused(path, error) {
+        return Fault::Fatal(reason);
+    }
+    let text = format!("{}: {error}", path.display());
+    let world = |code, hint: &str| Fault::world(code, text.clone()).with_hint(hint);
+    match error.sqlite_error_code() {
+        Some(code) if code == Code::DiskFull || is_write(error) => {
+            no_room(path, error).unwrap_or_else(|| world("disk_full", MAKE_ROOM))
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+            world("ledger_locked", "end the program that has the ledger open for writing")
+        }
+        // faults 68, 72: where a file of its log can't be made, SQLite doesn't say why.
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => no_room(path, error)
+            .unwrap_or_else(|| world("ledger_read_only", "make the state directory writable for the daemon's user")),
+        _ => Fault::Fatal(Reason::new("ledger", text)),
+    }
+}
+
+/// What keeps everybody from writing beside the ledger, if anything does.
+fn no_room(path: &Path, error: &rusqlite::Error) -> Option<Fault> {
+    let obstacle = room::obstacle_beside(path)?;
+    Some(Fault::io(format_args!("{}: {error}", path.display()), &obstacle).with_hint(MAKE_ROOM))
 }
 
 /// faults 68, 69, 72: so SQLite calls it when its index or a page doesn't fit on a disk or into a quota that is full, or the
@@ -97,14 +109,17 @@ fn is_write(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE))
 }
 
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(Code::NotADatabase | Code::DatabaseCorrupt))
+}
+
 /// Why a ledger can't be opened, whoever tries; `None`: it is not the ledger's fault.
 pub(super) fn refused(path: &Path, error: &rusqlite::Error) -> Option<Reason> {
     if schema::is_newer(error) {
         let hint = "install that version again, or restore the ledger of before the upgrade with what it belongs to";
         return Some(Reason::new("ledger_newer", format!("{}: {error}", path.display())).hint(hint));
     }
-    let is_damaged = matches!(error.sqlite_error_code(), Some(Code::NotADatabase | Code::DatabaseCorrupt));
-    is_damaged.then(|| damaged(path, error))
+    is_damage(error).then(|| damaged(path, error))
 }
 
 /// faults 71, 76
@@ -114,13 +129,6 @@ pub(super) fn damaged(path: &Path, error: &rusqlite::Error) -> Reason {
          {name}-wal and {name}-shm of the other left beside it), or make it anew from the folders and targets: {REBUILD}",
         name = super::FILE_NAME
     ))
-}
-
-pub(super) fn unusable(path: &Path, error: &rusqlite::Error) -> Fault {
-    Fault::Fatal(refused(path, error).unwrap_or_else(|| {
-        Reason::new("ledger", format!("{}: {error}", path.display()))
-            .hint("the daemon's user must be able to write the state directory")
-    }))
 }
 
 #[cfg(test)]

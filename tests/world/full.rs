@@ -6,6 +6,7 @@ use crate::filesystem::{Filesystem, Kind, drop_with};
 use crate::harness::Drop;
 use crate::hold::{BACK_OFF, all_done, entry, held_for, told};
 use rusqlite::Connection;
+use serde_json::Value;
 
 const SMALL: Kind = Kind::Memory("size=4m");
 /// The folder's own directories, and a few files.
@@ -241,4 +242,37 @@ fn a_full_disk_under_quarantine_keeps_a_refused_file_until_its_reason_can_be_wri
 fn a_full_ext4_under_quarantine_keeps_a_refused_file_until_its_reason_can_be_written() {
     quarantine_is_filled(&SMALL_EXT4, Filesystem::fill);
     quarantine_is_filled(&FEW_INODES_EXT4, Filesystem::fill_inodes);
+}
+
+/// fault 68
+#[test]
+fn a_start_on_a_full_disk_under_the_ledger_waits_for_room_and_says_so() {
+    for kind in [SMALL, SMALL_EXT4] {
+        let Some((drop, disk)) = drop_with(&kind, "state", BACK_OFF, INTO_ROOT) else { return };
+        drop.put("0.csv", "id\n0\n");
+        assert_eq!(drop.once().code(), Some(0));
+        disk.fill();
+        drop.put("1.csv", "id\n1\n");
+        for (verb, code) in [("once", 69), ("status", 69), ("ls", 69)] {
+            let said = drop.command(&[verb]).output().expect("run it");
+            let text = String::from_utf8_lossy(&said.stderr);
+            assert!(text.contains("No space left on device") && text.contains("free space"), "{verb}: {text}");
+            assert_eq!(said.status.code(), Some(code), "{verb}");
+        }
+        // It can be told to end meanwhile.
+        let mut daemon = drop.launch();
+        let has_no_room = |record: &Value| record["code"] == "disk_full";
+        daemon.wait_until("that there is no room", has_no_room);
+        assert_eq!(daemon.stop().code(), Some(0));
+        let mut daemon = drop.launch();
+        daemon.wait_until("that there is no room", has_no_room);
+        daemon.wait_until("that it still starts", |record| {
+            record["msg"].as_str().is_some_and(|text| text.starts_with("starting for") && text.contains("room"))
+        });
+        disk.free();
+        daemon.wait_for_file("file.archived", "1.csv");
+        assert_eq!(daemon.stop().code(), Some(0));
+        let target = Connection::open(drop.root().join("rows.db")).expect("open rows.db");
+        assert_eq!(crate::hold::problems(&drop, &target, 0..2), [""; 0]);
+    }
 }

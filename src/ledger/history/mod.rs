@@ -15,6 +15,7 @@ use rusqlite::{Connection, Params, params};
 pub use events::{Stored, Wanted};
 
 use super::read_only::{self, ReadOnly};
+use super::refusal::classed;
 use super::row::{identity_columns, name_column, timestamp};
 use super::{FILE_NAME, LedgerId, NAMESAKES_MAX, Pause, Row, Same, State, doubt, identity, ids, prune, schema};
 use crate::fault::Reason;
@@ -366,17 +367,12 @@ fn unreadable(path: &Path, error: &io::Error) -> Reason {
     Reason::new(code, format!("{}: {error}", path.display()))
 }
 
+/// Who may only look has no right to open it, where the daemon would have none to write.
 fn unusable(path: &Path, error: &rusqlite::Error) -> Reason {
-    use rusqlite::ErrorCode as Code;
-    if let Some(reason) = crate::ledger::refusal::refused(path, error) {
-        return reason;
+    match classed(path, error).reason() {
+        Reason { code: "ledger_read_only", .. } => Reason::new("no_permission", format!("{}: {error}", path.display())),
+        reason => reason.clone(),
     }
-    let code = match error.sqlite_error_code() {
-        Some(Code::PermissionDenied | Code::CannotOpen | Code::ReadOnly) => "no_permission",
-        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "ledger_locked",
-        _ => "ledger",
-    };
-    Reason::new(code, format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
