@@ -52,6 +52,12 @@ impl Identity {
         (self.key(), self.size) == (other.key(), other.size)
     }
 
+    /// Whether nobody has written to it since it was this one, as far as its size and time say.
+    #[must_use]
+    pub fn is_unchanged_since(&self, then: &Self) -> bool {
+        self.is_same_file(then) && self.mtime_ns == then.mtime_ns
+    }
+
     /// What stays when a file is renamed or written to: inode and birth. Where no birth is kept, its last
     /// modification stands in, since inodes are used again.
     #[must_use]
@@ -94,6 +100,9 @@ mod tests {
     fn an_inode_that_is_used_again_is_another_file_whether_births_are_kept_or_not() {
         assert!(FILE.is_same_file(&Identity { device: 2, mtime_ns: 11, ..FILE }), "touched, after a reboot");
         assert!(!FILE.is_same_file(&Identity { born_ns: 9, ..FILE }));
+        assert!(FILE.is_unchanged_since(&Identity { device: 2, ..FILE }), "after a reboot");
+        assert!(!FILE.is_unchanged_since(&Identity { mtime_ns: 11, ..FILE }), "touched");
+        assert!(!FILE.is_unchanged_since(&Identity { size: 8, ..FILE }));
         let unborn = Identity { born_ns: 0, ..FILE };
         assert!(unborn.is_same_file(&unborn));
         assert!(!unborn.is_same_file(&Identity { mtime_ns: 11, ..unborn }), "it would be taken for one that was done");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use importerd::folder::inbox::Settled;
 use importerd::ledger::{FILE_NAME, Ledger};
-use importerd::settings::{Duplicates, Run, Work};
+use importerd::settings::{Duplicates, Run, Settings, Work};
 use importerd::stages::{Carrier, Claimed, Committed, Folder, Journal};
 use importerd_actors::{Halt, Stages};
 use parts::{Parts, import, outlive_lease_breaks};
@@ -44,7 +44,11 @@ impl Site {
 
     fn heard(root: tempfile::TempDir, work: Work, journal: Journal) -> Self {
         let settings = parts::settings_of(root.path(), work, Duplicates::Allow);
-        let Parts { folders, ledger, journal } = parts::open(root.path(), &settings, journal);
+        Self::set(root, &settings, journal)
+    }
+
+    fn set(root: tempfile::TempDir, settings: &Settings, journal: Journal) -> Self {
+        let Parts { folders, ledger, journal } = parts::open(root.path(), settings, journal);
         let carrier = Carrier::new(0, 1, Arc::clone(&folders), Arc::clone(&ledger), journal);
         Self { root, folders, ledger, carrier }
     }
@@ -392,4 +396,23 @@ fn a_deferred_file_that_was_written_to_keeps_its_number_though_its_attempt_was_c
         assert!(site.carrier.process(0, again).expect("process").is_none(), "later, says its command");
         assert_eq!(states(&site), [(1, "deferred".to_owned(), None)]);
     }
+}
+
+/// fault 20: who judged it saw the file as it was put off.
+#[test]
+fn a_deferred_file_that_is_written_to_between_its_offer_and_its_claim_waits_for_its_marker() {
+    outlive_lease_breaks();
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let mut settings = parts::settings_of(root.path(), run("exit 75"), Duplicates::Allow);
+    settings.folders.get_mut("drop").expect("the folder").ready_marker = Some(".done".to_owned());
+    let mut site = Site::set(root, &settings, Journal::unheard());
+    let claimed = site.claim("a.csv", "whole").expect("claim");
+    assert!(site.carrier.process(0, claimed).expect("process").is_none(), "it is put off");
+    let mut claim = |name: &str, content: &str| {
+        fs::write(site.path("inbox").join(name), content).expect("drop a file");
+        let claimed = site.carrier.claim(0, Settled { name: "a.csv".into() }).expect("claim");
+        (claimed.is_some(), names(&site.path("inbox")))
+    };
+    assert_eq!(claim("a.csv", "half"), (false, vec!["a.csv".to_owned()]));
+    assert_eq!(claim("a.csv.done", ""), (true, vec![]));
 }

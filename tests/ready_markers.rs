@@ -198,3 +198,55 @@ fn a_marker_that_could_not_be_moved_for_long_goes_with_its_file() {
     assert_eq!(daemon.stop().code(), Some(0));
     assert_next_upload_is_waited_for(&drop, "held");
 }
+
+/// An order, or a question, over this folder.
+fn said(drop: &Drop, arguments: &[&str]) -> String {
+    let output = drop.command(arguments).output().expect("run importerd");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("a text")
+}
+
+/// faults 3, 20: the file is the same, opened anew and emptied as scp does; the marker of what it was is archived.
+#[test]
+fn half_an_upload_over_a_deferred_file_waits_for_its_own_marker() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let command = format!("[ -e {} ] || exit 75; cat \"$1\"", root.path().join("mended").display());
+    let run =
+        format!("ready = {{ marker = \".done\" }}\nrun = {{ command = ['sh', '-c', '{command}', 'sh', '{{path}}'] }}");
+    let drop = Drop::at(root, "", &run);
+    drop.put("a.csv", "whole");
+    drop.put("a.csv.done", "");
+    assert_eq!(drop.once().code(), Some(75));
+    assert_eq!((drop.names("inbox"), drop.names("archive")), (vec!["a.csv".into()], vec!["a.csv.done".into()]));
+    std::fs::write(drop.root().join("mended"), "").expect("write a file");
+    drop.put("a.csv", "hal");
+    let retried = said(&drop, &["retry", "a.csv"]);
+    assert!(retried.contains("waits for its ready marker: it was written to"), "{retried}");
+    assert_eq!(drop.once().code(), Some(75));
+    assert_eq!((drop.names("inbox"), drop.names("results")), (vec!["a.csv".into()], vec![]));
+    let daemon = drop.start();
+    let story = said(&drop, &["explain", "a.csv"]);
+    assert!(
+        story.contains("not yet   it was written to since it was put off, and its marker a.csv.done is missing"),
+        "{story}"
+    );
+    assert_eq!(daemon.stop().code(), Some(0));
+    drop.put("a.csv", "half, and the rest");
+    drop.put("a.csv.done", "");
+    assert!(drop.once().success());
+    assert_eq!(drop.read("results", "a.csv.out"), b"half, and the rest");
+    assert_eq!(drop.names("inbox"), [""; 0]);
+}
+
+/// fault 17: it is no upload that touches it while its command works.
+#[test]
+fn a_command_that_touches_its_file_lets_it_wait_for_no_marker() {
+    let keys = "ready = { marker = \".done\" }\nrun = { command = [\"sh\", \"{path}\"] }";
+    let drop = Drop::with_daemon("attempts = 3\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
+    let mut daemon = drop.start();
+    drop.put("a.sh", "touch -d 2001-01-0$IMPORTERD_ATTEMPT \"$0\"");
+    drop.put("a.sh.done", "");
+    daemon.wait_for_many("file.deferred", 2);
+    daemon.wait_for_file("file.quarantined", "a.sh");
+    assert_eq!(daemon.stop().code(), Some(0));
+}

@@ -9,9 +9,9 @@ use super::shell::quoted;
 use super::surroundings::{Surroundings, how_to_begin};
 use crate::exit;
 use crate::fault::Reason;
-use crate::file::{FileId, Identity};
+use crate::file::FileId;
 use crate::folder::survey::{self, Lying};
-use crate::ledger::{Row, TAKEN_AWAY};
+use crate::ledger::{Row, State, TAKEN_AWAY};
 use crate::log::{escape, unescape};
 use crate::settings::Folder;
 
@@ -58,7 +58,7 @@ impl<'a> Found<'a> {
         if let Some(folder) = folders.iter().find(|folder| folder.name == row.folder) {
             let mut lying = survey::everywhere(folder, &row.name)?;
             lying.extend(place(folder, &row).and_then(|path| survey::at(&path)));
-            lying.retain(|file| same(&file.identity, &row.identity));
+            lying.retain(|file| is_of(&row, file));
             lying.dedup_by(|a, b| a.path == b.path);
             found.lying.extend(lying.into_iter().map(|file| (*folder, file)));
         }
@@ -110,8 +110,7 @@ impl<'a> Found<'a> {
 
     /// Whether there is nothing but that file.
     fn is_at_most(&self, row: &Row) -> bool {
-        self.rows.iter().all(|found| found.id == row.id)
-            && self.lying.iter().all(|(_, file)| same(&file.identity, &row.identity))
+        self.rows.iter().all(|found| found.id == row.id) && self.lying.iter().all(|(_, file)| is_of(row, file))
     }
 
     /// Whether there is nothing.
@@ -154,7 +153,9 @@ pub fn place(folder: &Folder, row: &Row) -> Option<PathBuf> {
     Some(folder.path.join(place))
 }
 
-/// A rename keeps all of this.
-pub fn same(a: &Identity, b: &Identity) -> bool {
-    (a.inode, a.born_ns, a.size) == (b.inode, b.born_ns, b.size)
+/// Whether it is the file of that row, whatever it is called. One that waits may have been written to meanwhile.
+pub fn is_of(row: &Row, file: &Lying) -> bool {
+    let (known, now) = (&row.identity, &file.identity);
+    let is_same = (known.inode, known.born_ns, known.size) == (now.inode, now.born_ns, now.size);
+    is_same || (row.state == State::Deferred && known.key() == now.key())
 }

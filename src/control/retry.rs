@@ -3,6 +3,8 @@
 //! The ledger first, durably, then the move; see [`crate::stages`] for what a crash between leaves.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{AtFlags, Dir, statx};
 
@@ -11,7 +13,7 @@ use super::{Outcome, Refusal, Selection};
 use crate::events::{Event, Kind, Subject};
 use crate::exit;
 use crate::fault::Fault;
-use crate::file::FileId;
+use crate::file::{FileId, Identity};
 use crate::folder::places::{identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
@@ -99,16 +101,19 @@ impl Retrial<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let there = in_inbox(folder, rows)?;
-        let (there, missing): (Vec<_>, Vec<_>) = rows.iter().partition(|row| there.contains(&row.identity.key()));
+        let lying = in_inbox(folder, rows)?;
+        let (there, missing): (Vec<_>, Vec<_>) = rows.iter().partition(|row| lying.contains_key(&row.identity.key()));
         if !self.dry_run && !there.is_empty() {
             let events: Vec<_> = there.iter().map(|row| self.operator.retried(folder, row, row.attempts)).collect();
             folder.make_due(self.operator.ledger, &there, &events)?;
             self.operator.tell_entered(&events);
         }
         for row in there {
+            let (name, now) = &lying[&row.identity.key()];
             let (outcome, text) =
                 if self.dry_run { ("would_retry", "would be tried now") } else { ("due", "is tried now") };
+            let awaited = "waits for its ready marker: it was written to since it was put off";
+            let text = if folder.is_begun_anew(name, now)? { awaited } else { text };
             self.says(Outcome::of_file(row, outcome, true, and_then(folder, text)));
         }
         for row in missing {
@@ -190,19 +195,23 @@ fn gone(row: &Row) -> Outcome {
     Outcome::of_file(row, GONE, false, text)
 }
 
+/// Files by [`Identity::key`]: their names, and what they are now.
+type Lying = HashMap<(u64, i64), (OsString, Identity)>;
+
 /// Which of these files lie in the inbox, by what they are: they may be called otherwise there, or be gone and their inode
 /// another file's. Read as a stream.
-fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<HashSet<(u64, i64)>, Refusal> {
+fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<Lying, Refusal> {
     let wanted: HashSet<u64> = rows.iter().map(|row| row.identity.inode).collect();
     let unreadable = |error: rustix::io::Errno| Fault::io(folder.places.inbox_path.display(), &error.into());
-    let mut found = HashSet::new();
+    let mut found = Lying::new();
     let open = folder.places.now().map_err(unreadable)?;
     for entry in Dir::read_from(&open.inbox).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if wanted.contains(&entry.ino())
             && let Ok(stat) = statx(&open.inbox, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, identity_flags())
         {
-            found.insert(identity(&stat).key());
+            let (name, file) = (OsStr::from_bytes(entry.file_name().to_bytes()), identity(&stat));
+            found.insert(file.key(), (name.to_owned(), file));
         }
     }
     Ok(found)

@@ -18,6 +18,8 @@ pub struct Deferral {
     pub is_entered: bool,
     /// Its name in the inbox.
     pub name: OsString,
+    /// Which file it is, as it was when it was put off: who writes to it from then on brings another upload.
+    pub file: Identity,
     /// The file whose rows are to give way to its own.
     pub replaces: Option<FileId>,
     /// Attempts charged so far.
@@ -47,8 +49,8 @@ impl Deferrals {
     }
 
     /// Remembers a file.
-    pub fn insert(&self, file: &Identity, deferral: Deferral) {
-        self.map().insert(file.key(), deferral);
+    pub fn insert(&self, deferral: Deferral) {
+        self.map().insert(deferral.file.key(), deferral);
     }
 
     /// The ledger has an entry of a file's number from now on.
@@ -114,13 +116,14 @@ mod tests {
 
     const FILE: Identity = Identity { device: 1, inode: 7, born_ns: 8, size: 9, mtime_ns: 10 };
 
-    fn deferral(name: &str, wait: Duration) -> Deferral {
+    fn deferral(file: Identity, name: &str, wait: Duration) -> Deferral {
         let until = Instant::now() + wait;
         let name = name.into();
         Deferral {
             id: FileId(3),
             is_entered: true,
             name,
+            file,
             replaces: None,
             attempts: 1,
             deferrals: 2,
@@ -132,12 +135,12 @@ mod tests {
     #[test]
     fn a_file_is_known_after_it_was_renamed_or_changed_but_not_by_its_inode_alone() {
         let deferrals = Deferrals::default();
-        deferrals.insert(&FILE, deferral("a", Duration::ZERO));
+        deferrals.insert(deferral(FILE, "a", Duration::ZERO));
         let changed = Identity { size: 11, mtime_ns: 12, ..FILE };
         assert_eq!(deferrals.get(&changed).unwrap().id, FileId(3));
         assert_eq!(deferrals.get(&Identity { born_ns: 13, ..FILE }), None);
         let unborn = Identity { born_ns: 0, ..FILE };
-        deferrals.insert(&unborn, deferral("b", Duration::ZERO));
+        deferrals.insert(deferral(unborn, "b", Duration::ZERO));
         assert_eq!(deferrals.get(&Identity { mtime_ns: 11, ..unborn }), None);
         assert_eq!(deferrals.take(&unborn).unwrap().name, "b");
         assert_eq!(deferrals.take(&FILE).unwrap().name, "a");
@@ -147,9 +150,9 @@ mod tests {
     #[test]
     fn a_name_is_told_once_when_its_time_has_come_and_not_before() {
         let deferrals = Deferrals::default();
-        deferrals.insert(&FILE, deferral("now", Duration::ZERO));
+        deferrals.insert(deferral(FILE, "now", Duration::ZERO));
         let later = Identity { inode: 8, ..FILE };
-        deferrals.insert(&later, deferral("later", Duration::from_hours(1)));
+        deferrals.insert(deferral(later, "later", Duration::from_hours(1)));
         assert_eq!(deferrals.next_due(), Some(Duration::ZERO));
         assert_eq!(deferrals.take_due_names(), ["now"]);
         assert_eq!(deferrals.take_due_names(), [] as [&str; 0]);

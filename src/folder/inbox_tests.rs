@@ -106,13 +106,14 @@ impl Bench {
             id,
             is_entered: true,
             name: name.into(),
+            file: self.identity(name),
             replaces: None,
             attempts: 0,
             deferrals: 1,
             until,
             told_due: false,
         };
-        self.deferrals.insert(&self.identity(name), deferral);
+        self.deferrals.insert(deferral);
     }
 }
 
@@ -297,6 +298,20 @@ async fn a_file_waits_for_its_marker_and_is_taken_as_soon_as_that_is_there() {
         let mut bench = Bench::new(scratch, marked());
         bench.scratch.put("a", "1");
         bench.scratch.put("b.done", "");
+        assert_eq!(bench.look(), [] as [&str; 0]);
+        bench.scratch.put("a.done", "");
+        assert_eq!(bench.look_until_found().await, ["a"]);
+    }
+}
+
+/// fault 20: what said of a file that it is complete says nothing of the upload that goes over it.
+#[tokio::test]
+async fn a_deferred_file_that_was_written_to_waits_for_a_marker_again() {
+    for scratch in [Scratch::new(), Scratch::without_leases()] {
+        let mut bench = Bench::new(scratch, marked());
+        bench.scratch.put("a", "whole");
+        bench.defer("a", Duration::ZERO);
+        bench.scratch.put("a", "half");
         assert_eq!(bench.look(), [] as [&str; 0]);
         bench.scratch.put("a.done", "");
         assert_eq!(bench.look_until_found().await, ["a"]);

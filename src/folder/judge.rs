@@ -47,9 +47,14 @@ impl Judge {
         }
         let Some(stat) = self.stat(name)? else { return Ok(Judged::Passed) };
         let kind = FileType::from_raw_mode(stat.stx_mode.into());
-        let due = match self.deferrals.get(&identity(&stat)) {
+        let file = identity(&stat);
+        let due = match self.deferrals.get(&file) {
             // An editor may have made it the copy of what it was.
-            Some(deferral) => deferral.until <= Instant::now() && self.rules.filter.takes_again(name, &deferral.name),
+            Some(deferral) => {
+                deferral.until <= Instant::now()
+                    && self.rules.filter.takes_again(name, &deferral.name)
+                    && (file.is_unchanged_since(&deferral.file) || self.is_marked_ready(name)?)
+            }
             None => self.rules.filter.takes(name) && self.is_marked_ready(name)?,
         };
         if kind == FileType::Directory || !due {

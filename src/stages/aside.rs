@@ -57,6 +57,8 @@ impl Carrier {
             let text = format!("{} (attempt {attempt} of {})", reason.text, rules.attempts_max);
             return self.quarantine(folder, file, &Reason { text, ..reason }, stderr_tail);
         }
+        // Its command may have touched it; who does from here on brings another upload.
+        file.is_what_lies_there()?;
         let (wait, retry_at) = rules.next_try(&file);
         let event = deferred(&file, "process", &reason, rules, retry_at);
         file.told.push(event.clone());
@@ -87,7 +89,7 @@ impl Carrier {
         file.deferrals += 1;
         let entry = Entry { retry_at: Some(retry_at), reason: Some(reason), ..file.entry(State::Deferred) };
         // Known first: it lies where it would else be taken for a new one if the ledger can't be written.
-        rules.deferrals.insert(&file.identity, deferral(&file, &file.name, wait));
+        rules.deferrals.insert(deferral(&file, &file.name, wait));
         self.ledger.enter(Durability::Flushed, &[entry], &file.told).map_err(|fault| halt(&fault))?;
         rules.deferrals.is_entered(&file.identity);
         if let Some(event) = &event {
@@ -213,7 +215,7 @@ impl Carrier {
 
 /// Moves a file to the inbox, remembered as not to be tried before its time.
 pub(super) fn put_back(folder: &Folder, file: &Claimed, wait: Duration) -> Result<(), Halt> {
-    let remember = |name: &OsStr| folder.deferrals.insert(&file.identity, deferral(file, name, wait));
+    let remember = |name: &OsStr| folder.deferrals.insert(deferral(file, name, wait));
     // First the wait, then the move: the Scanner may see the name at once.
     remember(&file.name);
     let back = folder.places.give_back(&file.slot.descriptor, &file.name).map_err(|error| {
@@ -231,6 +233,7 @@ fn deferral(file: &Claimed, name: &OsStr, wait: Duration) -> Deferral {
         id: file.id,
         is_entered: file.is_entered,
         name: name.to_owned(),
+        file: file.identity,
         replaces: file.replaces,
         attempts: file.attempts,
         deferrals: file.deferrals,

@@ -169,6 +169,13 @@ impl Stages for Carrier {
                 return self.leave(folder, file, &reason).map(|()| None);
             }
         };
+        if self.folders[folder].is_begun_anew(&file.name, &identity).map_err(|fault| halt(&fault))? {
+            self.markers.left.remove(&key);
+            places
+                .give_back(&slot.descriptor, &file.name)
+                .map_err(|error| halt(&Fault::io(slot.path.join(&file.name).display(), &error)))?;
+            return Ok(None);
+        }
         let stuck = self.archive_marker(folder, &file.name)?;
         self.markers.left.remove(&key);
         let mut claimed = self.claimed(folder, &file.name, identity, body, &slot)?;

@@ -128,7 +128,7 @@ impl Claimed {
         self.slot.path.join(&self.name)
     }
 
-    /// Its command has put another in its place, which goes by its number from here on.
+    /// Its command has written to it, or put another in its place, which goes by its number from here on.
     pub(super) fn is_what_lies_there(&mut self) -> Result<(), Halt> {
         let stat = statx(&self.slot.descriptor, &self.name, AtFlags::SYMLINK_NOFOLLOW, identity_flags())
             .map_err(|error| halt(&Fault::io(self.path().display(), &error.into())))?;

@@ -168,17 +168,22 @@ impl Folder {
 
     /// Keeps a deferred file from being tried before its time.
     pub(super) fn remember(&self, row: &Row) {
-        let deferral = Deferral {
+        self.remember_as(row, row.name.clone(), self.wait(row));
+    }
+
+    /// Under the name that it has in the inbox.
+    pub(super) fn remember_as(&self, row: &Row, name: OsString, wait: Duration) {
+        self.deferrals.insert(Deferral {
             id: row.id,
             is_entered: true,
-            name: row.name.clone(),
+            name,
+            file: row.identity,
             replaces: row.replaces,
             attempts: row.attempts,
             deferrals: row.deferrals,
-            until: Instant::now() + self.wait(row),
+            until: Instant::now() + wait,
             told_due: false,
-        };
-        self.deferrals.insert(&row.identity, deferral);
+        });
     }
 
     /// How long until a deferred file is to be tried again; never longer than the longest back-off,

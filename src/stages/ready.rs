@@ -81,7 +81,7 @@ impl Carrier {
                 let stat = statx(&slot.descriptor, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
                 let Some(stat) = if_there(stat.map_err(Into::into)).map_err(fault)? else { continue };
                 if !worked_on.contains(&stat.stx_ino)
-                    && self.has_marker(folder, &name)?
+                    && self.folders[folder].has_marker(&name).map_err(|fault| halt(&fault))?
                     && self.is_to_be_carried(folder, &slot, &name, &identity(&stat), blame)?
                     && let Some(reason) = self.archive_marker_left(folder, &slot, &name, attempted)?
                 {
@@ -95,13 +95,6 @@ impl Carrier {
             halt(&Fault::io(format_args!("flush {}", self.folders[folder].places.inbox_path.display()), &error))
         })?;
         Ok(stuck)
-    }
-
-    fn has_marker(&self, folder: usize, name: &OsStr) -> Result<bool, Halt> {
-        let Folder { rules, places, .. } = &self.folders[folder];
-        let Some(marker) = rules.marker_of(name) else { return Ok(false) };
-        let there = places.now().map_err(io::Error::from).and_then(|open| changed(&open.inbox, &marker));
-        Ok(there.map_err(|error| self.marker_fault(folder, &marker, &error))?.is_some())
     }
 
     /// Whether it was dropped, and is not done, nor to be put back into the inbox: with its marker then, if it is not complete.
@@ -178,8 +171,28 @@ impl Carrier {
     }
 
     fn marker_fault(&self, folder: usize, marker: &OsStr, error: &io::Error) -> Halt {
-        let path = self.folders[folder].places.path.display();
-        halt(&Fault::io(format_args!("{path}: archive {}", escape(marker)), error))
+        halt(&self.folders[folder].marker_fault(marker, error))
+    }
+}
+
+impl Folder {
+    /// Whether somebody has written to a file that was put off, and has not said yet that it is complete again.
+    ///
+    /// # Errors
+    /// What the system says of the marker.
+    pub fn is_begun_anew(&self, name: &OsStr, file: &Identity) -> Result<bool, Fault> {
+        let known = self.deferrals.get(file).filter(|_| self.rules.ready_marker.is_some());
+        Ok(known.is_some_and(|known| !file.is_unchanged_since(&known.file)) && !self.has_marker(name)?)
+    }
+
+    fn has_marker(&self, name: &OsStr) -> Result<bool, Fault> {
+        let Some(marker) = self.rules.marker_of(name) else { return Ok(false) };
+        let there = self.places.now().map_err(io::Error::from).and_then(|open| changed(&open.inbox, &marker));
+        Ok(there.map_err(|error| self.marker_fault(&marker, &error))?.is_some())
+    }
+
+    fn marker_fault(&self, marker: &OsStr, error: &io::Error) -> Fault {
+        Fault::io(format_args!("{}: archive {}", self.places.path.display(), escape(marker)), error)
     }
 }
 

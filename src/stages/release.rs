@@ -5,13 +5,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::folder::Folder;
 use crate::events::Event;
 use crate::fault::Fault;
 use crate::file::{FileId, Identity};
-use crate::folder::deferral::Deferral;
 use crate::folder::release::Way;
 use crate::ledger::{Ledger, Row, State};
 use crate::log::escape;
@@ -127,22 +126,15 @@ impl Folder {
     fn move_back(&self, way: &mut Way<'_>, row: &Row) -> io::Result<Back> {
         let place = row.place().unwrap_or_default();
         let is_there = way.lying_at(&place)?.is_some_and(|lying| lying.key() == row.identity.key());
-        self.hold_back(row, row.name.clone());
+        self.remember_as(row, row.name.clone(), HELD_BACK);
         if !is_there {
             return Ok(Back::Before);
         }
         let back = way.move_back(&place, &row.name).inspect_err(|_| drop(self.deferrals.take(&row.identity)))?;
         if back != row.name {
-            self.hold_back(row, back.clone());
+            self.remember_as(row, back.clone(), HELD_BACK);
         }
         Ok(Back::InInbox(back))
-    }
-
-    fn hold_back(&self, row: &Row, name: OsString) {
-        let until = Instant::now() + HELD_BACK;
-        let Row { id, replaces, attempts, deferrals, .. } = *row;
-        let deferral = Deferral { id, is_entered: true, name, replaces, attempts, deferrals, until, told_due: false };
-        self.deferrals.insert(&row.identity, deferral);
     }
 
     fn lost(&self, row: &Row, error: &io::Error) -> Fault {

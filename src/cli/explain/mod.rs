@@ -11,7 +11,7 @@ use story::Story;
 
 use super::args::{Explain, Global};
 use super::complaint::{Complaint, told};
-use super::found::{Found, same, unknown};
+use super::found::{Found, is_of, unknown};
 use super::page::{Page, print_json};
 use super::surroundings::{Surroundings, typed};
 use crate::exit;
@@ -73,7 +73,7 @@ fn stories(found: &Found<'_>, surroundings: &Surroundings) -> Result<Vec<Story>,
     for row in found.rows.iter().take(STORIES_MAX + 1) {
         let of_folder = |(folder, _): &&(&Folder, Lying)| folder.name == row.folder;
         let mut lying = found.lying.iter().filter(of_folder).map(|(_, file)| file);
-        let file = lying.find(|file| same(&file.identity, &row.identity));
+        let file = lying.find(|file| is_of(row, file));
         stories.push(Story::of_row(surroundings, history, folders.get(&row.folder), row, file)?);
     }
     Ok(stories)

@@ -16,6 +16,7 @@ use crate::fault::Reason;
 use crate::folder::lease::{self, Lease};
 use crate::folder::name::Rule;
 use crate::folder::survey::Lying;
+use crate::ledger::Row;
 use crate::settings::Folder;
 
 /// What is in the way, and what to do about it.
@@ -104,6 +105,13 @@ fn of_name(folder: &Folder, file: &Lying, rule: Rule) -> Obstacle {
         Rule::Unmatched => setting("match"),
     };
     Obstacle::new(format!("its name is never taken: {rule}"), next)
+}
+
+/// What is in the way of another try, but for the time.
+pub fn of_deferred(folder: &Folder, row: &Row, file: &Lying) -> Option<Obstacle> {
+    let is_written_to = file.path.starts_with(&folder.inbox) && !file.identity.is_unchanged_since(&row.identity);
+    let Obstacle { text, next } = marker(folder, file).filter(|_| is_written_to)?;
+    Some(Obstacle::new(format!("it was written to since it was put off, and {text}"), next))
 }
 
 /// fault 20

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::found::{is_within, place, same};
+use super::super::found::{is_of, is_within, place};
 use super::super::shell::quoted;
 use super::super::surroundings::Surroundings;
 use super::super::when::{self, Stamp};
@@ -163,7 +163,9 @@ impl Story {
         let put = || folder.and_then(|folder| place(folder, row)).filter(|path| path.symlink_metadata().is_ok());
         let path = file.map(|file| file.path.clone()).or_else(put);
         let obstacle = match (folder, row.state) {
-            (Some(folder), State::Deferred | State::Committed) => obstacle::of_folder(surroundings, folder)?,
+            (Some(folder), State::Deferred | State::Committed) => {
+                obstacle::of_folder(surroundings, folder)?.or_else(|| obstacle::of_deferred(folder, row, file?))
+            }
             _ => None,
         };
         let replay = history.replay_of(row.id)?;
@@ -227,7 +229,7 @@ fn published(results: &str) -> Vec<String> {
 /// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since.
 pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
     let in_inbox = file.path.starts_with(&folder.inbox);
-    same(&row.identity, &file.identity) && (!in_inbox || row.state == State::Deferred)
+    is_of(row, file) && (!in_inbox || row.state == State::Deferred)
 }
 
 /// What to do.
