@@ -250,3 +250,43 @@ fn a_command_that_touches_its_file_lets_it_wait_for_no_marker() {
     daemon.wait_for_file("file.quarantined", "a.sh");
     assert_eq!(daemon.stop().code(), Some(0));
 }
+
+/// fault 39: it may be another user's, and could be moved by nobody.
+#[test]
+fn a_directory_is_no_marker_and_is_left_alone() {
+    let drop = marked();
+    let directory = drop.inbox().join("a.csv.done");
+    std::fs::remove_file(&directory).expect("no marker");
+    std::fs::create_dir(&directory).expect("make a directory");
+    drop.put("b.csv", "id\n2\n");
+    drop.put("b.csv.done", "");
+    assert!(drop.once().success());
+    assert_eq!((drop.row_count(), drop.names("archive")), (1, vec!["b.csv".into(), "b.csv.done".into()]));
+    assert!(directory.is_dir());
+    let daemon = drop.start();
+    let story = said(&drop, &["explain", "a.csv"]);
+    assert!(story.contains("not yet   a.csv.done is a directory, and no marker"), "{story}");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+/// faults 26, 39: it came before there was such a rule.
+#[test]
+fn a_file_whose_marker_would_have_too_long_a_name_holds_nobody_up() {
+    let drop = Drop::new();
+    let [refused, claimed, dropped] = ["r", "c", "d"].map(|letter| format!("{}.csv", letter.repeat(249)));
+    drop.put(&refused, "id,name\n3\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let settings = std::fs::read_to_string(drop.settings()).expect("its settings");
+    std::fs::write(drop.settings(), settings + "ready = { marker = \".done\" }\n").expect("write settings");
+    std::fs::write(drop.path().join("quarantine").join(&refused), "id,name\n3,c\n").expect("correct it");
+    std::fs::create_dir_all(drop.path().join("active/0")).expect("make a directory");
+    std::fs::write(drop.path().join("active/0").join(&claimed), "id,name\n4,d\n").expect("left by a kill");
+    drop.put(&dropped, "id,name\n5,e\n");
+    said(&drop, &["retry", "--failed"]);
+    assert!(drop.once().success());
+    assert_eq!((drop.row_count(), drop.names("archive")), (2, vec![claimed.into(), refused.into()]));
+    let daemon = drop.start();
+    let story = said(&drop, &["explain", &dropped]);
+    assert!(story.contains("not yet   the name of its marker would be too long"), "{story}");
+    assert_eq!(daemon.stop().code(), Some(0));
+}

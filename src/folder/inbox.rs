@@ -7,11 +7,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use importerd_actors::{Halt, Look, Nudge};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
 use super::deferral::Deferrals;
@@ -67,6 +69,23 @@ impl Rules {
     pub fn marker_of(&self, name: &OsStr) -> Option<OsString> {
         self.ready_marker.as_deref().map(|ending| marker_of(name, ending))
     }
+
+    /// That marker, as it lies in the inbox: anything but a directory. A name that would be too long for any file has none.
+    ///
+    /// # Errors
+    /// What the system says beyond that.
+    pub fn marker_in(&self, inbox: impl AsFd, name: &OsStr) -> rustix::io::Result<Option<Statx>> {
+        let Some(marker) = self.marker_of(name) else { return Ok(None) };
+        match statx(inbox, &marker, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+            Ok(stat) => Ok(Some(stat).filter(|stat| !is_directory(stat))),
+            Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_directory(stat: &Statx) -> bool {
+    FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory
 }
 
 /// Told of what happens to the inbox.

@@ -5,14 +5,13 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statx};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::claim::open_flags;
 use super::deferral::Deferrals;
 use super::inbox::Rules;
 use super::lease::{self, Lease};
-use super::name::marker_of;
 use super::places::{Places, identity, identity_flags};
 use crate::fault::is_of_the_world;
 
@@ -78,8 +77,10 @@ impl Judge {
     }
 
     fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Errno> {
-        let Some(ending) = self.rules.ready_marker.as_deref() else { return Ok(true) };
-        Ok(statat(&self.places.now()?.inbox, marker_of(name, ending), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+        if self.rules.ready_marker.is_none() {
+            return Ok(true);
+        }
+        Ok(self.rules.marker_in(&self.places.now()?.inbox, name).is_ok_and(|marker| marker.is_some()))
     }
 
     /// A file that can't be opened is taken like one of which the kernel can't say anything: the claim finds out why.

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use importerd_actors::{Blame, Halt};
-use rustix::fs::{AtFlags, statx};
+use rustix::fs::{AtFlags, Statx, statx};
 use rustix::io::Errno;
 
 use super::carrier::{Carrier, halt};
@@ -41,12 +41,13 @@ impl Carrier {
     /// Of a file that was just taken from the inbox. Returns why the marker stays there, if it has to: its file must not
     /// go on then.
     pub(super) fn archive_marker(&self, folder: usize, name: &OsStr) -> Result<Option<Reason>, Halt> {
-        let Folder { rules, places, .. } = &self.folders[folder];
-        let Some(marker) = rules.marker_of(name) else { return Ok(None) };
+        let places = &self.folders[folder].places;
+        // A file that is tried again has none any more.
+        let Some((marker, _)) = self.marker(folder, name)? else { return Ok(None) };
+        let fault = |error: io::Error| halt(&self.folders[folder].marker_fault(&marker, &error));
         let opened = Day::open(places).and_then(|day| Ok((day, places.now()?)));
-        let (day, open) = opened.map_err(|error| self.marker_fault(folder, &marker, &error))?;
+        let (day, open) = opened.map_err(fault)?;
         match day.put(&open.inbox, &marker) {
-            // A file that is tried again has none any more.
             Ok(_) => Ok(None),
             // EACCES is a directory's fault, and every file's.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::BUSY)) => {
@@ -55,7 +56,7 @@ impl Carrier {
                             inbox, the next upload of the name would be taken before it is complete";
                 Ok(Some(Reason::new("not_movable", text).hint(hint)))
             }
-            Err(error) => Err(self.marker_fault(folder, &marker, &error)),
+            Err(error) => Err(fault(error)),
         }
     }
 
@@ -81,7 +82,7 @@ impl Carrier {
                 let stat = statx(&slot.descriptor, &name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
                 let Some(stat) = if_there(stat.map_err(Into::into)).map_err(fault)? else { continue };
                 if !worked_on.contains(&stat.stx_ino)
-                    && self.folders[folder].has_marker(&name).map_err(|fault| halt(&fault))?
+                    && self.marker(folder, &name)?.is_some()
                     && self.is_to_be_carried(folder, &slot, &name, &identity(&stat), blame)?
                     && let Some(reason) = self.archive_marker_left(folder, &slot, &name, attempted)?
                 {
@@ -130,15 +131,12 @@ impl Carrier {
     ) -> Result<Option<Reason>, Halt> {
         let key = (folder, name.to_owned());
         let is_left = self.markers.left.contains(&key);
-        let Folder { rules, places, .. } = &self.folders[folder];
-        let Some(marker) = rules.marker_of(name) else { return Ok(None) };
         if self.markers.recovered.contains(&folder) && !is_left {
             return Ok(None);
         }
-        let fault = |error: io::Error| self.marker_fault(folder, &marker, &error);
-        let open = places.now().map_err(|error| fault(error.into()))?;
-        let left_at = changed(&open.inbox, &marker).map_err(fault)?;
-        let claimed_at = changed(&slot.descriptor, name).map_err(fault)?;
+        let left_at = self.marker(folder, name)?.map(|(_, changed)| changed);
+        let claimed_at = changed_in(&slot.descriptor, name)
+            .map_err(|error| halt(&Fault::io(slot.path.join(name).display(), &error)))?;
         let had_no_command = is_left || attempted.is_none_or(|at| claimed_at.is_some_and(|claimed| at <= claimed));
         let is_older = left_at.is_some_and(|left_at| claimed_at.is_some_and(|claimed_at| left_at <= claimed_at));
         let stuck = if is_older && had_no_command { self.archive_marker(folder, name)? } else { None };
@@ -152,6 +150,10 @@ impl Carrier {
         let stat =
             statx(&slot.descriptor, STAGING, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
         Ok(if_there(stat).map_err(fault)?.map(|stat| (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec)))
+    }
+
+    fn marker(&self, folder: usize, name: &OsStr) -> Result<Option<(OsString, Time)>, Halt> {
+        self.folders[folder].marker(name).map_err(|fault| halt(&fault))
     }
 
     /// Of a file that is done nothing can be kept back any more.
@@ -169,10 +171,6 @@ impl Carrier {
             None => Ok(()),
         }
     }
-
-    fn marker_fault(&self, folder: usize, marker: &OsStr, error: &io::Error) -> Halt {
-        halt(&self.folders[folder].marker_fault(marker, error))
-    }
 }
 
 impl Folder {
@@ -182,13 +180,15 @@ impl Folder {
     /// What the system says of the marker.
     pub fn is_begun_anew(&self, name: &OsStr, file: &Identity) -> Result<bool, Fault> {
         let known = self.deferrals.get(file).filter(|_| self.rules.ready_marker.is_some());
-        Ok(known.is_some_and(|known| !file.is_unchanged_since(&known.file)) && !self.has_marker(name)?)
+        Ok(known.is_some_and(|known| !file.is_unchanged_since(&known.file)) && self.marker(name)?.is_none())
     }
 
-    fn has_marker(&self, name: &OsStr) -> Result<bool, Fault> {
-        let Some(marker) = self.rules.marker_of(name) else { return Ok(false) };
-        let there = self.places.now().map_err(io::Error::from).and_then(|open| changed(&open.inbox, &marker));
-        Ok(there.map_err(|error| self.marker_fault(&marker, &error))?.is_some())
+    /// The marker of a file, and when it was moved, or changed, last. `None`: the inbox has none.
+    fn marker(&self, name: &OsStr) -> Result<Option<(OsString, Time)>, Fault> {
+        let Some(marker) = self.rules.marker_of(name) else { return Ok(None) };
+        let there = self.places.now().and_then(|open| self.rules.marker_in(&open.inbox, name));
+        let there = there.map_err(|error| self.marker_fault(&marker, &error.into()))?;
+        Ok(there.map(|stat| (marker, changed(&stat))))
     }
 
     fn marker_fault(&self, marker: &OsStr, error: &io::Error) -> Fault {
@@ -197,7 +197,11 @@ impl Folder {
 }
 
 /// When a file was moved, or changed, last. `None`: it is gone.
-fn changed(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Time>> {
+fn changed_in(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Time>> {
     let stat = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from);
-    Ok(if_there(stat)?.map(|stat| (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)))
+    Ok(if_there(stat)?.as_ref().map(changed))
+}
+
+fn changed(stat: &Statx) -> Time {
+    (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec)
 }

@@ -119,10 +119,16 @@ fn marker(folder: &Folder, file: &Lying) -> Option<Obstacle> {
     let mut marked = file.path.clone().into_os_string();
     marked.push(folder.ready_marker.as_ref()?);
     let marked = Path::new(&marked);
-    marked.symlink_metadata().is_err().then(|| {
-        let name = crate::log::escape(marked.file_name().unwrap_or_default());
-        Obstacle::new(format!("its marker {name} is missing"), format!("when it is complete: touch {}", quoted(marked)))
-    })
+    let name = crate::log::escape(marked.file_name().unwrap_or_default());
+    let (text, next) = match marked.symlink_metadata() {
+        Ok(lies) if !lies.is_dir() => return None,
+        Ok(_) => (format!("{name} is a directory, and no marker"), format!("rmdir {}", quoted(marked))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+            ("the name of its marker would be too long".to_owned(), "drop it again under a shorter name".to_owned())
+        }
+        Err(_) => (format!("its marker {name} is missing"), format!("when it is complete: touch {}", quoted(marked))),
+    };
+    Some(Obstacle::new(text, next))
 }
 
 /// Whether somebody still writes to it, as far as the kernel says so to this user.
