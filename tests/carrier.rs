@@ -416,3 +416,19 @@ fn a_deferred_file_that_is_written_to_between_its_offer_and_its_claim_waits_for_
     assert_eq!(claim("a.csv", "half"), (false, vec!["a.csv".to_owned()]));
     assert_eq!(claim("a.csv.done", ""), (true, vec![]));
 }
+
+/// fault 85: the clock was two days ahead when it was refused, and an operator moved it back into the inbox since.
+#[test]
+fn a_refused_file_that_was_moved_back_by_hand_is_tried_again_though_the_clock_was_ahead() {
+    let mut site = Site::new(import());
+    let claimed = site.claim("a.csv", "id,name\n1\n").expect("claim");
+    assert!(site.carrier.process(0, claimed).expect("process").is_none(), "it is refused");
+    let ahead = "UPDATE file SET changed_at_us = changed_at_us + 172800000000";
+    assert_eq!(site.ledger().execute(ahead, []).expect("set the time"), 1);
+    // By hand, and claimed from there before the daemon was killed.
+    fs::rename(site.path("quarantine/a.csv"), site.path("active/0/a.csv")).expect("move it");
+    let mut site = site.again(import());
+    let recovered = site.carrier.recover(0, None).expect("recover");
+    assert_eq!((recovered.archived, recovered.again.len()), (0, 1));
+    assert_eq!(names(&site.path("quarantine")), ["a.csv.reason.txt"]);
+}

@@ -218,6 +218,10 @@ fn is_dropped_again(row: &Row, body: &Body) -> bool {
     if matches!(row.state, State::Replaced | State::Forgotten) {
         return true;
     }
+    // The clock was ahead then, and whatever was done since looks older. What was refused may be tried once more.
+    if row.state == State::Quarantined && row.changed_at > Timestamp::now() {
+        return true;
+    }
     let Body::Sealed(sealed) = body else { return false };
     let stat = statx(&sealed.file, "", AtFlags::EMPTY_PATH, identity_flags());
     stat.is_ok_and(|stat| is_changed_since(row, &stat))
