@@ -81,3 +81,26 @@ fn what_is_printed_to_be_typed_of_a_file_is_understood_where_another_has_its_num
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.starts_with(&format!("a.csv  #{id}  drop: back in the inbox")), "{said:?}");
 }
+
+/// Its reason file stays, and the next one of the name lies beside it under another.
+#[test]
+fn a_name_means_the_refused_file_that_lies_there_and_not_the_one_that_was_moved_back_by_hand() {
+    let drop = Drop::with("run = { command = [\"sh\", \"{path}\"] }");
+    let fails = |text: &str| format!("[ -e {} ] || exit 65; echo {text}", drop.root().join("mended").display());
+    let mut daemon = drop.start();
+    drop.put("a.sh", fails("first"));
+    daemon.wait_for_file("file.quarantined", "a.sh");
+    fs::write(drop.root().join("mended"), "").unwrap();
+    fs::rename(drop.path().join("quarantine/a.sh"), drop.inbox().join("a.sh")).unwrap();
+    daemon.wait_for_file("file.archived", "a.sh");
+    fs::remove_file(drop.root().join("mended")).unwrap();
+    drop.put("a.sh", fails("second"));
+    daemon.wait_for_file("file.quarantined", "a.sh");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.names("quarantine"), ["a.sh.reason.txt", "a~2.sh", "a~2.sh.reason.txt"]);
+    let story = done(&drop, &["explain", "#1"]);
+    assert!(story.contains("nothing: it was dropped again, as #2; for that story, type: importerd"), "{story}");
+    assert!(!story.contains("beside it"), "{story}");
+    let said = done(&drop, &["retry", "a.sh"]);
+    assert!(said.starts_with("a.sh  #3  drop: back in the inbox"), "{said}");
+}

@@ -169,13 +169,21 @@ impl Story {
             _ => None,
         };
         let replay = history.replay_of(row.id)?;
+        // An operator has moved it back into the inbox.
+        let again = match row.state {
+            State::Quarantined => history.by_identity(&row.folder, &row.identity)?.filter(|again| again.id != row.id),
+            _ => None,
+        };
         let raw = |json: String| RawValue::from_string(json).ok();
         let row = &Row { retry_at: surroundings.next_try(row.retry_at), ..row.clone() };
         let state = &surroundings.directories.state;
         let next = match &obstacle {
             Some(obstacle) => obstacle.next.clone(),
             None if folder.is_some_and(|folder| Target::is_missed(folder, state, row)) => BRING_BACK.to_owned(),
-            None => next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
+            None => match &again {
+                Some(again) => dropped_again(&surroundings.importerd, again),
+                None => next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
+            },
         };
         Ok(Self {
             id: Some(row.id.0),
@@ -194,7 +202,7 @@ impl Story {
             duplicate_of: row.duplicate_of.map(|id| id.0),
             replaces: row.replaces.map(|id| id.0),
             replay: replay.as_ref().map(|replay| replay.id.0),
-            reason_file: path.as_ref().and_then(|path| reason_file(row, path)),
+            reason_file: path.as_ref().filter(|_| again.is_none()).and_then(|path| reason_file(row, path)),
             path: path.map(|path| escape(path.as_os_str())),
             events_pruned_before: history.pruned_before()?.filter(|before| may_be_pruned(row, *before)).map(Stamp),
             events: history.events_of(row.id)?.into_iter().filter_map(|event| raw(event.json)).collect(),
@@ -272,6 +280,11 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
             }
         }
     }
+}
+
+fn dropped_again(importerd: &str, again: &Row) -> String {
+    let (id, number) = (again.id, again.id.quoted());
+    format!("nothing: it was dropped again, as {id}; for that story, type: {importerd} explain {number}")
 }
 
 /// What has come of the replay of a file, and where that is told.
