@@ -1,5 +1,5 @@
 //! How a file's columns lie in the table's: matched by name, in the file's order. Those that the table lacks are
-//! refused or left out; where it is to get them, it has them already ([`super::check::widen`]).
+//! refused or left out; where it is to get them, it has them already ([`super::infer::widen`]).
 
 use std::sync::Arc;
 
