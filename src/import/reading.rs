@@ -170,7 +170,8 @@ pub fn made_for(column: &Column) -> Type {
 pub fn check(table: &Table, settings: &settings::Import) -> Result<(), Reason> {
     for column in table.columns() {
         let Some(kind) = settings.columns.get(&column.name).map(made_for) else { continue };
-        if !column.kind.holds(kind) {
+        // One that no file can fill refuses those that have a value for it.
+        if column.kind != Type::Unfillable && !column.kind.holds(kind) {
             let text = format!(
                 "the column {} of the table {} holds {}, and import.columns makes it {}",
                 shown::value(&column.name),

@@ -29,8 +29,8 @@ pub(super) fn take_away(transaction: &mut dyn Transaction, table: &Table, rows: 
         Yielding::All => "rows".to_owned(),
         Yielding::Of(file) => format!("rows of {file}"),
     };
-    let text = format!("the table {} keeps {rows} that are deleted", table.sql_name());
-    let hint = "a trigger or a rule of the table does that; nothing was changed";
+    let text = format!("the table {} still has {rows} when they were deleted", table.sql_name());
+    let hint = "a trigger or a rule of the table keeps them, or makes others; nothing was changed";
     Err(Fault::Permanent(Reason::new("rows_kept", text).hint(hint)))
 }
 

@@ -48,7 +48,7 @@ fn what_a_trigger_or_a_rule_keeps_refuses_a_snapshot_and_a_replay() {
         let reason = refusal(replay(&appending, 1, "id\n2\n"));
         assert_eq!(
             (reason.code, &*reason.text),
-            ("rows_kept", "the table \"orders\" keeps rows of #1 that are deleted")
+            ("rows_kept", "the table \"orders\" still has rows of #1 when they were deleted")
         );
         // In a session of its own: the server remembers what a rule made of a statement.
         let snapshot = || {
@@ -57,7 +57,10 @@ fn what_a_trigger_or_a_rule_keeps_refuses_a_snapshot_and_a_replay() {
             bench.import.commit(&[load]).expect("the world is well").remove(0)
         };
         let reason = refusal(snapshot());
-        assert_eq!((reason.code, &*reason.text), ("rows_kept", "the table \"orders\" keeps rows that are deleted"));
+        assert_eq!(
+            (reason.code, &*reason.text),
+            ("rows_kept", "the table \"orders\" still has rows when they were deleted")
+        );
         assert_eq!(server.sql("SELECT * FROM orders"), "1|2|1|NULL", "all is as it was");
         server.sql(drop);
         let outcome = snapshot();

@@ -232,12 +232,13 @@ impl Transaction for Open<'_> {
             let deleted = self.execute(&format!("DELETE {from}"), params_from_iter(file));
             return deleted.map(|rows| rows as u64).map_err(of_the_schema);
         }
+        // That defers what the new rows refer to as well: one that lacks it can't be left out then. Also where none is there to be
+        // deleted: whether a file fits doesn't depend on that.
+        self.execute("PRAGMA defer_foreign_keys = true", ())?;
+        self.is_deferred = true;
         // Of rows that go with others of them, SQLite counts only these.
         let there: i64 = self.ask(&format!("SELECT count(*) {from}"), file)?;
         if there > 0 {
-            // That defers what these rows refer to as well: one that lacks it can't be left out then.
-            self.execute("PRAGMA defer_foreign_keys = true", ())?;
-            self.is_deferred = true;
             self.execute(&format!("DELETE {from}"), params_from_iter(file)).map_err(of_the_schema)?;
         }
         Ok(there.cast_unsigned())

@@ -69,7 +69,10 @@ fn a_snapshot_is_refused_where_the_table_keeps_the_rows_before_it() {
         let Outcome::Refused(Fault::Permanent(reason)) = orders.import("b.csv", "id\n3\n").unwrap() else {
             panic!("it is refused: {does}")
         };
-        assert_eq!((reason.code, &*reason.text), ("rows_kept", "the table \"orders\" keeps rows that are deleted"));
+        assert_eq!(
+            (reason.code, &*reason.text),
+            ("rows_kept", "the table \"orders\" still has rows when they were deleted")
+        );
         assert_eq!(orders.rows("SELECT _file_id, id, gone FROM orders"), ["1|1|NULL", "1|2|NULL"], "all is as it was");
         orders.sql().execute_batch("DROP TRIGGER keeps").unwrap();
         assert_eq!(orders.import("b.csv", "id\n3\n").unwrap(), replaced(1, Some(2)));

@@ -99,6 +99,12 @@ fn a_text_for_a_blob_of_a_strict_table_is_a_row_that_does_not_fit() {
         assert_eq!(fault.to_string(), format!("{cell} {why}"));
     }
     assert_eq!(orders.import("d.csv", "id,photo\n1,\n2,\n").unwrap(), loaded(2));
+    // Declared, it matters no more than without: to who has a value for it.
+    let columns = settings::Columns::from_iter([("photo".to_owned(), settings::Column::of("text").unwrap())]);
+    let mut orders = Orders::reading(&settings::Import { columns, ..settings("orders") });
+    orders.sql().execute_batch("CREATE TABLE orders (id INTEGER, photo BLOB) STRICT").unwrap();
+    assert_eq!(orders.import("a.csv", "id\n1\n").unwrap(), loaded(1));
+    assert_eq!(orders.refused("b.csv", "id,photo\n1,x\n"), format!("line 2, column photo: \"x\" {why}"));
     // Elsewhere such a column takes anything.
     let mut orders = Orders::with("CREATE TABLE orders (id INTEGER, photo BLOB)");
     orders.import("a.csv", "id,photo\n1,x\n").unwrap();
