@@ -121,3 +121,23 @@ fn what_refers_to_a_part_of_a_table_is_known() {
     let said = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(said.contains("other tables lose theirs by ON DELETE: other.\"Lines\"\n"), "{said}");
 }
+
+/// PostgreSQL lets a column refer to one of another collation; a comparison of the two has to say which of them is meant.
+#[test]
+fn a_reference_from_a_column_of_another_collation_bars_no_replay() {
+    let Some(server) = Server::start() else { return };
+    server.sql(
+        "CREATE TABLE orders (_file_id bigint, _line bigint, year integer, id text COLLATE \"C\",
+            under text COLLATE \"POSIX\", PRIMARY KEY (year, id),
+            FOREIGN KEY (year, under) REFERENCES orders (year, id) ON DELETE CASCADE)",
+    );
+    let bench = Bench::at(&server.url());
+    assert_eq!(bench.import("year,id,under\n26,a,\n26,b,a\n"), Ok(2));
+    assert_eq!(bench.import("year,id,under\n26,c,\n"), Ok(1));
+    assert_eq!(bench.import.can_replace(FileId(1)), Ok(()));
+    let outcome = replay(&bench, 1, "year,id,under\n26,a,\n26,d,a\n");
+    assert!(matches!(outcome, Outcome::Replaced { rows: 2, rows_before: 2, .. }), "{outcome:?}");
+    assert_eq!(bench.import("year,id,under\n26,e,d\n"), Ok(1));
+    let refused = bench.import.can_replace(FileId(3));
+    assert!(matches!(&refused, Err(Fault::Permanent(reason)) if reason.code == "cascade"), "{refused:?}");
+}

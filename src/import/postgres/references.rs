@@ -9,14 +9,17 @@ use crate::fault::Fault;
 
 /// The tables that lose rows, or what these refer to, with those rows of this one. Partitions count as their table.
 pub fn losing_with(session: &Session, name: &str, rows: Yielding) -> Result<Vec<String>, Fault> {
+    // By the collation of what is referred to, as the server compares them: the other column may have one of its own.
     let sql = "WITH RECURSIVE tree AS (SELECT to_regclass($1)::oid AS relation
             UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = relation)
         SELECT DISTINCT coalesce(pg_partition_root(conrelid), conrelid)::regclass::text,
             CASE WHEN conrelid IN (SELECT relation FROM tree) THEN (
-                SELECT string_agg(format('parent.%I = child.%I', there.attname, here.attname), ' AND ')
+                SELECT string_agg(format('parent.%I %s = child.%I', there.attname,
+                    'COLLATE ' || collnamespace::regnamespace || '.' || quote_ident(collname), here.attname), ' AND ')
                 FROM unnest(confkey, conkey) AS key (there, here)
                 JOIN pg_attribute AS there ON there.attrelid = confrelid AND there.attnum = key.there
-                JOIN pg_attribute AS here ON here.attrelid = conrelid AND here.attnum = key.here) END
+                JOIN pg_attribute AS here ON here.attrelid = conrelid AND here.attnum = key.here
+                LEFT JOIN pg_collation AS rules ON rules.oid = there.attcollation) END
         FROM pg_constraint
         WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND confrelid IN (SELECT relation FROM tree)
         ORDER BY 1";
