@@ -8,12 +8,13 @@ use super::target::{Transaction, Yielding};
 use crate::fault::{Fault, Reason};
 use crate::file::{Digest, FileId};
 
-/// `losing`: the tables that lose something with the rows of this file, which is to have others.
+/// `losing`: the tables that would lose something with the rows of this file, which is to have others.
 fn refuse_losing(id: FileId, losing: &[String]) -> Result<(), Fault> {
     if losing.is_empty() {
         return Ok(());
     }
-    let text = format!("with the rows of {id}, rows are lost or changed by ON DELETE in: {}", losing.join(", "));
+    let text =
+        format!("what refers to the rows of {id} is lost or changed with them, by ON DELETE in: {}", losing.join(", "));
     let hint = "declare these references without an action, in PostgreSQL as DEFERRABLE: they are checked at the commit; or \
         delete the rows of the file yourself where that is meant, forget it and drop it again";
     Err(Fault::Permanent(Reason::new("cascade", text).hint(hint)))

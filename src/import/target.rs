@@ -29,7 +29,9 @@ pub trait Target: Send + Sync {
     /// The world is at fault.
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault>;
 
-    /// The tables that lose rows, or what these refer to, with the rows of this file in that table, which has lineage.
+    /// The tables that lose rows, or what these refer to, with the rows of this file in that table, which has lineage. That
+    /// table itself counts where rows of other files refer to them; another one wherever it declares such a reference, also
+    /// while it is empty: its rows may be hidden from this role, and one that comes before the deletion would go as well.
     ///
     /// # Errors
     ///

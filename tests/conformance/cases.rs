@@ -153,7 +153,7 @@ pub fn a_replay_with_which_others_would_lose_rows_is_refused(bench: &Bench) {
         "CREATE TABLE goes (of {refers} CASCADE); CREATE TABLE is_set (of {refers} SET DEFAULT);
         CREATE TABLE loses (of {refers} SET NULL); CREATE TABLE stays (of {refers} NO ACTION)"
     ));
-    let text = "with the rows of #1, rows are lost or changed by ON DELETE in: goes, is_set, loses";
+    let text = "what refers to the rows of #1 is lost or changed with them, by ON DELETE in: goes, is_set, loses";
     let Err(Fault::Permanent(reason)) = bench.import.can_replace(FileId(1)) else { panic!("it is refused") };
     assert_eq!((reason.code, &*reason.text), ("cascade", text));
     let again = || Load { replaces: Some(FileId(1)), ..bench.load("a.csv", "id\n1\n3\n").unwrap() };
