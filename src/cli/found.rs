@@ -66,14 +66,6 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    /// What the ledger says of a name in folders that are no longer in the settings.
-    pub fn in_folders_gone(surroundings: &Surroundings, typed: &OsStr) -> Result<Self, Reason> {
-        let Some(history) = &surroundings.history else { return Ok(Self::default()) };
-        let mut rows = history.by_name(Path::new(typed).file_name().unwrap_or(typed))?;
-        rows.retain(|row| !surroundings.settings.folders.contains_key(&row.folder));
-        Ok(Self { lying: Vec::new(), rows })
-    }
-
     /// By path or by name.
     fn by_text(surroundings: &Surroundings, folders: &[&'a Folder], typed: &OsStr) -> Result<Self, Reason> {
         let path = typed.as_bytes().contains(&b'/').then(|| Path::new(typed));

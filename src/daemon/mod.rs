@@ -33,9 +33,9 @@ use crate::control::server::Server;
 use crate::events::{Counts, Event, Kind, Tally};
 use crate::exit;
 use crate::fault::{Fault, Reason};
-use crate::ledger::{self, history::History};
+use crate::ledger;
 use crate::settings::Settings;
-use crate::stages::{Journal, left_behind};
+use crate::stages::Journal;
 use crate::systemd::Notifier;
 
 /// Until a start looks again whether there is room.
@@ -128,7 +128,6 @@ async fn serve(life: Life) -> Result<Ended, Fault> {
     let (drain, drains) = unbounded_channel();
     let orders = Orders { opened: Arc::clone(&opened), journal: journal.clone(), drain, outlook: Arc::clone(&outlook) };
     tell_pauses(&opened, &voice)?;
-    warn_of_left_behind(&life);
     let server = orders.hear(&life);
     let (tree, ending) = tend::plant(&life, &opened, &voice, journal);
     let gardener = Gardener { life: &life, tree: tree.start(), tally: &tally, notifier: &notifier };
@@ -165,15 +164,6 @@ fn tell_pauses(opened: &Opened, voice: &Voice) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// What the settings no longer lead to is heard of nowhere else. Who can't look now does without.
-fn warn_of_left_behind(life: &Life) {
-    let Ok(Some(history)) = History::open(&life.state_directory) else { return };
-    for reason in left_behind(&life.settings, &history).unwrap_or_default() {
-        let hint = reason.hint.as_deref().unwrap_or_default();
-        slog::warn!(life.logger, "{reason}"; "code" => reason.code, "hint" => hint);
-    }
 }
 
 /// `None`: a signal came first; nothing was in hand. `no_room` hears why it takes so long, if it is for that.

@@ -63,7 +63,6 @@ fn questions() -> Vec<(String, &'static str)> {
         // Up to the first that has rows.
         (schema::HAS_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::PRUNE_OUTDATED, "SEARCH later USING INDEX event_rare (kind=? AND rowid>?)"),
-        (schema::FOLDERS, "SEARCH counter USING PRIMARY KEY (name>? AND name<?)"),
         (schema::COUNTER, "SEARCH counter USING PRIMARY KEY (name=?)"),
         (schema::PAUSED, "SEARCH pause USING PRIMARY KEY (folder=?)"),
         (schema::RESUME, "SEARCH pause USING PRIMARY KEY (folder=?)"),

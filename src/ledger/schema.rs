@@ -306,10 +306,6 @@ pub(super) fn of_kind(kind: Option<Kind>) -> String {
     }
 }
 
-/// By what they were told to remember. A space comes right before an exclamation mark.
-pub(super) const FOLDERS: &str = "
-SELECT substr(name, length('below ') + 1) FROM counter WHERE name >= 'below ' AND name < 'below!' ORDER BY name";
-
 pub(super) const COUNTER: &str = "SELECT value FROM counter WHERE name = ?";
 
 pub(super) const RAISE_COUNTER: &str = "

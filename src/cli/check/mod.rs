@@ -22,7 +22,7 @@ use crate::exit;
 use crate::fault::Reason;
 use crate::ledger::{self, history::History};
 use crate::settings::{self, Directories, Loaded, Settings};
-use crate::stages::{kinship, left_behind};
+use crate::stages::kinship;
 
 /// `importerd check`
 pub fn answer(global: &Global) -> u8 {
@@ -87,13 +87,7 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
         settings.map_or(Ok(()), |settings| kinship::look(settings, state, history.as_ref()))
     };
     match History::open(state).and_then(|history| belonging(&history).map(|()| history)) {
-        Ok(Some(history)) => {
-            section.ok("the ledger can be read");
-            let left = settings.map_or(Ok(Vec::new()), |settings| left_behind(settings, &history));
-            for reason in left.unwrap_or_else(|reason| vec![reason]) {
-                section.warn(reason.to_string(), reason.hint);
-            }
-        }
+        Ok(Some(_)) => section.ok("the ledger can be read"),
         Ok(None) => section.ok("the ledger will be made"),
         Err(reason) => section.fail_for(&reason, &typed(global)),
     }

@@ -30,10 +30,7 @@ pub fn answer(global: &Global, explain: &Explain) -> u8 {
 fn show(global: &Global, explain: &Explain) -> Result<u8, Complaint> {
     let surroundings = Surroundings::look(global)?;
     let folders = surroundings.folders(explain.folder.as_deref())?;
-    let found = match Found::by(&surroundings, &folders, &explain.file)? {
-        found if found.is_empty() && explain.folder.is_none() => Found::in_folders_gone(&surroundings, &explain.file)?,
-        found => found,
-    };
+    let found = Found::by(&surroundings, &folders, &explain.file)?;
     let mut stories = stories(&found, &surroundings)?;
     if stories.is_empty() {
         return Err(unknown(&surroundings, &folders, &explain.file));

@@ -150,14 +150,6 @@ impl History {
         self.ask(|connection| connection.query_row(schema::LAST_ID, [folder], |row| row.get(0).map(FileId)))
     }
 
-    /// The folders that were ever worked on, by their names.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn folders(&self) -> Answer<Vec<String>> {
-        self.ask(|connection| connection.prepare(schema::FOLDERS)?.query_map([], |row| row.get(0))?.collect())
-    }
-
     /// As [`Ledger::under_way`](super::Ledger::under_way).
     ///
     /// # Errors
