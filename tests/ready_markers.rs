@@ -251,6 +251,19 @@ fn a_command_that_touches_its_file_lets_it_wait_for_no_marker() {
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
+/// fault 17: nor is it run at once again, each time.
+#[test]
+fn a_command_that_writes_to_its_file_and_asks_for_later_is_run_later_and_waits_for_no_marker() {
+    let keys = "ready = { marker = \".done\" }\nrun = { command = [\"sh\", \"{path}\"] }";
+    let drop = Drop::with_daemon("attempts = 1\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
+    let mut daemon = drop.start();
+    drop.put("a.sh", "touch -d 2001-01-01 \"$0\"; exit 75");
+    drop.put("a.sh.done", "");
+    daemon.wait_for_many("file.deferred", 3);
+    assert!(!daemon.has_heard("file.returned"));
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 /// fault 39: it may be another user's, and could be moved by nobody.
 #[test]
 fn a_directory_is_no_marker_and_is_left_alone() {

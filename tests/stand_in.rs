@@ -7,10 +7,10 @@ mod tracer;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
-use harness::Drop;
+use harness::{Drop, eventually, open_gate};
 use importerd::events::{Event, Kind};
 use importerd::folder::survey;
 use importerd::ledger::Ledger;
@@ -120,6 +120,41 @@ fn results_are_published_also_of_a_file_that_was_missed_in_a_copy_of_its_folder(
 }
 
 /// fault 80
+/// A folder copied in two passes, as one does that is moved to another disk: in the first its command was half way.
+#[test]
+fn a_copy_of_what_a_command_was_making_is_not_published_when_its_file_is_done() {
+    let root = tempfile::tempdir().expect("a directory");
+    let gate = root.path().join("gate");
+    let script = format!("echo half >1.part; cat '{}' >/dev/null; echo whole >1.part", gate.display());
+    let drop = Drop::at(root, "", &format!("run = {{ command = [\"/bin/sh\", \"-c\", \"{script}\"] }}"));
+    drop.gate("gate");
+    let mut daemon = drop.start();
+    drop.put("a.txt", "a");
+    let copy = drop.root().join("copy");
+    let copied = |from: PathBuf| {
+        let copied = Command::new("cp").arg("-a").arg(from).arg(&copy).status();
+        assert!(copied.expect("run cp").success());
+    };
+    eventually("the command is half way", || is_made_in(&drop.path()));
+    copied(drop.path());
+    assert!(is_made_in(&copy), "the control: it is in the copy");
+    open_gate(&gate, "");
+    daemon.wait_for_file("file.archived", "a.txt");
+    assert_eq!(daemon.stop().code(), Some(0));
+    copied(drop.path().join("."));
+    fs::rename(drop.path(), drop.root().join("old")).expect("take the old one away");
+    fs::rename(&copy, drop.path()).expect("bring the copy");
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!(drop.names("results"), ["1.part"]);
+    assert_eq!(fs::read_to_string(drop.path().join("results/1.part")).expect("a result"), "whole\n");
+}
+
+/// Whether a command has made something, and not come to its end.
+fn is_made_in(folder: &Path) -> bool {
+    let found = Command::new("find").arg(folder.join("active")).args(["-name", "1.part", "-size", "+0"]).output();
+    !found.expect("run find").stdout.is_empty()
+}
+
 #[test]
 fn a_file_on_its_way_out_of_quarantine_waits_for_its_folder() {
     let drop = Drop::new();

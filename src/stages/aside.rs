@@ -169,19 +169,25 @@ impl Carrier {
             // Nobody may take it for the results of the next attempt.
             self.discard(produced)?;
         }
-        let has_run = matches!(
-            (&self.folders[folder].work, outcome),
+        let fault = match (&self.folders[folder].work, outcome) {
+            // It asked for later, be it that it writes each time.
+            (Work::Run(_), Err(fault @ Fault::Deferred { charged: false, .. }))
+                if fault.reason().code != "abandoned" =>
+            {
+                fault
+            }
             (
                 Work::Run(_),
-                Ok(Outcome::Produced { .. }) | Err(Fault::Permanent(_) | Fault::Deferred { charged: true, .. })
-            )
-        );
-        if !has_run {
-            return self.give_back(folder, file);
-        }
-        let reason = Reason::new("changed", "the file was written to while the command worked on it")
-            .hint("a command must only read {path}, and an uploader must be done with a file when it is in the inbox");
-        self.set_aside(folder, file, Fault::Deferred { reason, charged: true }, b"")
+                Ok(Outcome::Produced { .. }) | Err(Fault::Permanent(_) | Fault::Deferred { charged: true, .. }),
+            ) => {
+                let text = "the file was written to while the command worked on it";
+                let hint =
+                    "a command must only read {path}, and an uploader must be done with a file when it is in the inbox";
+                Fault::Deferred { reason: Reason::new("changed", text).hint(hint), charged: true }
+            }
+            _ => return self.give_back(folder, file),
+        };
+        self.set_aside(folder, file, fault, b"")
     }
 
     /// Back in the inbox, untouched and uncharged: a writer had come back to it.

@@ -17,7 +17,7 @@ use crate::fault::{Fault, Reason, if_there};
 use crate::file::{FileId, Identity};
 use crate::folder::directory::{self, subdirectory};
 use crate::folder::places::{STAGING, identity_flags};
-use crate::ledger::{Row, State};
+use crate::ledger::{Row, State, TAKEN_AWAY};
 use crate::run::results::{self, Produced};
 use crate::run::{self, Fate};
 
@@ -111,10 +111,14 @@ impl SlotDirectory {
     }
 }
 
+fn is_to_be_published(row: &Row) -> bool {
+    row.state == State::Committed || row.place.as_deref() == Some(TAKEN_AWAY)
+}
+
 impl Carrier {
     /// Clears away what attempts of this slot left that came to no end; a file that a command had moved is
-    /// where it was claimed again. Results that are committed are published, whatever was entered of their file since: it may
-    /// have been missed in another folder that lay here meanwhile.
+    /// where it was claimed again. Results that are committed are published, also where their file was missed since: in another
+    /// folder, which may have lain here meanwhile. Of a file that is done they are out; what lies here of it is a copy.
     pub(super) fn undo_attempts(&self, folder: usize, slot: &Arc<SlotDirectory>) -> Result<(), Halt> {
         let staged = slot.staged().map_err(|fault| halt(&fault))?;
         let roots: Vec<_> = staged.iter().map(|staged| staged.path.clone()).collect();
@@ -124,7 +128,7 @@ impl Carrier {
         for attempt in &staged {
             let row = self.ledger.by_id(attempt.id).map_err(|fault| halt(&fault))?;
             match &row {
-                Some(row) if row.results.is_some() && attempt.is_of(row) => {
+                Some(row) if row.results.is_some() && is_to_be_published(row) && attempt.is_of(row) => {
                     self.publish_from(attempt.path.clone(), folder, row)?;
                 }
                 row => self.undo(folder, slot, attempt, row.as_ref())?,
