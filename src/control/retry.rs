@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{AtFlags, Dir, statx};
+use rustix::io::retry_on_intr;
 
 use super::operator::{Operator, Performed, Tell, told};
 use super::{Outcome, Refusal, Selection};
@@ -205,7 +206,7 @@ fn in_inbox(folder: &Folder, rows: &[Row]) -> Result<Lying, Refusal> {
     let unreadable = |error: rustix::io::Errno| Fault::io(folder.places.inbox_path.display(), &error.into());
     let mut found = Lying::new();
     let open = folder.places.now().map_err(unreadable)?;
-    for entry in Dir::read_from(&open.inbox).map_err(unreadable)? {
+    for entry in retry_on_intr(|| Dir::read_from(&open.inbox)).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if wanted.contains(&entry.ino())
             && let Ok(stat) = statx(&open.inbox, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, identity_flags())

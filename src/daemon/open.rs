@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::Dir;
+use rustix::io::retry_on_intr;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::fault::{Fault, Reason};
@@ -69,7 +70,7 @@ impl Opened {
     /// How many files wait in the inboxes.
     pub fn waiting(&self) -> u64 {
         let waiting = |folder: &Folder| {
-            let opened = folder.places.now().and_then(|open| Dir::read_from(&open.inbox));
+            let opened = folder.places.now().and_then(|open| retry_on_intr(|| Dir::read_from(&open.inbox)));
             let names = opened.into_iter().flatten().flatten();
             // Counted as they are read: a backlog of a million names is no reason for memory.
             names.filter(|name| folder.rules.filter.takes(OsStr::from_bytes(name.file_name().to_bytes()))).count()

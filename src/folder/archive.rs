@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use jiff::Zoned;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, statx};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::claim::{Claim, Sealed, seal};
 use super::moves::{move_as, move_numbered};
@@ -177,7 +177,7 @@ pub fn find(
         if missed.is_empty() {
             continue;
         }
-        for entry in Dir::read_from(&directory)? {
+        for entry in retry_on_intr(|| Dir::read_from(&directory))? {
             let entry = entry?;
             let Some(file) = missed.get(&entry.ino()) else { continue };
             let name = OsStr::from_bytes(entry.file_name().to_bytes());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, Statx, statx};
+use rustix::io::retry_on_intr;
 
 use super::directory::open_directory;
 use super::name::{Filter, Rule};
@@ -214,7 +215,7 @@ fn each(path: &Path, mut visit: impl FnMut(&OwnedFd, Entry<'_>)) -> Result<(), R
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         opened => opened.map_err(unreadable)?,
     };
-    for entry in Dir::read_from(&directory).map_err(|error| unreadable(error.into()))? {
+    for entry in retry_on_intr(|| Dir::read_from(&directory)).map_err(|error| unreadable(error.into()))? {
         let entry = entry.map_err(|error| unreadable(error.into()))?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {

@@ -47,14 +47,17 @@ impl Ledger {
         self.rows(schema::RELEASING, [folder])
     }
 
-    /// Enters that files have come back into the inbox.
+    /// Enters that files have come back into the inbox, as what they are now.
     ///
     /// # Errors
     /// The ledger can't be written; nothing is entered.
-    pub fn released(&self, files: &[FileId]) -> Result<(), Fault> {
+    pub fn released(&self, files: &[(FileId, Identity)]) -> Result<(), Fault> {
         self.write(Durability::Lazy, |transaction| {
             let mut update = transaction.prepare_cached(schema::RELEASED)?;
-            files.iter().try_for_each(|id| update.execute([id.0]).map(drop))
+            files.iter().try_for_each(|(id, identity)| {
+                let (.., size, mtime) = identity_columns(identity);
+                update.execute(params![id.0, size, mtime]).map(drop)
+            })
         })
     }
 

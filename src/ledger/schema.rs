@@ -187,7 +187,8 @@ pub(super) const RELEASING: &str = "
 SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND place IS NOT NULL AND place NOT GLOB 'archive/*'
 ORDER BY id";
 
-pub(super) const RELEASED: &str = "UPDATE file SET place = NULL WHERE id = ? AND state = 'deferred'";
+pub(super) const RELEASED: &str = "
+UPDATE file SET place = NULL, size = ?2, mtime_ns = ?3 WHERE id = ?1 AND state = 'deferred'";
 
 pub(super) const MAKE_DUE: &str = "
 UPDATE file SET retry_at_us = ?2 WHERE id = ?1 AND state = 'deferred' AND place IS NULL";

@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, Statx, renameat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::{look, removal};
 use crate::fault::{Fault, Reason, if_there};
@@ -184,7 +184,7 @@ impl<'a> Slot<'a> {
     fn listed(&self) -> Result<Vec<(OsString, u64)>, Fault> {
         let fault = |error: Errno| Fault::io(self.path.display(), &error.into());
         let mut listed = Vec::new();
-        for entry in Dir::read_from(&self.directory).map_err(fault)? {
+        for entry in retry_on_intr(|| Dir::read_from(&self.directory)).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             let name = entry.file_name().to_bytes();
             let is_ours = name == STAGING.as_bytes() || name.starts_with(removal::LEFT.as_bytes());

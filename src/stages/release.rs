@@ -93,20 +93,29 @@ impl Folder {
     }
 
     fn finish(&self, way: &mut Way<'_>, ledger: &Ledger) -> Result<Vec<(FileId, Back)>, Fault> {
+        let rows = ledger.releasing(&self.name)?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         self.places.refresh()?;
         // What lies in none of the places of another folder has not come back here.
         self.check_belonging(ledger)?;
-        let rows = ledger.releasing(&self.name)?;
         let (mut outcomes, mut come) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in &rows {
-            let back = match self.move_back(way, row) {
-                Ok(back) => back,
-                Err(error) => Back::Held(self.lost(row, &error)),
+        for row in rows {
+            // It may have been mended since its way back was cut short.
+            let identity = match way.lying_at(&row.place().unwrap_or_default()) {
+                Ok(Some(lying)) if lying.key() == row.identity.key() => lying,
+                _ => row.identity,
             };
-            if !matches!(back, Back::Held(_)) {
+            let row = Row { identity, ..row };
+            let back = match self.move_back(way, &row) {
+                Ok(back) => back,
+                Err(error) => Back::Held(self.lost(&row, &error)),
+            };
+            outcomes.push((row.id, back));
+            if !matches!(outcomes.last(), Some((_, Back::Held(_)))) {
                 come.push(row);
             }
-            outcomes.push((row.id, back));
         }
         let flushed = way.flush();
         flushed.map_err(|error| Fault::io(format_args!("{}: flush the inbox", self.places.path.display()), &error))?;
@@ -114,7 +123,7 @@ impl Folder {
             // One that can't be removed does no harm: its name stays taken.
             let _ = row.place().map(|place| way.remove_reason(&place));
         }
-        ledger.released(&come.iter().map(|row| row.id).collect::<Vec<_>>())?;
+        ledger.released(&come.iter().map(|row| (row.id, row.identity)).collect::<Vec<_>>())?;
         for row in come {
             self.deferrals.make_due(&row.identity);
         }
