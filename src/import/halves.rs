@@ -19,13 +19,6 @@ use crate::fault::Fault;
 /// How much is looked at together.
 const WINDOW_BYTES: usize = 1 << 20;
 
-fn window_bytes() -> usize {
-    #[cfg(fuzzing)]
-    return WINDOW_BYTES.min(super::fuzz::cuts().window_bytes.saturating_mul(4));
-    #[cfg(not(fuzzing))]
-    WINDOW_BYTES
-}
-
 /// How far a file was looked through in halves.
 #[derive(Debug, Default)]
 pub struct Halves {
@@ -47,7 +40,7 @@ impl Halves {
             else {
                 return Ok(());
             };
-            source.widen(window_bytes())?;
+            source.widen(WINDOW_BYTES)?;
             self.odd_until = source.bytes();
             let text = reader.source().unread();
             let (first, rest) = text.split_at(whole_records(&text[..text.len() / 2], reader.quote()));
