@@ -238,14 +238,21 @@ fn half_an_upload_over_a_deferred_file_waits_for_its_own_marker() {
     assert_eq!(drop.names("inbox"), [""; 0]);
 }
 
+/// A folder of scripts that are run, with one that touches itself on the way, and its marker.
+fn touching(attempts: u32, script: &str) -> Drop {
+    let keys = "ready = { marker = \".done\" }\nrun = { command = [\"sh\", \"{path}\"] }";
+    let backoff = "backoff = { min = \"10ms\", max = \"20ms\" }";
+    let drop = Drop::with_daemon(&format!("attempts = {attempts}\n{backoff}"), keys);
+    drop.put("a.sh", script);
+    drop.put("a.sh.done", "");
+    drop
+}
+
 /// fault 17: it is no upload that touches it while its command works.
 #[test]
 fn a_command_that_touches_its_file_lets_it_wait_for_no_marker() {
-    let keys = "ready = { marker = \".done\" }\nrun = { command = [\"sh\", \"{path}\"] }";
-    let drop = Drop::with_daemon("attempts = 3\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
+    let drop = touching(3, "touch -d 2001-01-0$IMPORTERD_ATTEMPT \"$0\"");
     let mut daemon = drop.start();
-    drop.put("a.sh", "touch -d 2001-01-0$IMPORTERD_ATTEMPT \"$0\"");
-    drop.put("a.sh.done", "");
     daemon.wait_for_many("file.deferred", 2);
     daemon.wait_for_file("file.quarantined", "a.sh");
     assert_eq!(daemon.stop().code(), Some(0));
@@ -254,11 +261,8 @@ fn a_command_that_touches_its_file_lets_it_wait_for_no_marker() {
 /// fault 17: nor is it run at once again, each time.
 #[test]
 fn a_command_that_writes_to_its_file_and_asks_for_later_is_run_later_and_waits_for_no_marker() {
-    let keys = "ready = { marker = \".done\" }\nrun = { command = [\"sh\", \"{path}\"] }";
-    let drop = Drop::with_daemon("attempts = 1\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
+    let drop = touching(1, "touch -d 2001-01-01 \"$0\"; exit 75");
     let mut daemon = drop.start();
-    drop.put("a.sh", "touch -d 2001-01-01 \"$0\"; exit 75");
-    drop.put("a.sh.done", "");
     daemon.wait_for_many("file.deferred", 3);
     assert!(!daemon.has_heard("file.returned"));
     assert_eq!(daemon.stop().code(), Some(0));

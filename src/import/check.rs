@@ -114,8 +114,7 @@ pub fn against(
     } else {
         let (mut kept, mut count) = (Kept::default(), 0);
         let layout = each(reader, layout, Texts::of(settings), |rows| {
-            count += rows.len() as u64;
-            rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+            count += told(rows, &mut rejects);
             kept.keep(rows);
             Ok(())
         })?;
@@ -141,13 +140,18 @@ pub fn count(reader: &mut Reader<'_>, layout: Arc<Layout>, rejects: &mut Rejects
         let layout = &typing.layout;
         halves.pass(reader, |half| fitting(half, layout), |fitting| count += fitting)?;
         let filled = typing.fill(reader, &mut rows);
-        count += rows.len() as u64;
-        rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+        count += told(&rows, rejects);
         rows.clear();
         if !filled? {
             return Ok((typing.layout, count));
         }
     }
+}
+
+/// How many rows there are; the records between them that don't fit are added.
+fn told(rows: &Rows, rejects: &mut Rejects) -> u64 {
+    rows.rejects().iter().for_each(|reject| rejects.add(reject.reason.clone()));
+    rows.len() as u64
 }
 
 /// How many records of a half fit, if all do, with these columns.

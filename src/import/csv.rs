@@ -50,19 +50,7 @@ pub struct Reader<S> {
 impl<S: Window> Reader<S> {
     /// Finds the columns. A file without any record has none, and no rows.
     pub fn open(source: S, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
-        let mut reader = Self {
-            source,
-            scanner: Scanner::new(dialect),
-            header: Header::default(),
-            counted_by: None,
-            line: 1,
-            taken: 0,
-            lines: 0,
-            looked_at: None,
-            rewritten: String::new(),
-            raw_header: None,
-            nulls: Vec::new(),
-        };
+        let mut reader = Self::new(source, dialect);
         let (header, counted_by) = match columns {
             Columns::Header => (reader.header_row()?, "header"),
             Columns::Numbered => (reader.numbered()?, "first row"),
@@ -74,6 +62,23 @@ impl<S: Window> Reader<S> {
         };
         (reader.header, reader.counted_by) = (header, Some(counted_by));
         Ok(reader)
+    }
+
+    /// Before anything is known of its columns.
+    fn new(source: S, dialect: Dialect) -> Self {
+        Self {
+            source,
+            scanner: Scanner::new(dialect),
+            header: Header::default(),
+            counted_by: None,
+            line: 1,
+            taken: 0,
+            lines: 0,
+            looked_at: None,
+            rewritten: String::new(),
+            raw_header: None,
+            nulls: Vec::new(),
+        }
     }
 
     /// With these words as NULL in the rows to come.
@@ -144,19 +149,8 @@ impl<S: Window> Reader<S> {
 
     /// A reader of a part of it.
     pub fn part<P: Window>(&self, source: P) -> Reader<P> {
-        Reader {
-            source,
-            scanner: Scanner::new(self.scanner.dialect),
-            header: self.header.clone(),
-            counted_by: self.counted_by,
-            line: 1,
-            taken: 0,
-            lines: 0,
-            looked_at: None,
-            rewritten: String::new(),
-            raw_header: None,
-            nulls: self.nulls.clone(),
-        }
+        let (header, nulls) = (self.header.clone(), self.nulls.clone());
+        Reader { header, nulls, counted_by: self.counted_by, ..Reader::new(source, self.dialect()) }
     }
 
     /// How many lines were read, when there are no more.

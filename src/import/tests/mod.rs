@@ -8,6 +8,7 @@ mod large;
 mod locks;
 mod modes;
 mod new_columns;
+mod references;
 mod rejects;
 mod replays;
 mod types;
@@ -305,4 +306,11 @@ fn a_large_first_file_is_streamed_and_typed_by_every_row() {
     // And one that is checked against the table.
     content.push_str("x,1,2\n");
     assert_eq!(orders.refused("bigger.csv", &content), r#"line 40002, column id: "x" is not an integer"#);
+}
+
+fn refusal(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Refused(Fault::Permanent(reason)) => reason.code,
+        other => panic!("not refused: {other:?}"),
+    }
 }
