@@ -158,6 +158,10 @@ struct Begun<'a> {
 
 /// What a command that ended well has left, and whether it kept to what it may.
 fn take_stock(job: &Job<'_>, input: &Input<'_>, slot: &Slot<'_>, staging: Staging<'_>) -> Result<Produced, Fault> {
+    // As most leave it: nothing is out of its place, and all that there may be was printed.
+    if staging.is_empty() && slot.is_as_before()? {
+        return staging.produced(job.name, Vec::new(), 0);
+    }
     slot.gather(job.staging)?;
     let produced = staging.harvest(job.name)?;
     input.check()?;

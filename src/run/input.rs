@@ -195,6 +195,14 @@ impl<'a> Slot<'a> {
         Ok(listed)
     }
 
+    /// Whether the very files lie there that did, the command's own among them, and nothing else. Where a directory tells other
+    /// inodes than stat(2) does, nobody can say.
+    pub(super) fn is_as_before(&self) -> Result<bool, Fault> {
+        let listed = self.listed()?;
+        let is_known = |(name, inode): &(OsString, u64)| self.before.get(name) == Some(inode);
+        Ok(listed.len() == self.before.len() && listed.iter().all(is_known))
+    }
+
     /// A path into this very directory.
     fn at(&self, name: &OsStr) -> PathBuf {
         Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(name)

@@ -10,6 +10,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -109,8 +110,18 @@ impl<'a> Staging<'a> {
             }
             Ok(())
         })?;
-        let stdout = printed(work);
-        let stdout = if_there(fs::symlink_metadata(&stdout)).map_err(|error| of(&stdout, &error))?;
+        self.produced(name, entries, nodes)
+    }
+
+    /// Whether the command has left nothing there. What can't be listed may be anything.
+    pub(super) fn is_empty(&self) -> bool {
+        tree::open_dir(self.work()).is_ok_and(|work| tree::names(work.as_fd()).is_ok_and(|names| names.is_empty()))
+    }
+
+    /// These entries, which are so many nodes, and what was printed.
+    pub(super) fn produced(self, name: &OsStr, entries: Vec<OsString>, nodes: usize) -> Result<Produced, Fault> {
+        let stdout = printed(self.root);
+        let stdout = if_there(fs::symlink_metadata(&stdout)).map_err(|error| Fault::io(stdout.display(), &error))?;
         let stdout = stdout.is_some_and(|found| found.is_file() && found.len() > 0);
         let nodes = nodes + usize::from(stdout);
         Ok(Produced { entries, stdout, staging: self.root.into(), name: name.into(), nodes, opened: self.opened })
