@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::Global;
+use super::check::rights::no_room;
 use super::complaint::{Complaint, told};
 use super::page::{Look, Page, print_json};
 use super::surroundings::{Daemon, Surroundings, detail, filter, how_to_begin, typed};
@@ -144,6 +145,10 @@ impl Status {
         }
         for note in notes {
             page.line(format!("  {note}"));
+        }
+        // A daemon that starts now has no room to say that it does.
+        if let Some(text) = no_room(&surroundings.directories.state).filter(|_| !self.running) {
+            page.line(page.paint(Look::Warning, &text));
         }
         if let Some(line) = self.last_line(surroundings) {
             page.line(line);

@@ -1,7 +1,6 @@
 //! What every command looks at first: directories, settings, the daemon, the ledger.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 
 use jiff::Timestamp;
 
@@ -189,9 +188,8 @@ impl Surroundings {
     /// fault 68: on a full disk the ledger takes no event, not even that the disk is full.
     fn no_room(&self) -> Option<String> {
         let state = &self.directories.state;
-        let (found, owner) = (rustix::fs::statfs(state).ok()?, state.metadata().ok()?.uid());
         let shown = crate::log::escape(state.as_os_str());
-        (!room::is_left(&found, owner == 0)).then(|| {
+        room::is_full(state).then(|| {
             format!("the filesystem of {shown} is full, and what happened since is not in the ledger; free some space")
         })
     }

@@ -13,7 +13,7 @@ use crate::fault::{Fault, Reason};
 use crate::folder::lock::{self, Lock, STATE_LOCK};
 use crate::folder::{directory, places};
 use crate::import::Targets;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, MAKE_ROOM};
 use crate::run::Running;
 use crate::settings::Settings;
 use crate::stages::{Folder, kinship};
@@ -100,7 +100,12 @@ pub(crate) fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
     let shown = state_directory.display();
     let io = |error: &std::io::Error| {
         let reason = Fault::io(format_args!("state directory {shown}"), error).reason().clone();
-        Fault::World(reason.hint("give the daemon's user the right to write there, or choose another --state-dir"))
+        let hint = if reason.is_no_room() {
+            MAKE_ROOM
+        } else {
+            "give the daemon's user the right to write there, or choose another --state-dir"
+        };
+        Fault::World(reason.hint(hint))
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state_directory).map_err(|error| io(&error))?;
     let directory = directory::open_directory(state_directory).map_err(|error| io(&error))?;

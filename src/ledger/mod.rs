@@ -40,6 +40,7 @@ pub use opening::look_meanwhile;
 pub use pause::Pause;
 pub use prune::Pruned;
 pub use questions::{NAMESAKES_MAX, Same};
+pub(crate) use refusal::MAKE_ROOM;
 pub use refusal::{REBUILD, REFUSALS, typed};
 pub use row::Row;
 pub use salvage::Salvaged;

@@ -12,7 +12,9 @@ use crate::room;
 /// What makes a ledger anew, as the hints name it; whoever prints one knows with which options it is to be typed.
 pub const REBUILD: &str = "importerd ledger rebuild";
 
-const MAKE_ROOM: &str = "free space on the filesystem of the state directory, raise the quota, or make it writable";
+/// What to do where the state directory can't be written for want of room.
+pub(crate) const MAKE_ROOM: &str =
+    "free space on the filesystem of the state directory, raise the quota, or make it writable";
 
 /// Why a ledger is refused for good, whoever opens it: no restart heals that.
 pub const REFUSALS: [&str; 6] =

@@ -276,3 +276,24 @@ fn a_start_on_a_full_disk_under_the_ledger_waits_for_room_and_says_so() {
         assert_eq!(crate::hold::problems(&drop, &target, 0..2), [""; 0]);
     }
 }
+
+/// fault 68: where there is nothing yet.
+#[test]
+fn check_and_status_say_that_a_first_start_waits_for_room() {
+    let Some((drop, disk)) = drop_with(&SMALL, "state", BACK_OFF, INTO_ROOT) else { return };
+    let says_full = |verb| {
+        let said = drop.command(&[verb]).output().expect("run it");
+        let is_told =
+            String::from_utf8_lossy(&said.stdout).contains("state is full: nothing is taken until there is room");
+        (is_told, said.status.code())
+    };
+    assert_eq!((says_full("check"), says_full("status")), ((false, Some(0)), (false, Some(0))));
+    disk.fill();
+    let mut daemon = drop.launch();
+    let told = daemon.wait_until("that there is no room", |record| record["code"] == "disk_full");
+    assert!(told["hint"].as_str().is_some_and(|hint| hint.starts_with("free space")), "{told}");
+    assert_eq!((says_full("check"), says_full("status")), ((true, Some(69)), (true, Some(0))));
+    disk.free();
+    daemon.wait_until("that it is ready", |record| record["event"] == "daemon.started");
+    assert_eq!(daemon.stop().code(), Some(0));
+}

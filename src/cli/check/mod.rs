@@ -77,6 +77,7 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
         }
         Usable::No => {}
     }
+    of_room(state, &mut section);
     if let Some(text) = checked_as_another(state) {
         let fix =
             format!("sudo -u '#{}' {}", rights::owner(state).unwrap_or_default(), stranger::typed_again(global, state));
@@ -102,6 +103,12 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
         }
     }
     (section, daemon.unwrap_or(Daemon::Stopped))
+}
+
+fn of_room(path: &Path, section: &mut Section) {
+    if let Some(text) = rights::no_room(path) {
+        section.fail(exit::UNAVAILABLE, text, Some("free some space there".to_owned()));
+    }
 }
 
 /// Nothing shows yet as whom the daemon is to run, and root may do everything.

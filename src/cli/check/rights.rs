@@ -12,6 +12,7 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use crate::exit;
 use crate::fault::if_there;
+use crate::room;
 
 /// Whether the effective user may do that with what lies at the path.
 pub fn may(path: &Path, access: Access) -> io::Result<()> {
@@ -48,6 +49,13 @@ pub fn directory(path: &Path, state: &Path, section: &mut Section, name: &str) -
     };
     section.fail(fault.0, fault.1, fix(path, state));
     Usable::No
+}
+
+/// That there is no room where a directory is or will be. fault 68
+pub fn no_room(path: &Path) -> Option<String> {
+    let (at, _) = nearest(path);
+    room::is_full(at)
+        .then(|| format!("the filesystem of {} is full: nothing is taken until there is room", at.display()))
 }
 
 /// The path itself, or the lowest directory above it that is there; and whether something is missing.
