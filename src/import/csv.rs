@@ -4,7 +4,7 @@
 
 use std::str;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Note};
 use super::header::{COLUMNS_MAX, Header};
 use super::record::{Holds, Record, Span};
 use super::reject::Refused;
@@ -48,9 +48,12 @@ pub struct Reader<S> {
 }
 
 impl<S: Window> Reader<S> {
-    /// Finds the columns. A file without any record has none, and no rows.
+    /// Finds the columns, behind a note of the delimiter. A file without any record has none, and no rows.
     pub fn open(source: S, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
         let mut reader = Self::new(source, dialect);
+        if let Some(note) = Note::of(reader.source.unread()) {
+            reader.skip(note.bytes, 1);
+        }
         let (header, counted_by) = match columns {
             Columns::Header => (reader.header_row()?, "header"),
             Columns::Numbered => (reader.numbered()?, "first row"),

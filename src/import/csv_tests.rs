@@ -54,6 +54,13 @@ fn quotes_keep_delimiters_line_ends_and_quotes() {
 }
 
 #[test]
+fn a_first_line_that_names_the_delimiter_is_no_row_and_counts_as_a_line() {
+    assert_eq!(read(b"sep=,\r\na,b\r\n1,2\r\n").unwrap(), [row(3, &["1", "2"])]);
+    assert_eq!(read_as(b"sep=,\n1,2\n", &settings::Csv::default(), Columns::Numbered).unwrap(), [row(2, &["1", "2"])]);
+    assert_eq!(refused("sep=,\na,b\n1\n2,3\n"), "line 3: 1 field where the header has 2");
+}
+
+#[test]
 fn an_unquoted_empty_field_is_null_and_a_quoted_one_is_empty() {
     assert_eq!(read(b"a,b,c\n,\"\",\n").unwrap(), [row(2, &["NULL", "", "NULL"])]);
     assert_eq!(read(b"a,b\n1,").unwrap(), [row(2, &["1", "NULL"])]);

@@ -1,5 +1,5 @@
-//! Which dialect a CSV file is written in: as declared; the delimiter, where it isn't, found from the header and the
-//! first records, never guessed.
+//! Which dialect a CSV file is written in: as declared; the delimiter, where it isn't, as the file's first line says, or found
+//! from the header and the first records, never guessed.
 //!
 //! A delimiter *fits* when it splits the header into two fields or more and every record looked at
 //! into as many. One that fits is the file's. Where several do, the file is refused: half a
@@ -35,13 +35,15 @@ pub struct Dialect {
     pub escape: Option<u8>,
     /// Makes a comment of the line that it begins.
     pub comment: Option<u8>,
+    /// Whether the file's first line says what separates its fields.
+    pub is_noted: bool,
 }
 
 impl Dialect {
     /// As declared, with this delimiter.
     pub fn new(declared: &settings::Csv, delimiter: u8) -> Self {
         let settings::Csv { quote, escape, comment, .. } = *declared;
-        Self { delimiter, quote, escape, comment }
+        Self { delimiter, quote, escape, comment, is_noted: false }
     }
 
     fn with(self, delimiter: u8) -> Self {
@@ -62,10 +64,38 @@ pub enum Known {
     Nothing,
 }
 
+/// A first line that says what separates the fields, `sep=;`, as spreadsheets write and read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    /// What it says.
+    pub delimiter: u8,
+    /// Its length, with its end.
+    pub bytes: usize,
+}
+
+impl Note {
+    /// The one that a file begins with, if it does.
+    pub fn of(sample: &[u8]) -> Option<Self> {
+        let end = memchr::memchr2(b'\n', b'\r', sample)?;
+        let (line, rest) = sample.split_at(end);
+        let unquoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+        match *unquoted.unwrap_or(line) {
+            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if delimiter.is_ascii() && delimiter != b'"' => {
+                Some(Self { delimiter, bytes: end + if rest.starts_with(b"\r\n") { 2 } else { 1 } })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The dialect of the file that starts with `sample` (`whole`: that is all of it).
 pub fn find(sample: &[u8], whole: bool, declared: &settings::Csv, known: Known) -> Result<Dialect, Fault> {
-    let dialect = Dialect::new(declared, ONE_COLUMN);
-    let sample = Sample { bytes: sample, whole, dialect };
+    let note = Note::of(sample);
+    let dialect = Dialect { is_noted: note.is_some(), ..Dialect::new(declared, ONE_COLUMN) };
+    if let (Some(note), Known::Earlier(_) | Known::Named(_) | Known::Nothing) = (note, known) {
+        return Ok(dialect.with(note.delimiter));
+    }
+    let sample = Sample { bytes: &sample[note.map_or(0, |note| note.bytes)..], whole, dialect };
     let delimiter = match known {
         Known::Nothing => sample.sniff()?.unwrap_or(ONE_COLUMN),
         Known::Declared(delimiter) | Known::Earlier(delimiter) | Known::Named(delimiter)
@@ -288,6 +318,19 @@ mod tests {
             assert!(text.contains("or the file has one column"), "{text}");
         }
         assert_eq!(of("time\n12:30\n"), r#"",""#);
+    }
+
+    #[test]
+    fn a_first_line_that_names_the_delimiter_is_believed_unless_the_settings_say_another() {
+        assert_eq!(of("sep=;\na;b,c\n1;2,5\n"), r#"";""#);
+        assert_eq!(of("\"SEP=|\"\r\na\n1\n"), r#""|""#);
+        assert_eq!(known("sep=;\na;b\n1;2\n", Known::Earlier(b',')), r#"";""#);
+        assert_eq!(known("sep=;\na,b\n1,2\n", Known::Declared(b',')), r#"",""#);
+        let text = known("sep=;\na;b\n1;2\n", Known::Declared(b','));
+        assert!(text.ends_with(r#"fields are separated by ";", the settings say ",""#), "{text}");
+        for header in ["sep=", "sep=;", "sep=;;\n", "separator=;\n", "a,sep=;\n", "\nsep=;\n"] {
+            assert_eq!(Note::of(header.as_bytes()), None, "{header:?}");
+        }
     }
 
     #[test]

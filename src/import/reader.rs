@@ -20,7 +20,7 @@ const TAB: u8 = b'\t';
 /// A file's records.
 pub enum Reader<'f> {
     /// Rows of CSV, and whether a folder's other files are to have its delimiter.
-    Csv(csv::Reader<Source<'f>>, bool),
+    Csv(Box<csv::Reader<Source<'f>>>, bool),
     /// Lines of NDJSON.
     Ndjson(ndjson::Reader<Source<'f>>),
     /// Objects of a JSON document.
@@ -54,7 +54,7 @@ impl<'f> Reader<'f> {
                     None => Columns::Numbered,
                 };
                 let reader = csv::Reader::open(source, dialect, columns)?.with_nulls(&settings.nulls);
-                Ok(Self::Csv(reader, format == Format::Csv))
+                Ok(Self::Csv(Box::new(reader), format == Format::Csv))
             }
             Format::Ndjson => Ok(Self::Ndjson(ndjson::Reader::open(source))),
             Format::Json => Ok(Self::Json(json::Reader::open(source, &settings.records))),
@@ -86,9 +86,10 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The same, where it was to be seen: the folder's other files are to have it.
+    /// The same, where it was to be seen and the file doesn't say it itself: the folder's other files are to have it.
     pub fn folders_delimiter(&self) -> Option<u8> {
-        let is_to_be_seen = matches!(self, Self::Csv(reader, true) if reader.names().len() > 1);
+        let is_to_be_seen =
+            matches!(self, Self::Csv(reader, true) if reader.names().len() > 1 && !reader.dialect().is_noted);
         self.delimiter().filter(|_| is_to_be_seen)
     }
 

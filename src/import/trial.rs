@@ -307,9 +307,10 @@ fn read_as(reader: &Reader<'_>, name: &OsStr, settings: &settings::Import) -> Re
     let shown = |byte: u8| char::from(byte).to_string();
     let declared = settings.csv.delimiter.is_some() || settings.format == Some(Format::Tsv);
     let dialect = dialect.map(|dialect| Dialect {
-        delimiter: (declared || reader.names().len() > 1).then(|| shown(dialect.delimiter)),
+        delimiter: (declared || dialect.is_noted || reader.names().len() > 1).then(|| shown(dialect.delimiter)),
         delimiter_by: match (declared, format) {
             (true, _) => "setting",
+            (false, _) if dialect.is_noted => "first line",
             (false, Format::Tsv) if dialect.delimiter == b'\t' => "name",
             (false, _) => "content",
         },
