@@ -1,6 +1,7 @@
 //! How a file's columns lie in the table's: matched by name, in the file's order. Those that the table lacks are
 //! refused or left out; where it is to get them, it has them already ([`super::infer::widen`]).
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use super::reading::Reading;
@@ -12,7 +13,10 @@ use crate::settings::{self, Mode, NewColumns};
 /// The code of a refusal for a column that the table lacks.
 pub const NEW_COLUMN: &str = "new_column";
 
-const NO_COLUMN: &str = "no column of the file is in the table: is its header row missing?";
+const NO_COLUMN: &str = "no column of the file is in the table: is its header row missing? do the records of a JSON document lie deeper (import.records)?";
+
+/// Of so many new columns the names are told.
+const NEW_TOLD_MAX: usize = 8;
 
 /// The columns of one file, each with its place in the table.
 #[derive(Debug, Clone)]
@@ -50,10 +54,12 @@ impl Layout {
             of_key: 0,
             is_complete: false,
         };
-        let strange = !names.is_empty() && names.iter().all(|name| table.number(name).is_none());
-        for name in names {
-            layout.add(name).map_err(|reason| if strange { reason.hint(NO_COLUMN) } else { reason })?;
+        let new: Vec<&str> = names.iter().map(String::as_str).filter(|name| table.number(name).is_none()).collect();
+        if !new.is_empty() && settings.new_columns != NewColumns::Ignore {
+            let reason = new_columns(table, &new);
+            return Err(if new.len() == names.len() { reason.hint(NO_COLUMN) } else { reason });
         }
+        names.iter().try_for_each(|name| layout.add(name))?;
         if !names.is_empty() {
             layout.check_key()?;
         }
@@ -63,14 +69,11 @@ impl Layout {
     /// Adds a column of the file.
     pub fn add(&mut self, name: &str) -> Result<(), Reason> {
         let Some(number) = self.table.number(name) else {
-            let table = self.table.sql_name();
             if self.settings.new_columns == NewColumns::Ignore {
                 self.names.push(name.to_owned());
                 return Ok(());
             }
-            let text = format!("new column {}: the table {table} has no such column", shown::value(name));
-            let add = format!("to take it: ALTER TABLE {table} ADD COLUMN {} TEXT; then retry", identifier(name));
-            return Err(Reason::new(NEW_COLUMN, text).hint(add));
+            return Err(new_columns(&self.table, &[name]));
         };
         let column = &self.table.columns()[number];
         if column.generated {
@@ -188,6 +191,28 @@ pub fn check_key_among(names: &[String], mode: &Mode) -> Result<(), Reason> {
 /// There are objects, and nothing in them.
 pub fn no_key() -> Reason {
     Reason::new("no_columns", "no object has a key: there is nothing to import")
+}
+
+/// The file has columns that the table lacks.
+fn new_columns(table: &Table, names: &[&str]) -> Reason {
+    let told = names.iter().take(NEW_TOLD_MAX).map(|name| shown::value(name)).collect::<Vec<_>>().join(", ");
+    let (place, more) = (table.sql_name(), names.len().saturating_sub(NEW_TOLD_MAX));
+    let mut text = match (names.len(), more) {
+        (1, _) => format!("new column {told}: the table {place} has no such column"),
+        (_, 0) => format!("new columns {told}: the table {place} has no such columns"),
+        _ => format!("new columns {told} and {more} more: the table {place} has no such columns"),
+    };
+    let is_there = |name: &&&str| table.number(name.trim()).is_some();
+    if let Some(name) = names.iter().find(is_there) {
+        let _ = write!(text, "; without its spaces, {} is one that it has", shown::value(name));
+    }
+    if more > 0 {
+        return Reason::new(NEW_COLUMN, text).hint("to take them all: import.new_columns = \"add\"");
+    }
+    let add = |name: &&str| format!("ALTER TABLE {place} ADD COLUMN {} TEXT", identifier(name));
+    let statements = names.iter().map(add).collect::<Vec<_>>().join("; ");
+    let them = if names.len() == 1 { "it" } else { "them" };
+    Reason::new(NEW_COLUMN, text).hint(format!("to take {them}: {statements}; then retry"))
 }
 
 /// Nothing of the file is meant for this table.

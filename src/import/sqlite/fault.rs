@@ -20,7 +20,8 @@ pub(super) const READ_ONLY: &str = "read_only";
 /// The code of a fault of which SQLite says no more than its message.
 pub(super) const OTHER: &str = "target";
 
-const WRITABLE: &str = "make the file, its directory and its filesystem writable";
+const WRITABLE: &str =
+    "make the file, its directory and its filesystem writable; under systemd, name that directory in ReadWritePaths=";
 const PERMISSION: &str = "give the daemon's user the right to write it";
 
 /// The one place that says what an error of SQLite means.

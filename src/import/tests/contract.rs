@@ -37,6 +37,26 @@ fn a_new_column_is_refused_until_the_table_has_it() {
     assert_eq!(orders.rows("SELECT id, channel FROM orders"), ["1|NULL", "2|'web'"]);
 }
 
+// fault 52
+#[test]
+fn new_columns_are_told_all_at_once() {
+    let mut orders = Orders::new();
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let content = "id, ID ,channel\n2,x,web\n";
+    let Err(Fault::Permanent(reason)) = orders.import("b.csv", content) else { panic!("not refused") };
+    let told = r#"new columns " ID ", "channel": the table "orders" has no such columns; without its spaces, " ID " is one that it has"#;
+    assert_eq!(reason.to_string(), told);
+    let hint = reason.hint.unwrap();
+    let sql = hint.strip_prefix("to take them: ").and_then(|hint| hint.strip_suffix("; then retry")).unwrap();
+    orders.sql().execute_batch(sql).unwrap();
+    assert_eq!(orders.import("b.csv", content).unwrap(), loaded(1));
+    let many: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
+    let Err(Fault::Permanent(reason)) = orders.import("c.csv", format!("id,{}\n", many.join(","))) else {
+        panic!("not refused")
+    };
+    assert!(reason.text.contains("\"c7\" and 2 more: "), "{reason}");
+}
+
 #[test]
 fn a_file_without_its_header_is_asked_for_it() {
     let mut orders = Orders::new();
