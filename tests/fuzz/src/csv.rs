@@ -15,7 +15,9 @@ pub fn look(input: &[u8]) {
     let Some(declared) = dialect(&mut choices) else { return };
     let settings = Import { csv: declared, format: Some(Format::Csv), ..import() };
     let (cuts, content) = choices.cut(b'\n');
-    if is_packed(&content) {
+    // A first line that names the delimiter is a record to them.
+    let is_note = |four: &[u8]| four.eq_ignore_ascii_case(b"sep=");
+    if is_packed(&content) || content.windows(4).any(is_note) {
         return;
     }
     let Ok(mut ours) = read(&content, cuts, "a.csv", &settings) else { return };
