@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::super::bounds::Bounds;
 use super::super::check::{Texts, Typing};
 use super::super::layout::Layout;
 use super::super::reader::Reader;
@@ -33,7 +34,7 @@ fn settings() -> settings::Import {
 fn layout(reader: &Reader<'_>) -> Arc<Layout> {
     let columns = [("id", Type::Integer), ("name", Type::Text), ("note", Type::Text), ("s", Type::Text)];
     let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
-    let table = Table::made_for("t", columns.into_iter(), &|kind| kind);
+    let table = Table::made_for("t", columns.into_iter(), &|kind| (kind, Bounds::Open));
     Arc::new(Layout::new(&Arc::new(table), &Arc::new(settings()), reader.names()).unwrap())
 }
 

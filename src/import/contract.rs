@@ -18,4 +18,6 @@ pub struct Contract {
     pub columns: HashMap<String, Declared>,
     /// Whether a key, a CHECK, a NOT NULL, a reference, an expression or a trigger may refuse a row that has the right types.
     pub has_constraints: bool,
+    /// Whether there are values of which only the database knows whether it reads them.
+    pub reads_itself: bool,
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
 use super::*;
+use crate::import::bounds::Bounds;
 use crate::import::record::Cell;
 use crate::import::source::Source;
 use crate::import::value::Type;
@@ -277,7 +278,9 @@ fn without_a_header_the_first_record_is_a_row() {
     assert_eq!(numbered(b"1,2\n3\n").unwrap_err(), "line 2: 1 field where the first row has 2");
     let wide = numbered(&[b','; 2_000]).unwrap_err();
     assert_eq!(wide, "line 1: 2001 columns, where at most 1998 fit a table");
-    let table = Table::made_for("t", ["x", "y"].map(|name| (name.to_owned(), Type::Text)).into_iter(), &|kind| kind);
+    let table = Table::made_for("t", ["x", "y"].map(|name| (name.to_owned(), Type::Text)).into_iter(), &|kind| {
+        (kind, Bounds::Open)
+    });
     let of_table = |content: &[u8]| read_as(content, &declared, Columns::Table(&table));
     assert_eq!(of_table(b"1,2\n3,\n").unwrap(), [row(1, &["1", "2"]), row(2, &["3", "NULL"])]);
     assert_eq!(of_table(b"1\n").unwrap_err(), "line 1: 1 field where the table has 2");

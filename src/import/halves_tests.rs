@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
 
+use super::super::bounds::Bounds;
 use super::super::check::{self, Texts};
 use super::super::guess::Guess;
 use super::super::infer;
@@ -117,7 +118,7 @@ fn find(reader: &mut Reader<'_>) -> Result<(Vec<Guess>, u64, Rejects), Fault> {
 fn layout(reader: &Reader<'_>) -> Arc<Layout> {
     let columns = [("id", Type::Integer), ("name", Type::Text), ("amount", Type::Real)];
     let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
-    let table = Table::made_for("t", columns.into_iter(), &|kind| kind);
+    let table = Table::made_for("t", columns.into_iter(), &|kind| (kind, Bounds::Open));
     Arc::new(Layout::new(&Arc::new(table), &Arc::new(settings()), reader.names()).unwrap())
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::reading::Reading;
 use super::shown;
 use super::table::{Table, identifier};
@@ -83,7 +84,7 @@ impl Layout {
         self.is_complete = false;
         let is_key = self.mode().key().iter().any(|key| key.eq_ignore_ascii_case(name));
         self.of_key += usize::from(is_key);
-        let reading = Reading::new(name, column.kind, &self.settings);
+        let reading = Reading::new(name, column.kind, &self.settings).within(column.bounds.clone());
         self.taken.push(Taken { column: self.names.len(), number, reading, is_key });
         self.names.push(name.to_owned());
         Ok(())
@@ -112,8 +113,16 @@ impl Layout {
         format!("to make one: CREATE UNIQUE INDEX {name} ON {} ({names}); then retry", self.table.sql_name())
     }
 
-    /// Checks that nothing is missing which the table must have.
+    /// Checks that nothing is missing which the table must have, and nothing there that it can't.
     pub fn complete(&mut self) -> Result<(), Reason> {
+        for taken in &self.taken {
+            if let Bounds::Closed(declared) = &self.table.columns()[taken.number].bounds {
+                let text = format!("its type {declared} is none that a file can fill");
+                let hint = "leave the column out of the file, or declare it as text";
+                let name = shown::name(&self.names[taken.column]);
+                return Err(Reason::new("unknown_type", text).in_column(name).hint(hint));
+            }
+        }
         let missing = |(number, column): &(usize, &super::table::Column)| {
             column.required && !column.generated && !self.taken.iter().any(|taken| taken.number == *number)
         };

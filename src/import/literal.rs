@@ -157,6 +157,20 @@ pub fn is_timestamp(text: &str) -> bool {
     is_clock(clock) && is_zone(zone)
 }
 
+/// `HH:MM:SS`, also with a fraction.
+pub fn is_time(text: &str) -> bool {
+    let (clock, fraction) = split(text, |byte| byte == b'.');
+    is_clock(clock) && fraction.is_none_or(is_digits)
+}
+
+/// `550e8400-e29b-41d4-a716-446655440000`, also without hyphens or in braces.
+pub fn is_uuid(text: &str) -> bool {
+    let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    let is_hyphen = |at| text.len() == 36 && matches!(at, 8 | 13 | 18 | 23);
+    let fits = |(at, byte): (usize, u8)| if is_hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    matches!(text.len(), 32 | 36) && text.bytes().enumerate().all(fits)
+}
+
 /// Whether this timestamp says how far its clock is from UTC.
 pub fn has_offset(timestamp: &str) -> bool {
     timestamp.get(19..).is_some_and(|rest| rest.bytes().any(|byte| matches!(byte, b'Z' | b'+' | b'-')))
@@ -251,6 +265,27 @@ mod tests {
         // So small that a real number keeps fewer digits, or none.
         for zeros in [310, 400] {
             assert!(!real_keeps(fraction(&format!("0.{}123", "0".repeat(zeros)), '.').unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_is_read_strictly() {
+        for text in ["00:00:00", "23:59:59", "00:00:01.25"] {
+            assert!(is_time(text), "{text}");
+        }
+        for text in ["", "24:00:00", "1:02:03", "01:60:00", "01:02", "01:02:03Z", "01.02.03", "01:02:0x", "01:02:03."] {
+            assert!(!is_time(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_taken_as_people_write_it() {
+        let plain = "000102030405060708090A0b0c0d0e0f";
+        for text in [plain, "00010203-0405-0607-0809-0a0b0c0d0e0f", "{00010203-0405-0607-0809-0A0B0C0D0E0F}"] {
+            assert!(is_uuid(text), "{text}");
+        }
+        for text in ["", "550e8400", "00010203-0405-0607-08090a0b-0c0d0e0f", "0001020304050607ü08090a0b0c0d0e", "+"] {
+            assert!(!is_uuid(text), "{text}");
         }
     }
 

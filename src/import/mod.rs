@@ -54,6 +54,7 @@ mod record;
 mod reject;
 mod scanner;
 
+mod bounds;
 mod infer;
 mod literal;
 mod reading;

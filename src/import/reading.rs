@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::bounds::Bounds;
 use super::record::Cell;
 use super::table::Table;
 use super::value::{Type, Value};
@@ -14,6 +15,7 @@ use crate::settings::{self, Column};
 #[derive(Debug, Clone)]
 pub struct Reading {
     kind: Type,
+    bounds: Bounds,
     /// `None`: as its type says.
     declared: Option<Box<Declared>>,
 }
@@ -33,7 +35,13 @@ impl Reading {
         let decimal_comma = settings.decimal_comma;
         let has_comma = decimal_comma && matches!(kind, Type::Real | Type::Number | Type::Decimal);
         let declared = (column.is_some() || has_comma).then(|| Box::new(Declared { column, decimal_comma }));
-        Self { kind, declared }
+        Self { kind, bounds: Bounds::Open, declared }
+    }
+
+    /// The same, into a column with these bounds.
+    #[must_use]
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// Of a column that the settings declare, before there is a table.
@@ -44,6 +52,12 @@ impl Reading {
     /// The value of this cell. `None`: it isn't one; [`Self::misfit`] says why.
     #[inline]
     pub fn read<'v>(&self, cell: Cell<'v>, scratch: &'v mut String) -> Option<Value<'v>> {
+        self.of_kind(cell, scratch).filter(|value| self.bounds.misfit(*value).is_none())
+    }
+
+    /// The same whatever the column's bounds.
+    #[inline]
+    fn of_kind<'v>(&self, cell: Cell<'v>, scratch: &'v mut String) -> Option<Value<'v>> {
         match &self.declared {
             None => self.kind.read(cell),
             Some(declared) => declared.read(self.kind, cell, scratch),
@@ -52,6 +66,11 @@ impl Reading {
 
     /// Why [`Self::read`] found no value in this cell.
     pub fn misfit(&self, cell: Cell<'_>) -> Reason {
+        let beyond = self.of_kind(cell, &mut String::new()).and_then(|value| self.bounds.misfit(value));
+        beyond.unwrap_or_else(|| self.not_of_kind(cell))
+    }
+
+    fn not_of_kind(&self, cell: Cell<'_>) -> Reason {
         let misfit = |cell| self.kind.misfit(cell);
         let Some(declared) = &self.declared else { return misfit(cell) };
         if declared.column.is_none() && !matches!(cell, Cell::Field(_)) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::bounds::Bounds;
 use super::value::Type;
 
 /// A column that a file may fill.
@@ -11,6 +12,8 @@ pub struct Column {
     pub name: String,
     /// What it holds.
     pub kind: Type,
+    /// And what not of that.
+    pub bounds: Bounds,
     /// NOT NULL without a default: every file must have it.
     pub required: bool,
     /// Computed by the database: no file may have it.
@@ -18,11 +21,14 @@ pub struct Column {
 }
 
 /// What a column of a table that a database makes for a type holds: as it is read back.
-pub type AsMade<'a> = &'a dyn Fn(Type) -> Type;
+pub type AsMade<'a> = &'a dyn Fn(Type) -> (Type, Bounds);
 
 /// A column that isn't there yet.
 fn made(as_made: AsMade<'_>) -> impl Fn((String, Type)) -> Column + '_ {
-    move |(name, kind)| Column { name, kind: as_made(kind), required: false, generated: false }
+    move |(name, kind)| {
+        let (kind, bounds) = as_made(kind);
+        Column { name, kind, bounds, required: false, generated: false }
+    }
 }
 
 /// A table's columns, without our own two.
@@ -93,9 +99,9 @@ impl Table {
     /// The same with more columns at its end.
     pub fn wider(&self, more: impl Iterator<Item = (String, Type)>, as_made: AsMade<'_>) -> Self {
         let as_made = |kind| match as_made(kind) {
-            kind @ (Type::Integer | Type::Real) => kind,
-            _ if self.strict => Type::Text,
-            kind => kind,
+            made @ (Type::Integer | Type::Real, _) => made,
+            (_, bounds) if self.strict => (Type::Text, bounds),
+            made => made,
         };
         let columns = self.columns.iter().cloned().chain(more.map(made(&as_made))).collect();
         Self {

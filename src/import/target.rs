@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::layout::Layout;
 use super::marker::{Counted, Marker, Newest};
 use super::mode::Written;
@@ -20,7 +21,7 @@ pub trait Target: Send + Sync {
     fn place(&self) -> String;
 
     /// What a column of a table that is made here for a type holds: as it is read back.
-    fn as_made(&self, kind: Type) -> Type;
+    fn as_made(&self, kind: Type) -> (Type, Bounds);
 
     /// The table as committed. `None`: it isn't there.
     ///

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lock;
 use super::table::Table;
@@ -101,9 +102,9 @@ impl Place {
     }
 
     /// What a column of a table that is made there for a type holds: as it is read back.
-    pub(super) fn as_made(&self, kind: Type) -> Type {
+    pub(super) fn as_made(&self, kind: Type) -> (Type, Bounds) {
         match self {
-            Self::Sqlite(_) => sqlite::as_made(kind),
+            Self::Sqlite(_) => (sqlite::as_made(kind), Bounds::Open),
             Self::Postgres(_) => postgres::as_made(kind),
         }
     }

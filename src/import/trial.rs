@@ -106,6 +106,8 @@ pub struct Trial {
     pub table_is_there: bool,
     /// The table has rules that are only asked when rows go in.
     pub has_constraints: bool,
+    /// There are values of which only the database knows whether it reads them.
+    pub reads_itself: bool,
     /// The statement that would make the table.
     pub create_table: Option<String>,
     /// The later file that has replaced all rows, so that it would come too late.
@@ -163,6 +165,7 @@ impl Trial {
             rejected: Vec::new(),
             table_is_there: table.is_some(),
             has_constraints: false,
+            reads_itself: false,
             create_table: would_be_made.map(|table| target.create_sql(table)),
             superseded_by,
             duplicate_of,
@@ -177,7 +180,7 @@ impl Trial {
             (_, None) => {}
         }
         if let Some(contract) = target.contract(&import.table)? {
-            trial.has_constraints = contract.has_constraints;
+            (trial.has_constraints, trial.reads_itself) = (contract.has_constraints, contract.reads_itself);
             trial.columns.iter_mut().for_each(|column| say_declared(column, &contract, import.new_columns));
         }
         Ok(trial)

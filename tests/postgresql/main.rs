@@ -10,6 +10,7 @@ mod half_open;
 mod lines;
 mod logins;
 mod rows;
+mod trials;
 mod types;
 mod upkeep;
 mod world;

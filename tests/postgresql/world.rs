@@ -140,14 +140,14 @@ fn a_row_that_a_trigger_does_not_bear_refuses_its_file_and_not_the_folder() {
 #[test]
 fn the_row_that_is_left_out_is_the_one_that_the_server_refused_whatever_its_column_is_called() {
     let Some(server) = Server::start() else { return };
-    let table = "CREATE TABLE \"public\".\"a, b 7\" (_file_id bigint, _line bigint, \"size, cm 2\" varchar(2))";
+    let table = "CREATE TABLE \"public\".\"a, b 7\" (_file_id bigint, _line bigint, \"size, cm 2\" json)";
     server.sql(table);
     let rejects = settings::Tolerance::Rows(9);
     let settings = settings::Import { rejects, ..settings::Import::into_table("a, b 7") };
     let bench = Bench::reading(&settings, Address::parse(&server.url()).expect("an address"));
-    assert_eq!(bench.import("\"size, cm 2\"\na\nb\nc\nlong\nd\n"), Ok(4));
-    assert_eq!(server.sql("SELECT string_agg(\"size, cm 2\", '' ORDER BY _line) FROM \"a, b 7\""), "abcd");
-    assert_eq!(server.sql("SELECT line, column_name, record FROM _importerd_rejects"), "5|size, cm 2|long");
+    assert_eq!(bench.import("\"size, cm 2\"\n1\n2\n3\n[4\n5\n"), Ok(4));
+    assert_eq!(server.sql("SELECT string_agg(\"size, cm 2\"::text, '' ORDER BY _line) FROM \"a, b 7\""), "1235");
+    assert_eq!(server.sql("SELECT line, column_name, record FROM _importerd_rejects"), "5|size, cm 2|[4");
 }
 
 /// Operators use the table of markers too.

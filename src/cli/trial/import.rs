@@ -168,6 +168,11 @@ fn notes(surroundings: &Surroundings, trial: &Trial, database_is_there: bool) ->
             "the table's keys, NOT NULLs, checks, expressions and triggers are only asked when rows go in".to_owned(),
         );
     }
+    if trial.reads_itself {
+        let text =
+            "what is no JSON or XML, and a character that the database's encoding lacks, is only found when rows go in";
+        notes.push(text.to_owned());
+    }
     let dialect = trial.read_as.as_ref().and_then(|read_as| read_as.dialect.as_ref());
     let by_content = dialect.filter(|dialect| dialect.delimiter_by == "content");
     if database_is_there && surroundings.daemon != Daemon::Stopped {

@@ -1,8 +1,8 @@
-//! A column of a table in PostgreSQL: what its type is to a file, and how a value of it is written in binary.
+//! A column of a table in PostgreSQL: what its type is to a file, which values it holds, and how they are written in binary.
 
 use std::borrow::Cow;
 
-use super::super::shown;
+use super::super::bounds::Bounds;
 use super::super::value::{Type, Value};
 use super::{numeric, time};
 use crate::fault::Reason;
@@ -16,21 +16,19 @@ pub enum Wire {
     Float4,
     /// `double precision`
     Float8,
-    /// `numeric`, with so many digits behind the point, where that is declared.
-    Numeric(Option<i32>),
+    /// `numeric`
+    Numeric,
     /// `boolean`
     Boolean,
     /// `date`
     Date,
-    /// `timestamp`, with so many digits of a second's fraction; `timestamptz` where it is an instant.
+    /// `timestamp`; `timestamptz` where it is an instant, with an offset in the file.
     Timestamp {
-        /// Digits of the fraction.
-        digits: usize,
-        /// Whether it has an offset in the file.
+        /// Whether it is one.
         instant: bool,
     },
     /// `time`
-    Time(usize),
+    Time,
     /// `uuid`
     Uuid,
     /// What is written as its text: `text`, `varchar`, `json`, an enum.
@@ -43,58 +41,115 @@ pub enum Wire {
     Unknown,
 }
 
+/// A type as the catalogs have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name there.
+    pub name: String,
+    /// Its `typtype`.
+    pub kind: String,
+    /// What is declared of its length and digits; -1: nothing.
+    pub modifier: i32,
+    /// The values of an enum.
+    pub labels: Vec<String>,
+}
+
+/// The most bytes that a name may have; PostgreSQL cuts longer ones without a word.
+pub const NAME_BYTES_MAX: usize = 63;
+
 /// So many digits of a second's fraction there are.
 const FRACTION_DIGITS: usize = 6;
 
 /// The enums' `typtype`.
 const ENUM: &str = "e";
 
-impl Wire {
-    /// Of a type by its name in the catalog, its kind and its modifier.
-    pub fn of(name: &str, kind: &str, modifier: i32) -> Self {
-        let digits = usize::try_from(modifier).unwrap_or(FRACTION_DIGITS).min(FRACTION_DIGITS);
-        match name {
-            _ if kind == ENUM => Self::Text,
-            "int2" => Self::Integer(2),
-            "int4" => Self::Integer(4),
-            "int8" => Self::Integer(8),
-            "float4" => Self::Float4,
-            "float8" => Self::Float8,
-            // The scale is in the lower eleven bits, with a sign.
-            "numeric" => Self::Numeric((modifier >= 4).then(|| (((modifier - 4) & 0x7ff) ^ 1024) - 1024)),
-            "bool" => Self::Boolean,
-            "date" => Self::Date,
-            "timestamp" => Self::Timestamp { digits, instant: false },
-            "timestamptz" => Self::Timestamp { digits, instant: true },
-            "time" => Self::Time(digits),
-            "uuid" => Self::Uuid,
-            "text" | "varchar" | "bpchar" | "citext" | "name" | "json" => Self::Text,
-            "jsonb" => Self::Jsonb,
-            "xml" => Self::Xml,
-            _ => Self::Unknown,
+/// What a modifier of a length, or of digits, counts beside these.
+const MODIFIER_MORE: i32 = 4;
+
+/// So many digits before the point, and so many behind it, a `numeric` holds at most.
+const WHOLE_MAX: i32 = 131_072;
+const SCALE_MAX: i32 = 16_383;
+
+impl Declared {
+    /// How its values are written.
+    pub fn wire(&self) -> Wire {
+        match self.name.as_str() {
+            _ if self.kind == ENUM => Wire::Text,
+            "int2" => Wire::Integer(2),
+            "int4" => Wire::Integer(4),
+            "int8" => Wire::Integer(8),
+            "float4" => Wire::Float4,
+            "float8" => Wire::Float8,
+            "numeric" => Wire::Numeric,
+            "bool" => Wire::Boolean,
+            "date" => Wire::Date,
+            "timestamp" => Wire::Timestamp { instant: false },
+            "timestamptz" => Wire::Timestamp { instant: true },
+            "time" => Wire::Time,
+            "uuid" => Wire::Uuid,
+            "text" | "varchar" | "bpchar" | "citext" | "name" | "json" => Wire::Text,
+            "jsonb" => Wire::Jsonb,
+            "xml" => Wire::Xml,
+            _ => Wire::Unknown,
         }
     }
 
+    /// What of its values it doesn't hold, in a database that `holds_all` characters; in others they are counted by the
+    /// server. `shown`: the type in SQL.
+    pub fn bounds(&self, holds_all: bool, shown: &str) -> Bounds {
+        let length = usize::try_from(self.modifier - MODIFIER_MORE).ok().filter(|_| holds_all);
+        let digits = usize::try_from(self.modifier).unwrap_or(FRACTION_DIGITS).min(FRACTION_DIGITS);
+        match (self.wire(), self.name.as_str()) {
+            (Wire::Unknown, _) => Bounds::Closed(shown.to_owned()),
+            (Wire::Integer(8) | Wire::Float8 | Wire::Boolean | Wire::Date, _) => Bounds::Open,
+            (Wire::Integer(bytes), _) => Bounds::Integer(bytes),
+            (Wire::Float4, _) => Bounds::Real32,
+            (Wire::Numeric, _) => decimal(self.modifier),
+            (Wire::Timestamp { .. }, _) => Bounds::Fraction(digits),
+            (Wire::Time, _) => Bounds::Time(digits),
+            (Wire::Uuid, _) => Bounds::Uuid,
+            (Wire::Text, _) if self.kind == ENUM => {
+                let mut labels = self.labels.clone();
+                labels.sort();
+                Bounds::OneOf(labels.into())
+            }
+            (Wire::Text, "name") if holds_all => Bounds::Name(NAME_BYTES_MAX),
+            (Wire::Text, "varchar" | "bpchar") => Bounds::Text(length),
+            (Wire::Text | Wire::Jsonb | Wire::Xml, _) => Bounds::Text(None),
+        }
+    }
+}
+
+/// The precision is in the upper bits, the scale in the lower eleven, with a sign.
+fn decimal(modifier: i32) -> Bounds {
+    let Some(declared) = modifier.checked_sub(MODIFIER_MORE).filter(|declared| *declared >= 0) else {
+        return Bounds::Decimal { whole: WHOLE_MAX, scale: SCALE_MAX };
+    };
+    let (precision, scale) = ((declared >> 16) & 0xffff, ((declared & 0x7ff) ^ 1024) - 1024);
+    Bounds::Decimal { whole: precision - scale, scale }
+}
+
+impl Wire {
     /// What a file's column must hold.
     pub fn kind(self) -> Type {
         match self {
             Self::Integer(_) => Type::Integer,
             Self::Float4 | Self::Float8 => Type::Real,
-            Self::Numeric(_) => Type::Decimal,
+            Self::Numeric => Type::Decimal,
             Self::Boolean => Type::Boolean,
             Self::Date => Type::Date,
-            Self::Timestamp { instant: false, .. } => Type::Timestamp,
-            Self::Timestamp { instant: true, .. } => Type::Instant,
-            Self::Time(_) | Self::Uuid | Self::Text | Self::Jsonb | Self::Xml => Type::Text,
+            Self::Timestamp { instant: false } => Type::Timestamp,
+            Self::Timestamp { instant: true } => Type::Instant,
+            Self::Time | Self::Uuid | Self::Text | Self::Jsonb | Self::Xml => Type::Text,
             Self::Unknown => Type::Unfillable,
         }
     }
 
-    /// Appends a value with its length.
+    /// Appends a value with its length, which was found to be of the kind and within its bounds.
     ///
     /// # Errors
     ///
-    /// The column's type doesn't hold it.
+    /// It isn't.
     pub fn write(self, value: Value<'_>, buffer: &mut Vec<u8>) -> Result<(), Reason> {
         if value == Value::Null {
             buffer.extend((-1_i32).to_be_bytes());
@@ -102,133 +157,46 @@ impl Wire {
         }
         let at = buffer.len();
         buffer.extend([0; 4]);
-        self.write_bare(value, buffer)?;
+        self.write_bare(value, buffer).ok_or_else(changed)?;
         let length = i32::try_from(buffer.len() - at - 4);
         let length = length.map_err(|_| Reason::new("value", "a value of more than 2 GiB"))?;
         buffer[at..at + 4].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
 
-    fn write_bare(self, value: Value<'_>, buffer: &mut Vec<u8>) -> Result<(), Reason> {
+    fn write_bare(self, value: Value<'_>, buffer: &mut Vec<u8>) -> Option<()> {
         match (self, value) {
-            (Self::Integer(bytes), Value::Integer(integer)) => write_integer(bytes, integer, buffer)?,
+            (Self::Integer(2), Value::Integer(integer)) => buffer.extend(i16::try_from(integer).ok()?.to_be_bytes()),
+            (Self::Integer(4), Value::Integer(integer)) => buffer.extend(i32::try_from(integer).ok()?.to_be_bytes()),
+            (Self::Integer(_), Value::Integer(integer)) => buffer.extend(integer.to_be_bytes()),
             (Self::Float8, Value::Real(real)) => buffer.extend(real.to_be_bytes()),
-            (Self::Float4, Value::Real(real)) => buffer.extend(narrow(real)?.to_be_bytes()),
-            (Self::Numeric(scale), Value::Integer(integer)) => write_numeric(scale, &integer.to_string(), buffer)?,
-            (Self::Numeric(scale), Value::Real(real)) => write_numeric(scale, &real.to_string(), buffer)?,
-            (Self::Numeric(scale), Value::Text(text)) => write_numeric(scale, text, buffer)?,
+            #[expect(clippy::cast_possible_truncation, reason = "the nearest one is what the column keeps")]
+            (Self::Float4, Value::Real(real)) => buffer.extend((real as f32).to_be_bytes()),
+            (Self::Numeric, Value::Text(text)) => numeric::encode(text, buffer)?,
             (Self::Boolean, Value::Integer(boolean)) => buffer.push(u8::from(boolean != 0)),
-            (Self::Date, Value::Text(text)) => {
-                buffer.extend(time::date(text).ok_or_else(|| not(text, "a date (YYYY-MM-DD)"))?.to_be_bytes());
+            (Self::Date, Value::Text(text)) => buffer.extend(time::date(text)?.to_be_bytes()),
+            (Self::Timestamp { .. }, Value::Text(text)) => buffer.extend(time::timestamp(text)?.to_be_bytes()),
+            (Self::Time, Value::Text(text)) => buffer.extend(time::time(text)?.to_be_bytes()),
+            (Self::Uuid, Value::Text(text)) => {
+                let digits = text.replace(['{', '-', '}'], "");
+                buffer.extend(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes());
             }
-            (Self::Timestamp { digits, instant }, Value::Text(text)) => {
-                buffer.extend(microseconds(text, digits, instant)?.to_be_bytes());
-            }
-            (Self::Time(digits_max), Value::Text(text)) => {
-                let (microseconds, digits) = time::time(text).ok_or_else(|| not(text, "a time of day (HH:MM:SS)"))?;
-                check_digits(text, digits, digits_max)?;
-                buffer.extend(microseconds.to_be_bytes());
-            }
-            (Self::Uuid, Value::Text(text)) => buffer.extend(uuid(text).ok_or_else(|| not(text, "a UUID"))?),
-            (Self::Text, Value::Text(text)) => write_text(text, buffer)?,
+            (Self::Text, Value::Text(text)) => buffer.extend(text.as_bytes()),
             (Self::Jsonb, Value::Text(text)) => {
                 // The version of the format.
                 buffer.push(1);
-                write_text(text, buffer)?;
+                buffer.extend(text.as_bytes());
             }
-            (Self::Xml, Value::Text(text)) => write_text(&without_encoding(text), buffer)?,
-            _ => return Err(Reason::new("wrong_type", "the column's type changed while the file was read")),
+            (Self::Xml, Value::Text(text)) => buffer.extend(without_encoding(text).as_bytes()),
+            _ => return None,
         }
-        Ok(())
+        Some(())
     }
 }
 
-fn write_integer(bytes: usize, integer: i64, buffer: &mut Vec<u8>) -> Result<(), Reason> {
-    let limits = (i64::MIN >> (64 - 8 * bytes), i64::MAX >> (64 - 8 * bytes));
-    if integer < limits.0 || integer > limits.1 {
-        let text = format!("{integer} does not fit the column's type ({} to {})", limits.0, limits.1);
-        return Err(Reason::new("out_of_range", text).hint("if such values are right, make the column a bigint"));
-    }
-    buffer.extend(&integer.to_be_bytes()[8 - bytes..]);
-    Ok(())
-}
-
-/// The nearest one; but a whole number stays the one that it is, and nothing becomes 0.
-fn narrow(real: f64) -> Result<f32, Reason> {
-    #[expect(clippy::cast_possible_truncation, reason = "the nearest one is what the column keeps")]
-    let narrow = real as f32;
-    if !narrow.is_finite() || (narrow == 0.0 && real != 0.0) {
-        return Err(Reason::new("out_of_range", format!("{real:?} does not fit a real of 32 bits")));
-    }
-    // By its digits as well: 1e30 is no real number, and is 1e30 again when it is read.
-    let is_kept = |kept: f64| kept.to_bits() == real.to_bits();
-    if real.fract() == 0.0 && !is_kept(f64::from(narrow)) && !narrow.to_string().parse().is_ok_and(is_kept) {
-        let reason = Reason::new("would_change", format!("{real} has more digits than a real of 32 bits keeps"));
-        return Err(reason.hint("make the column a double precision, or numeric"));
-    }
-    Ok(narrow)
-}
-
-fn write_numeric(scale: Option<i32>, text: &str, buffer: &mut Vec<u8>) -> Result<(), Reason> {
-    if let Some(scale) = scale.filter(|scale| *scale < scale_of(text)) {
-        let finer = if scale < 0 {
-            format!("is finer than the column's scale of {scale}")
-        } else {
-            format!("has more than the column's {scale} digits behind the point")
-        };
-        let text = format!("{} {finer}", shown::value(text));
-        return Err(Reason::new("would_change", text).hint("PostgreSQL would round it: give the column more digits"));
-    }
-    numeric::encode(text, buffer).map_err(|misfit| match misfit {
-        numeric::Misfit::NotANumber => not(text, "a number"),
-        numeric::Misfit::OutOfRange => Reason::new("out_of_range", "more digits than a numeric holds"),
-    })
-}
-
-/// How many digits behind the point it needs; less than 0 where it ends with zeros before the point.
-fn scale_of(text: &str) -> i32 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let count = |digits: usize| i32::try_from(digits).unwrap_or(i32::MAX);
-    let behind = fraction.trim_end_matches('0').len();
-    let before = whole.trim_end_matches('0').trim_start_matches('-').len();
-    match (behind, before) {
-        (0, 0) => i32::MIN,
-        (0, _) => -count(whole.len() - whole.trim_end_matches('0').len()),
-        _ => count(behind),
-    }
-}
-
-fn microseconds(text: &str, digits_max: usize, instant: bool) -> Result<i64, Reason> {
-    let read = time::timestamp(text).ok_or_else(|| not(text, "a timestamp (YYYY-MM-DD HH:MM:SS)"))?;
-    check_digits(text, read.fraction_digits, digits_max)?;
-    match (read.has_offset, instant) {
-        (true, false) => {
-            let why = format!("{} has an offset, and the column is a timestamp without time zone", shown::value(text));
-            Err(Reason::new("would_change", why).hint("make the column a timestamptz"))
-        }
-        (false, true) => {
-            let why = format!("{} has no offset, and the column is a timestamp with time zone", shown::value(text));
-            let hint = "nobody knows which moment is meant: write Z or an offset, or make the column a timestamp";
-            Err(Reason::new("would_change", why).hint(hint))
-        }
-        _ => Ok(read.microseconds),
-    }
-}
-
-fn check_digits(text: &str, digits: usize, digits_max: usize) -> Result<(), Reason> {
-    if digits <= digits_max {
-        return Ok(());
-    }
-    let why = format!("{} has a finer fraction of a second than the column's {digits_max} digits", shown::value(text));
-    Err(Reason::new("would_change", why).hint("PostgreSQL would round it: write fewer digits"))
-}
-
-fn write_text(text: &str, buffer: &mut Vec<u8>) -> Result<(), Reason> {
-    if memchr::memchr(0, text.as_bytes()).is_some() {
-        return Err(Reason::new("nul", "a NUL character, which PostgreSQL can't hold in a text"));
-    }
-    buffer.extend(text.as_bytes());
-    Ok(())
+/// Why a value has no place in a column that it fitted when it was read.
+pub fn changed() -> Reason {
+    Reason::new("wrong_type", "the column's type changed while the file was read")
 }
 
 /// A document without the encoding that it declares, which the server would believe: the file's is UTF-8 by now.
@@ -246,26 +214,6 @@ fn without_encoding(text: &str) -> Cow<'_, str> {
     found().map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// `550e8400-e29b-41d4-a716-446655440000`, also without hyphens or in braces.
-fn uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
-    let hyphens = [8, 13, 18, 23];
-    let is_plain = text.len() == 32;
-    let fits = is_plain || (text.len() == 36 && hyphens.iter().all(|&at| text.as_bytes()[at] == b'-'));
-    let digits: Vec<u8> = text
-        .bytes()
-        .enumerate()
-        .filter(|(at, _)| is_plain || !hyphens.contains(at))
-        .map(|(_, byte)| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|two| two[0] << 4 | two[1]).collect();
-    if fits { bytes.try_into().ok() } else { None }
-}
-
-fn not(text: &str, what: &str) -> Reason {
-    Reason::new("wrong_type", format!("{} is not {what}", shown::value(text)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_integer_type_takes_its_whole_range_and_nothing_beyond() {
+    fn an_integer_is_written_by_its_columns_bytes() {
         for (bytes, low, high) in
             [(2, i64::from(i16::MIN), i64::from(i16::MAX)), (4, i64::from(i32::MIN), i64::from(i32::MAX))]
         {
@@ -285,38 +233,10 @@ mod tests {
             assert_eq!(written(wire, Value::Integer(low)).unwrap(), low.to_be_bytes()[8 - bytes..]);
             assert_eq!(written(wire, Value::Integer(high)).unwrap(), high.to_be_bytes()[8 - bytes..]);
             for beyond in [low - 1, high + 1] {
-                let why = written(wire, Value::Integer(beyond)).unwrap_err();
-                assert_eq!(why, format!("{beyond} does not fit the column's type ({low} to {high})"));
+                assert!(written(wire, Value::Integer(beyond)).is_err(), "{beyond}");
             }
         }
         assert_eq!(written(Wire::Integer(8), Value::Integer(i64::MIN)).unwrap(), i64::MIN.to_be_bytes());
-    }
-
-    #[test]
-    fn nothing_is_rounded_and_no_offset_made_up() {
-        let text = Value::Text;
-        for (wire, value, why) in [
-            (Wire::Numeric(Some(2)), Value::Real(12.345), "has more than the column's 2 digits behind the point"),
-            (Wire::Timestamp { digits: 6, instant: false }, text("2026-11-22T03:04:05Z"), "has an offset"),
-            (Wire::Timestamp { digits: 6, instant: true }, text("2026-11-22T03:04:05"), "has no offset"),
-            (Wire::Timestamp { digits: 6, instant: false }, text("2026-11-22T03:04:05.1234567"), "finer fraction"),
-            (Wire::Timestamp { digits: 0, instant: false }, text("2026-11-22T03:04:05.5"), "finer fraction"),
-            (Wire::Float4, Value::Real(1e39), "does not fit a real of 32 bits"),
-            (Wire::Numeric(Some(-2)), text("123"), "is finer than the column's scale of -2"),
-            (Wire::Numeric(Some(-2)), text("-1230"), "is finer than the column's scale of -2"),
-            (Wire::Numeric(Some(-2)), text("100.5"), "is finer than the column's scale of -2"),
-            (Wire::Uuid, text("550e8400"), "is not a UUID"),
-            (Wire::Time(6), text("25:00:00"), "is not a time of day"),
-            (Wire::Text, text("a\0b"), "a NUL character"),
-        ] {
-            let wrong = written(wire, value).unwrap_err();
-            assert!(wrong.contains(why), "{wire:?}: {wrong}");
-        }
-        assert!(written(Wire::Numeric(Some(2)), Value::Real(12.5)).is_ok());
-        for fits in ["1200", "-100.0", "0"] {
-            assert!(written(Wire::Numeric(Some(-2)), text(fits)).is_ok(), "{fits}");
-        }
-        assert!(written(Wire::Timestamp { digits: 0, instant: false }, text("2026-11-22T03:04:05.000")).is_ok());
     }
 
     #[test]
@@ -346,12 +266,39 @@ mod tests {
         }
     }
 
+    fn declared(name: &str, modifier: i32) -> Declared {
+        Declared { name: name.to_owned(), kind: "b".to_owned(), modifier, labels: Vec::new() }
+    }
+
     #[test]
     fn a_declared_type_is_known_with_its_modifier() {
-        assert_eq!(Wire::of("numeric", "b", ((10 << 16) | 2) + 4), Wire::Numeric(Some(2)));
-        assert_eq!(Wire::of("numeric", "b", -1), Wire::Numeric(None));
-        assert_eq!(Wire::of("timestamp", "b", 3), Wire::Timestamp { digits: 3, instant: false });
-        assert_eq!(Wire::of("mood", "e", -1), Wire::Text);
-        assert_eq!(Wire::of("point", "b", -1), Wire::Unknown);
+        for (name, modifier, kind, bounds) in [
+            ("int4", -1, Type::Integer, Bounds::Integer(4)),
+            ("int8", -1, Type::Integer, Bounds::Open),
+            ("numeric", ((10 << 16) | 2) + 4, Type::Decimal, Bounds::Decimal { whole: 8, scale: 2 }),
+            // numeric(3,-2)
+            ("numeric", ((3 << 16) | 0x7fe) + 4, Type::Decimal, Bounds::Decimal { whole: 5, scale: -2 }),
+            ("numeric", -1, Type::Decimal, Bounds::Decimal { whole: WHOLE_MAX, scale: SCALE_MAX }),
+            ("timestamp", 3, Type::Timestamp, Bounds::Fraction(3)),
+            ("timestamptz", -1, Type::Instant, Bounds::Fraction(6)),
+            ("time", 0, Type::Text, Bounds::Time(0)),
+            ("varchar", 9, Type::Text, Bounds::Text(Some(5))),
+            ("varchar", -1, Type::Text, Bounds::Text(None)),
+            ("jsonb", -1, Type::Text, Bounds::Text(None)),
+            ("point", -1, Type::Unfillable, Bounds::Closed("as shown".to_owned())),
+        ] {
+            let declared = declared(name, modifier);
+            assert_eq!((declared.wire().kind(), declared.bounds(true, "as shown")), (kind, bounds), "{name}");
+        }
+        let mood = Declared { kind: "e".to_owned(), labels: vec!["sad".into(), "glad".into()], ..declared("mood", -1) };
+        assert_eq!(mood.wire(), Wire::Text);
+        assert_eq!(mood.bounds(true, ""), Bounds::OneOf(["glad".to_owned(), "sad".to_owned()].into()));
+    }
+
+    /// What it counts itself, the server alone knows.
+    #[test]
+    fn characters_are_counted_only_in_a_database_that_holds_them_all() {
+        assert_eq!(declared("varchar", 9).bounds(false, ""), Bounds::Text(None));
+        assert_eq!(declared("name", -1).bounds(false, ""), Bounds::Text(None));
     }
 }

@@ -21,11 +21,16 @@ pub fn read(session: &Session, name: &str) -> Result<Option<Contract>, Fault> {
         OR EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass($1))
         OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1)
             AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL))
-        OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1))";
-    let has_constraints = session.query_one(sql, &[&name])?.get(0);
+        OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1)),
+        current_setting('server_encoding') <> 'UTF8' OR EXISTS (SELECT 1 FROM pg_attribute
+            JOIN pg_type AS declared ON declared.oid = atttypid
+            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+                AND declared.typname IN ('json', 'jsonb', 'xml'))";
+    let rules = session.query_one(sql, &[&name])?;
     let column = |row: &tokio_postgres::Row| {
         let name: String = row.get(0);
         (name.to_ascii_lowercase(), Declared { kind: row.get(1), generated: row.get(2) })
     };
-    Ok(Some(Contract { columns: columns.iter().map(column).collect(), has_constraints }))
+    let columns = columns.iter().map(column).collect();
+    Ok(Some(Contract { columns, has_constraints: rules.get(0), reads_itself: rules.get(1) }))
 }

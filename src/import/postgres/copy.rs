@@ -11,8 +11,9 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio_postgres::CopyInSink;
 
+use super::super::bounds::Bounds;
 use super::super::header::LINEAGE;
-use super::super::layout::Layout;
+use super::super::layout::{Layout, Taken};
 use super::super::mode::Written;
 use super::super::reject::NAMED_MAX;
 use super::super::rows::{Rows, Sink};
@@ -20,7 +21,7 @@ use super::super::shown;
 use super::super::table::identifier;
 use super::super::target::Insert;
 use super::super::value::Value;
-use super::column::Wire;
+use super::column::{Wire, changed};
 use super::driver::wait;
 use super::fault::{During, copied};
 use super::lines::Lines;
@@ -93,8 +94,8 @@ pub struct Copying<'t> {
     merge: Option<Merge>,
     /// The first bytes of every row: how many fields it has.
     fields: [u8; 2],
-    /// How it is written where each row came from.
-    lineage: Option<[Wire; 2]>,
+    /// The bytes of the integers that say where each row came from.
+    lineage: Option<[usize; 2]>,
     /// The last bytes of every row: NULLs for columns that the file doesn't have.
     nulls: Vec<u8>,
     /// Whole rows, and the one in hand.
@@ -218,9 +219,11 @@ impl<'t> Copying<'t> {
 
     /// Where the row in hand came from. The line is known at its end.
     fn write_lineage(&mut self, line: u64) -> Result<(), Fault> {
-        let wires = self.lineage.iter().flatten();
-        for ((wire, number), column) in wires.zip([self.id.0, line.cast_signed()]).zip(LINEAGE) {
-            let written = wire.write(Value::Integer(number), &mut self.buffer);
+        let bytes = self.lineage.into_iter().flatten();
+        for ((bytes, number), column) in bytes.zip([self.id.0, line.cast_signed()]).zip(LINEAGE) {
+            let value = Value::Integer(number);
+            let misfit = Bounds::Integer(bytes).misfit(value);
+            let written = misfit.map_or_else(|| Wire::Integer(bytes).write(value, &mut self.buffer), Err);
             written.map_err(|reason| Fault::World(no_integer(&self.table, column, reason.text)))?;
         }
         Ok(())
@@ -313,20 +316,18 @@ impl Insert for Copying<'_> {
     }
 }
 
-/// How each column of the file is written.
+/// How each column of the file is written, which is still what its values were checked with.
 fn columns(read: &Read, layout: &Layout) -> Result<Vec<(Wire, String)>, Reason> {
-    let column = |(column, name): (&str, &String)| {
-        let number = read.table.number(column).unwrap_or_default();
-        let (wire, declared) = &read.wires[number];
-        if *wire == Wire::Unknown {
-            let text = format!("its type {declared} is none that a file can fill");
-            let hint = "leave the column out of the file, or declare it as text";
-            return Err(Reason::new("unknown_type", text).in_column(shown::name(name)).hint(hint));
-        }
-        Ok((*wire, shown::name(name)))
+    let column = |taken: &Taken| {
+        let (name, checked) = (&layout.names()[taken.column], &layout.table().columns()[taken.number]);
+        let number = read.table.number(&checked.name).filter(|&number| {
+            let now = &read.table.columns()[number];
+            (now.kind, &now.bounds) == (checked.kind, &checked.bounds)
+        });
+        let name = shown::name(name);
+        number.map(|number| (read.wires[number], name.clone())).ok_or_else(|| changed().in_column(name))
     };
-    let names = layout.taken().iter().map(|taken| &layout.names()[taken.column]);
-    layout.columns().zip(names).map(column).collect()
+    layout.taken().iter().map(column).collect()
 }
 
 fn too_many(columns: usize) -> Fault {

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
@@ -185,7 +186,7 @@ impl Target for Database {
         self.place.clone()
     }
 
-    fn as_made(&self, kind: Type) -> Type {
+    fn as_made(&self, kind: Type) -> (Type, Bounds) {
         as_made(kind)
     }
 

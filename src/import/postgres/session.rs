@@ -152,6 +152,11 @@ impl Session {
         &self.schema
     }
 
+    /// Whether the database holds every character.
+    pub fn holds_all(&self) -> bool {
+        self.holds_all
+    }
+
     /// A text of a file as our own tables hold it: in a database of Latin 1 and the like, what that may lack is escaped.
     pub fn storable(&self, text: String) -> String {
         if self.holds_all {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
+use super::super::bounds::Bounds;
 use super::super::header::LINEAGE;
 use super::super::shown;
 use super::super::table::{Column, Table, identifier};
 use super::super::value::Type;
-use super::column::Wire;
+use super::column::{Declared, NAME_BYTES_MAX, Wire};
 use super::session::Session;
 use crate::fault::{Fault, Reason};
 
@@ -18,10 +19,10 @@ use crate::fault::{Fault, Reason};
 pub struct Read {
     /// What a file is matched with.
     pub table: Arc<Table>,
-    /// The types of its columns, and their names as declared.
-    pub wires: Vec<(Wire, String)>,
-    /// How the columns that say where a row came from are written, where it has them.
-    pub lineage: Option<[Wire; 2]>,
+    /// How its columns are written.
+    pub wires: Vec<Wire>,
+    /// The bytes of the integers that say where a row came from, where it has these columns.
+    pub lineage: Option<[usize; 2]>,
     /// The columns whose domain is to be asked whether it bears a NULL: COPY asks it of no column that it isn't handed.
     pub unasked: Vec<String>,
 }
@@ -49,7 +50,8 @@ pub fn bare(name: &str) -> &str {
 pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, Fault> {
     let sql = "SELECT c.relkind::text, a.attname::text, a.attnotnull,
             a.atthasdef OR t.typdefault IS NOT NULL OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
-            t.typname::text, t.typtype::text, a.atttypmod, format_type(a.atttypid, a.atttypmod)
+            t.typname::text, t.typtype::text, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+            ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid)
         FROM pg_class c
         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_type t ON t.oid = a.atttypid
@@ -67,10 +69,11 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
     for row in &rows {
         let Some(column) = row.get::<_, Option<String>>(1) else { continue };
         let domain = domains.remove(&column);
-        let wire = match &domain {
-            Some(domain) => Wire::of(&domain.base, &domain.kind, domain.modifier),
-            None => Wire::of(row.get(5), row.get(6), row.get(7)),
+        let declared = match &domain {
+            Some(domain) => domain.declared.clone(),
+            None => Declared { name: row.get(5), kind: row.get(6), modifier: row.get(7), labels: row.get(9) },
         };
+        let wire = declared.wire();
         if let Some(at) = LINEAGE.iter().position(|ours| *ours == column) {
             lineage[at] = Some(wire);
             continue;
@@ -86,8 +89,9 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
             unasked.push(column.clone());
         }
         let required = (!is_filled && row.get(2)) || is(|domain| domain.is_required);
-        wires.push((wire, row.get(8)));
-        columns.push(Column { name: column, kind: wire.kind(), required, generated });
+        let bounds = declared.bounds(session.holds_all(), row.get(8));
+        wires.push(wire);
+        columns.push(Column { name: column, kind: wire.kind(), bounds, required, generated });
     }
     let lineage = check_lineage(place, name, lineage)?;
     let unique = unique(session, name)?;
@@ -96,14 +100,14 @@ pub fn read(session: &Session, place: &str, name: &str) -> Result<Option<Read>, 
     Ok(Some(Read { table: Arc::new(table), wires, lineage, unasked }))
 }
 
-/// How the columns that say where a row came from are written. `None`: one of them is missing.
-fn check_lineage(place: &str, table: &str, wires: [Option<Wire>; 2]) -> Result<Option<[Wire; 2]>, Fault> {
+/// The bytes of the columns that say where a row came from. `None`: one of them is missing.
+fn check_lineage(place: &str, table: &str, wires: [Option<Wire>; 2]) -> Result<Option<[usize; 2]>, Fault> {
     let [Some(file), Some(line)] = wires else { return Ok(None) };
-    let mut wires = LINEAGE.iter().zip([file, line]);
-    match wires.find(|(_, wire)| !matches!(wire, Wire::Integer(_))) {
-        Some((column, _)) => Err(Fault::World(no_integer(table, column, format!("{place}: it is no integer")))),
-        None => Ok(Some([file, line])),
-    }
+    let bytes = |wire, column| match wire {
+        Wire::Integer(bytes) => Ok(bytes),
+        _ => Err(Fault::World(no_integer(table, column, format!("{place}: it is no integer")))),
+    };
+    Ok(Some([bytes(file, LINEAGE[0])?, bytes(line, LINEAGE[1])?]))
 }
 
 /// Why a column that says where a row came from can't: what is to be typed is the same.
@@ -115,9 +119,7 @@ pub fn no_integer(table: &str, column: &str, why: String) -> Reason {
 
 /// What a domain is in the end, and what it and the domains that it is made of want.
 struct Domain {
-    base: String,
-    kind: String,
-    modifier: i32,
+    declared: Declared,
     is_required: bool,
     has_checks: bool,
 }
@@ -129,12 +131,13 @@ fn domains_of(session: &Session, name: &str) -> Result<HashMap<String, Domain>, 
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND typtype = 'd'
             UNION ALL SELECT attname, base.* FROM chain JOIN pg_type AS base ON base.oid = chain.typbasetype)
         SELECT attname::text, max(typname::text) FILTER (WHERE typtype <> 'd'),
-            max(typtype::text) FILTER (WHERE typtype <> 'd'), max(typtypmod), bool_or(typnotnull),
+            max(typtype::text) FILTER (WHERE typtype <> 'd'), max(typtypmod),
+            array_remove(array_agg(enumlabel::text), NULL), bool_or(typnotnull),
             bool_or(EXISTS (SELECT 1 FROM pg_constraint WHERE contypid = chain.oid AND contype = 'c'))
-        FROM chain GROUP BY attname";
+        FROM chain LEFT JOIN pg_enum ON enumtypid = chain.oid GROUP BY attname";
     let read = |row: &Row| {
-        let [base, kind] = [1, 2].map(|at| row.get(at));
-        (row.get(0), Domain { base, kind, modifier: row.get(3), is_required: row.get(4), has_checks: row.get(5) })
+        let declared = Declared { name: row.get(1), kind: row.get(2), modifier: row.get(3), labels: row.get(4) };
+        (row.get(0), Domain { declared, is_required: row.get(5), has_checks: row.get(6) })
     };
     Ok(session.query(sql, &[&qualified(name)])?.iter().map(read).collect())
 }
@@ -149,9 +152,6 @@ fn unique(session: &Session, name: &str) -> Result<Vec<Vec<String>>, Fault> {
         GROUP BY indexrelid";
     Ok(session.query(sql, &[&qualified(name)])?.iter().map(|row| row.get(0)).collect())
 }
-
-/// The most bytes that a name may have; PostgreSQL cuts longer ones without a word.
-const NAME_BYTES_MAX: usize = 63;
 
 /// The columns that every table has without being asked, in this case of letters.
 const RESERVED: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
@@ -220,10 +220,38 @@ pub fn declared(kind: Type) -> &'static str {
 }
 
 /// What a column of a table that we make for this type holds: as it is read back.
-pub fn as_made(kind: Type) -> Type {
-    match kind {
-        Type::Number => Type::Decimal,
-        Type::Untyped => Type::Text,
+pub fn as_made(kind: Type) -> (Type, Bounds) {
+    let name = match declared(kind) {
+        "bigint" => "int8",
+        "double precision" => "float8",
+        "boolean" => "bool",
         other => other,
+    };
+    let made = Declared { name: name.to_owned(), kind: String::new(), modifier: -1, labels: Vec::new() };
+    (made.wire().kind(), made.bounds(true, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_declare_holds_what_it_was_made_for() {
+        for kind in [
+            Type::Integer,
+            Type::Real,
+            Type::Number,
+            Type::Decimal,
+            Type::Boolean,
+            Type::Date,
+            Type::Timestamp,
+            Type::Instant,
+            Type::Text,
+        ] {
+            let (made, _) = as_made(kind);
+            assert!(made == kind || (kind, made) == (Type::Number, Type::Decimal), "{kind:?} {made:?}");
+        }
+        // Nothing has said which of the two, and no offset is made up or lost.
+        assert_eq!(as_made(Type::Moment).0, Type::Timestamp);
     }
 }

@@ -20,6 +20,7 @@ pub fn read(connection: &Connection, table: &str) -> rusqlite::Result<Contract> 
     Ok(Contract {
         columns: columns.collect::<rusqlite::Result<_>>()?,
         has_constraints: connection.query_row(sql, [table], |row| row.get(0))?,
+        reads_itself: false,
     })
 }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
@@ -187,8 +188,8 @@ impl Target for Database {
         place(&self.path)
     }
 
-    fn as_made(&self, kind: Type) -> Type {
-        as_made(kind)
+    fn as_made(&self, kind: Type) -> (Type, Bounds) {
+        (as_made(kind), Bounds::Open)
     }
 
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {

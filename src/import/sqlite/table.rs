@@ -3,6 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
+use super::super::bounds::Bounds;
 use super::super::header::LINEAGE;
 use super::super::table::{Column, Table, identifier};
 use super::super::value::{Type, Value};
@@ -29,6 +30,7 @@ pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<Option<Tabl
         let column = Column {
             name,
             kind: if strict { strict_type_of(&declared) } else { type_of(&declared) },
+            bounds: Bounds::Open,
             required: not_null && no_default,
             generated: row.get::<_, i64>(5)? > 0,
         };
@@ -171,6 +173,7 @@ mod tests {
         let columns = [("id", Type::Integer), (hostile, Type::Text), ("at", Type::Timestamp), ("ok", Type::Boolean)];
         let columns = columns.map(|(name, kind)| (name.to_owned(), kind));
         let key = [hostile.to_owned(), "ID".to_owned()];
+        let as_made = |kind| (as_made(kind), Bounds::Open);
         let table = Table::made_for("my \"orders\"", columns.into_iter(), &as_made).unique(std::iter::once(&key[..]));
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&create_sql(&table)).unwrap();
