@@ -13,7 +13,8 @@ use super::table::Table;
 use super::target::{Markers, Target};
 use super::value::Type;
 use super::{postgres, sqlite};
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
+use crate::settings::Mode;
 use crate::settings::postgres::Address;
 
 /// Which database.
@@ -90,6 +91,19 @@ impl Place {
                 None => Ok(Vec::new()),
             },
             Self::Postgres(address) => postgres::Looked::open(address)?.losing_with(name),
+        }
+    }
+
+    /// What a server doesn't let us do and files of this mode into this table need. What may be done with a file, its directory
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked.
+    pub fn missing_rights(&self, name: &str, mode: &Mode) -> Result<Vec<Reason>, Fault> {
+        match self {
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(address) => postgres::Looked::open(address)?.missing_rights(name, mode),
         }
     }
 

@@ -9,6 +9,7 @@ mod giving_way;
 mod half_open;
 mod lines;
 mod logins;
+mod rights;
 mod rows;
 mod trials;
 mod types;

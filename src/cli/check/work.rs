@@ -59,6 +59,7 @@ fn server(import: &Import, place: &Place, section: &mut Section) {
     match place.has_table(&import.table) {
         Ok(true) => {
             section.ok(format!("the database {place} has the table {}", import.table));
+            rights_there(import, place, section);
             losing(import, place, section);
         }
         Ok(false) => section.ok(format!("the database {place}: the first file makes the table {}", import.table)),
@@ -105,6 +106,14 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
             let fix = "move that file away, or import into another one".to_owned();
             section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
         }
+    }
+}
+
+/// fault 92: else the folder is held at its first file.
+fn rights_there(import: &Import, place: &Place, section: &mut Section) {
+    match place.missing_rights(&import.table, &import.mode) {
+        Ok(missing) => missing.iter().for_each(|reason| section.fail_for(reason, "importerd")),
+        Err(fault) => section.fail_for(fault.reason(), "importerd"),
     }
 }
 

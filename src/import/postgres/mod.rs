@@ -20,6 +20,7 @@ mod merge;
 mod numeric;
 mod references;
 mod rejects;
+mod rights;
 mod schema;
 mod session;
 mod table;
@@ -40,8 +41,9 @@ use super::lock;
 use super::table::Table;
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::file::FileId;
+use crate::settings::Mode;
 use crate::settings::postgres::Address;
 use doubt::Doubt;
 use driver::{Driver, patience};
@@ -274,6 +276,11 @@ impl Looked {
     /// The tables that lose something with the rows of this one.
     pub fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
         references::losing_with(&self.session, name, Yielding::All)
+    }
+
+    /// What this role may not do and files of this mode need.
+    pub fn missing_rights(&self, name: &str, mode: &Mode) -> Result<Vec<Reason>, Fault> {
+        rights::missing(&self.session, name, mode)
     }
 
     /// The table of this name. `None`: it isn't there.

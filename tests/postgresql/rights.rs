@@ -1,0 +1,79 @@
+//! What the role of a folder may do in the database: `importerd check` says what is missing before a file is held for it.
+
+use importerd::file::FileId;
+use importerd::import::Load;
+use importerd::settings::postgres::Address;
+use importerd::settings::{self, Mode};
+
+use super::bench::Bench;
+use super::harness::Drop;
+use super::harness::postgres::Server;
+
+const TABLE: &str = "\"sales\".\"Orders\"";
+
+/// With what its mode needs, and no more, all is well; without any of it the folder is held, and what `check` says is to be
+/// typed lets the file in.
+///
+/// fault 92
+#[test]
+fn a_right_that_the_mode_needs_is_missed_by_check_with_the_grant_that_mends_it() {
+    let Some(server) = Server::start() else { return };
+    server.sql(&format!(
+        "CREATE ROLE \"Ann\" LOGIN; REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC; CREATE SCHEMA sales;
+        GRANT USAGE ON SCHEMA sales TO \"Ann\"; CREATE TABLE {TABLE} (_file_id bigint, _line bigint, id integer UNIQUE)"
+    ));
+    assert_eq!(Bench::at(&server.url()).import("id\n1\n"), Ok(1));
+    let url = server.url().replace("tester@", "Ann@");
+    let key = || vec!["id".to_owned()];
+    let mut id = 1;
+    for (mode, setting, rights) in [
+        (Mode::Append, "\"append\"", &["INSERT"][..]),
+        (Mode::Replace, "\"replace\"", &["SELECT", "INSERT", "DELETE"]),
+        (Mode::Insert(key()), "{ insert = [\"id\"] }", &["SELECT", "INSERT", "TEMPORARY"]),
+        (Mode::Upsert(key()), "{ upsert = [\"id\"] }", &["SELECT", "INSERT", "UPDATE", "TEMPORARY"]),
+    ] {
+        let drop = Drop::with(&format!("import = {{ into = \"{url}\", table = \"sales.Orders\", mode = {setting} }}"));
+        let check = || {
+            // Files that the ledger of this folder doesn't know would fail it.
+            server.sql("TRUNCATE _importerd_files");
+            let said = drop.command(&["check"]).output().expect("run importerd check");
+            (said.status.code(), String::from_utf8_lossy(&said.stdout).into_owned())
+        };
+        let mut import = || {
+            id += 1;
+            let settings = settings::Import { mode: mode.clone(), ..settings::Import::into_table("sales.Orders") };
+            let bench = Bench::reading(&settings, Address::parse(&url).expect("an address"));
+            let load = Load { id: FileId(id), ..bench.load(format!("id\n{id}\n")).expect("it fits") };
+            bench.import.commit(&[load]).map(|outcomes| outcomes.len()).map_err(|fault| fault.reason().code)
+        };
+        let on = |right: &str| if right == "TEMPORARY" { "DATABASE postgres" } else { TABLE };
+        server.sql(&format!(
+            "REVOKE ALL ON {TABLE} FROM \"Ann\"; REVOKE ALL ON DATABASE postgres FROM \"Ann\";
+            GRANT SELECT, INSERT, UPDATE ON _importerd_files TO \"Ann\""
+        ));
+        for right in rights {
+            change(&server, "GRANT", right, on(right));
+        }
+        assert_eq!(check().0, Some(0), "{setting}: {}", check().1);
+        assert_eq!(import(), Ok(1), "{setting}");
+        let of_markers = ["SELECT", "INSERT", "UPDATE"].map(|right| (right, "\"_importerd_files\""));
+        for (right, on) in rights.iter().map(|right| (*right, on(right))).chain(of_markers) {
+            change(&server, "REVOKE", right, on);
+            let (code, said) = check();
+            let grant = format!("GRANT {right} ON {on} TO \"Ann\"");
+            assert!(code == Some(77) && said.contains(&format!("fix: type {grant} in the database")), "{said}");
+            // Files amend their markers only where rows are left out.
+            if (right, on) != ("UPDATE", "\"_importerd_files\"") {
+                assert_eq!(import(), Err("no_permission"), "{setting} without {right}");
+            }
+            server.sql(&grant);
+            assert_eq!((check().0, import()), (Some(0), Ok(1)), "{setting} with {right}");
+        }
+    }
+}
+
+/// Grants a right, or takes it away.
+fn change(server: &Server, verb: &str, right: &str, on: &str) {
+    let preposition = if verb == "GRANT" { "TO" } else { "FROM" };
+    server.sql(&format!("{verb} {right} ON {on} {preposition} \"Ann\""));
+}
