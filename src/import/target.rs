@@ -164,7 +164,7 @@ pub trait Transaction: Markers {
     /// Whether rows that were deleted are there all the same: triggers may keep them.
     fn keeps(&mut self, table: &Table, rows: Yielding) -> Result<bool, Fault>;
 
-    /// As that of [`Target`].
+    /// As that of [`Target`]; the answer holds until the end of the transaction, whatever others do.
     fn losing_with(&mut self, table: &Table, of: FileId) -> Result<Vec<String>, Fault>;
 
     /// Begins to insert rows of a file; what becomes of one whose key is there, [`Layout::mode`] says. Of two of them

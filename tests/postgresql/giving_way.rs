@@ -7,8 +7,8 @@ use importerd::settings::postgres::Address;
 use importerd::settings::{self, Mode};
 
 use super::bench::Bench;
-use super::harness::Drop;
 use super::harness::postgres::Server;
+use super::harness::{Drop, eventually};
 
 /// A folder each of whose files is all of the table.
 fn replacing(server: &Server) -> Bench {
@@ -82,6 +82,57 @@ fn a_row_that_comes_while_the_others_go_refuses_no_snapshot() {
     ));
     assert_eq!(replacing(&server).import("id\n3\n"), Ok(1));
     assert_eq!(server.sql("SELECT id FROM orders"), "3");
+}
+
+/// Somebody else's row that refers to one of the table is on its way, and committed as soon as importerd waits for it.
+fn while_a_row_comes<T>(server: &Server, row: &str, work: impl FnOnce() -> T) -> T {
+    let waits =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'importerd' AND wait_event_type = 'Lock'";
+    let until_awaited = format!(
+        "DO $$ BEGIN WHILE ({waits}) = 0 LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$"
+    );
+    let comes = format!("BEGIN; INSERT INTO orders VALUES {row}; {until_awaited}; COMMIT");
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.sql(&comes));
+        let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        eventually("the row is on its way", || server.number(sleeping) == 1);
+        work()
+    })
+}
+
+const REFERS_TO_ITSELF: &str = "CREATE TABLE orders (_file_id bigint, _line bigint, id integer PRIMARY KEY,
+    under integer REFERENCES orders (id))";
+
+/// It was not there yet when it was asked who would lose something, and was when the others went.
+#[test]
+fn a_row_that_comes_to_refer_to_those_of_a_replay_is_not_lost_with_them() {
+    let Some(server) = Server::start() else { return };
+    for action in ["CASCADE", "SET NULL", "SET DEFAULT"] {
+        server.sql("DROP TABLE IF EXISTS orders, _importerd_files, _importerd_rejects");
+        server.sql(&REFERS_TO_ITSELF.replace("(id))", &format!("(id) ON DELETE {action})")));
+        let bench = Bench::at(&server.url());
+        assert_eq!(bench.import("id,under\n1,\n2,1\n"), Ok(2));
+        let outcome =
+            while_a_row_comes(&server, "(NULL, NULL, 7, 2)", || replay(&bench, 1, "id,under\n1,\n2,1\n3,2\n"));
+        assert_eq!(refusal(outcome).code, "cascade", "{action}");
+        assert_eq!(server.sql("SELECT id, under FROM orders ORDER BY id"), "1|NULL\n2|1\n7|2", "{action}");
+        // The control: it is gone.
+        server.sql("DELETE FROM orders WHERE id = 7");
+        let outcome = replay(&bench, 1, "id,under\n1,\n2,1\n3,2\n");
+        assert!(matches!(outcome, Outcome::Replaced { rows: 3, rows_before: 2, .. }), "{action}: {outcome:?}");
+    }
+}
+
+/// All that is there goes, and the row as well: the second time it is seen.
+#[test]
+fn a_row_that_comes_to_refer_to_those_of_a_snapshot_refuses_none() {
+    let Some(server) = Server::start() else { return };
+    server.sql(REFERS_TO_ITSELF);
+    server.sql("INSERT INTO orders VALUES (NULL, NULL, 1, NULL)");
+    let bench = replacing(&server);
+    let rows = while_a_row_comes(&server, "(NULL, NULL, 7, 1)", || bench.import("id,under\n1,\n2,1\n"));
+    assert_eq!(rows, Ok(2));
+    assert_eq!(server.sql("SELECT id, under FROM orders ORDER BY id"), "1|NULL\n2|1");
 }
 
 /// References lead to a table, to its partitions and to what inherits from it, in whatever schema, by several columns.

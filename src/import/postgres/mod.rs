@@ -49,6 +49,7 @@ use doubt::Doubt;
 use driver::{Driver, patience};
 use fault::LOCK_WAIT_SECS;
 use markers::Connected;
+use references::Sure;
 use session::Session;
 use table::Read;
 pub use table::{as_made, create_sql, declared};
@@ -203,7 +204,7 @@ impl Target for Database {
     }
 
     fn losing_with(&self, name: &str, of: FileId) -> Result<Vec<String>, Fault> {
-        references::losing_with(self.reading(&[])?.session(), name, Yielding::Of(of))
+        references::losing_with(self.reading(&[])?.session(), name, Yielding::Of(of), Sure::Now)
     }
 
     fn markers(&self, folder: &str, table: &str) -> Result<Box<dyn Markers + '_>, Fault> {
@@ -275,7 +276,7 @@ impl Looked {
 
     /// The tables that lose something with the rows of this one.
     pub fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
-        references::losing_with(&self.session, name, Yielding::All)
+        references::losing_with(&self.session, name, Yielding::All, Sure::Now)
     }
 
     /// What this role may not do and files of this mode need.

@@ -6,9 +6,19 @@ use super::super::target::Yielding;
 use super::session::Session;
 use super::table::qualified;
 use crate::fault::Fault;
+use crate::file::FileId;
+
+/// How sure the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sure {
+    /// As things stand now.
+    Now,
+    /// Until the end of the transaction, in which the rows go.
+    ToTheEnd,
+}
 
 /// The tables that lose rows, or what these refer to, with those rows of this one. Partitions count as their table.
-pub fn losing_with(session: &Session, name: &str, rows: Yielding) -> Result<Vec<String>, Fault> {
+pub fn losing_with(session: &Session, name: &str, rows: Yielding, sure: Sure) -> Result<Vec<String>, Fault> {
     // By the collation of what is referred to, as the server compares them: the other column may have one of its own.
     let sql = "WITH RECURSIVE tree AS (SELECT to_regclass($1)::oid AS relation
             UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = relation)
@@ -29,6 +39,9 @@ pub fn losing_with(session: &Session, name: &str, rows: Yielding) -> Result<Vec<
             (None, _) => true,
             (Some(_), Yielding::All) => false,
             (Some(meets), Yielding::Of(file)) => {
+                if sure == Sure::ToTheEnd {
+                    hold(session, name, file)?;
+                }
                 let (file_id, own) = (identifier(LINEAGE[0]), qualified(name));
                 let sql = format!(
                     "SELECT EXISTS (SELECT FROM {own} AS child JOIN {own} AS parent ON {meets}
@@ -43,4 +56,12 @@ pub fn losing_with(session: &Session, name: &str, rows: Yielding) -> Result<Vec<
     }
     losing.dedup();
     Ok(losing)
+}
+
+/// From here on nobody comes to refer to the rows of this file, and whoever was about to is waited for: as the deletion
+/// would, with what it has committed then deleted as well.
+fn hold(session: &Session, name: &str, file: FileId) -> Result<(), Fault> {
+    let (file_id, own) = (identifier(LINEAGE[0]), qualified(name));
+    let sql = format!("SELECT count(*) FROM (SELECT FROM {own} WHERE {file_id} = $1::bigint FOR UPDATE) AS held");
+    session.query_one(&sql, &[&file.0]).map(drop)
 }

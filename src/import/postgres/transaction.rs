@@ -18,7 +18,7 @@ use super::Database;
 use super::copy::{Copying, Refused};
 use super::fault::During;
 use super::markers::{self, Connected};
-use super::references;
+use super::references::{self, Sure};
 use super::session::Session;
 use super::table::{self, Read, qualified};
 use super::turns::{Turn, Turns};
@@ -197,7 +197,7 @@ impl Transaction for Open<'_> {
     }
 
     fn losing_with(&mut self, table: &Table, of: FileId) -> Result<Vec<String>, Fault> {
-        references::losing_with(self.session(), table.name(), Yielding::Of(of))
+        references::losing_with(self.session(), table.name(), Yielding::Of(of), Sure::ToTheEnd)
     }
 
     fn insert<'t>(&'t mut self, layout: &Layout, id: FileId) -> Result<Box<dyn Insert + 't>, Fault> {
