@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{join, join5};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
+use tokio_postgres::{Client, CopyInSink, Error, Row, SimpleQueryMessage, Statement};
 
 use super::driver::{Driver, Unconnected, patience, wait_for};
 use super::fault::{During, LOCK_WAIT_SECS, fault, is_lost};
@@ -279,6 +279,17 @@ impl Session {
     pub fn execute_during(&self, during: During, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
         let statement = self.statement(sql, during)?;
         self.answer(during, self.client.execute(&statement, parameters))
+    }
+
+    /// The same, of a statement that isn't kept prepared: one that a rule of its table makes nothing of stays nothing, also when
+    /// the rule is gone.
+    pub fn execute_anew(&self, during: During, sql: &str) -> Result<u64, Fault> {
+        let said = self.answer(during, self.client.simple_query(sql))?;
+        let changed = said.iter().map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        });
+        Ok(changed.sum())
     }
 
     /// Begins a COPY into the server.

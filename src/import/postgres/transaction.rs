@@ -74,15 +74,12 @@ impl<'d> Open<'d> {
 
     /// Deletes or selects rows that give way, and says how many.
     fn take(&self, verb: &str, table: &Table, rows: Yielding, end: &str) -> Result<u64, Fault> {
-        let from = format!("{verb} FROM {}", qualified(table.name()));
-        let session = self.session();
-        match rows {
-            Yielding::All => session.execute_during(During::Removal, &format!("{from}{end}"), &[]),
-            Yielding::Of(file) => {
-                let sql = format!("{from} WHERE {} = $1::bigint{end}", identifier(LINEAGE[0]));
-                session.execute_during(During::Removal, &sql, &[&file.0])
-            }
-        }
+        let those = match rows {
+            Yielding::All => String::new(),
+            Yielding::Of(file) => format!(" WHERE {} = {}", identifier(LINEAGE[0]), file.0),
+        };
+        let sql = format!("{verb} FROM {}{those}{end}", qualified(table.name()));
+        self.session().execute_anew(During::Removal, &sql)
     }
 
     /// Nobody knows whether the COMMIT was carried out: the markers do, once the server can be asked. Where none was
