@@ -85,6 +85,14 @@ impl Checked {
         }
     }
 
+    /// The table as it is to be, where it is to be made or to get columns.
+    pub(super) fn to_be(&self) -> Option<&Arc<Table>> {
+        match &self.content {
+            Content::Rows { layout, .. } if self.new_table => Some(layout.table()),
+            _ => self.wider(),
+        }
+    }
+
     /// How much memory it takes until it is committed.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {

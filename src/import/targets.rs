@@ -115,6 +115,18 @@ impl Place {
         }
     }
 
+    /// Whether such a table can be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Permanent`]: not with these columns. [`Fault::World`]: not with this name.
+    pub(super) fn check_possible(&self, table: &Table) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => postgres::check_possible(table),
+        }
+    }
+
     /// What a column of a table that is made there for a type holds: as it is read back.
     pub(super) fn as_made(&self, kind: Type) -> (Type, Bounds) {
         match self {

@@ -145,7 +145,10 @@ impl Trial {
         check_table_name(&folder.name, &import.table)?;
         let table = target.table(&import.table)?;
         let (settings, as_made) = (Arc::new(import.clone()), |kind| target.as_made(kind));
-        let checked = check_file(&settings, (file, name), None, table.as_ref(), None, &as_made);
+        let checked = check_file(&settings, (file, name), None, table.as_ref(), None, &as_made).and_then(|checked| {
+            checked.to_be().map_or(Ok(()), |table| target.check_possible(table))?;
+            Ok(checked)
+        });
         let (checked, refused) = match checked {
             Ok(checked) => (Some(checked), None),
             Err(Fault::Permanent(reason)) => (None, Some(reason)),

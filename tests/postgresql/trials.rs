@@ -89,6 +89,23 @@ fn a_trial_refuses_for_a_table_that_is_not_there_what_it_would_not_hold() {
     }
 }
 
+/// fault 51
+#[test]
+fn a_trial_refuses_columns_that_no_table_of_postgresql_can_have() {
+    let Some(server) = Server::start() else { return };
+    let many = (0..1600).fold(String::new(), |many, column| many + ",c" + &column.to_string());
+    for table in ["", "CREATE TABLE orders (id bigint)"] {
+        server.sql(table);
+        for (more, values) in [(format!(",{}", "x".repeat(64)), 1), (",xmin".to_owned(), 1), (many.clone(), 1600)] {
+            let file = format!("id{more}\n1{}\n", ",1".repeat(values));
+            let said = tried(&folder(&server, "orders", ", new_columns = \"add\""), &file);
+            let (refused, reason) = (&said["refused"], Bench::adding(&server.url()).refused(&file));
+            assert_eq!((&refused["code"], &refused["text"]), (&reason.code.into(), &reason.text.as_str().into()));
+            assert!(said["import"]["create_table"].is_null(), "{said}");
+        }
+    }
+}
+
 /// They are known before the first row goes in, so however many they are, the file is copied once.
 ///
 /// fault 66

@@ -28,7 +28,7 @@ use super::lines::Lines;
 use super::merge::{Merge, PLACE, STAGE, STAGE_NAME};
 use super::rejects::Rejects;
 use super::session::Session;
-use super::table::{Read, bare, no_integer, qualified};
+use super::table::{Read, bare, no_integer, possible_count, qualified};
 use crate::fault::{Fault, Listed, Reason};
 use crate::file::FileId;
 
@@ -40,9 +40,6 @@ const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What every stream ends with.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
-
-/// The most that a table has, also the one where rows wait to be merged.
-const COLUMNS_MAX: i16 = 1600;
 
 /// The most rows of one file that the server may refuse: for each of them the file is copied once more.
 const REFUSED_MAX: usize = 100;
@@ -135,7 +132,7 @@ impl<'t> Copying<'t> {
         let nulls = unasked.map(|name| names.push(identifier(name))).count();
         // Before the place where they wait is made, of which a refusal would be the world's.
         let count = names.len() + usize::from(merge.is_some());
-        let fields = i16::try_from(count).ok().filter(|count| *count <= COLUMNS_MAX).ok_or_else(|| too_many(count))?;
+        let fields = possible_count(count)?;
         let (into, relation, place) = match &merge {
             Some(merge) => {
                 merge.make_stage(session)?;
@@ -328,8 +325,4 @@ fn columns(read: &Read, layout: &Layout) -> Result<Vec<(Wire, String)>, Reason> 
         number.map(|number| (read.wires[number], name.clone())).ok_or_else(|| changed().in_column(name))
     };
     layout.taken().iter().map(column).collect()
-}
-
-fn too_many(columns: usize) -> Fault {
-    Fault::permanent("too_many_columns", format!("{columns} columns where PostgreSQL has at most {COLUMNS_MAX}"))
 }

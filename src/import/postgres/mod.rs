@@ -52,7 +52,7 @@ use markers::Connected;
 use references::Sure;
 use session::Session;
 use table::Read;
-pub use table::{as_made, create_sql, declared};
+pub use table::{as_made, check_possible, create_sql, declared};
 use transaction::Open;
 use turns::Turns;
 

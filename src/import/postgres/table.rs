@@ -156,12 +156,23 @@ fn unique(session: &Session, name: &str) -> Result<Vec<Vec<String>>, Fault> {
 /// The columns that every table has without being asked, in this case of letters.
 const RESERVED: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
-/// Checks that no name would be cut, or is taken.
+/// The most columns that a table has, also the one where rows wait to be merged.
+const COLUMNS_MAX: i16 = 1600;
+
+/// So many columns, if a table can have them.
+pub fn possible_count(columns: usize) -> Result<i16, Fault> {
+    i16::try_from(columns).ok().filter(|count| *count <= COLUMNS_MAX).ok_or_else(|| {
+        Fault::permanent("too_many_columns", format!("{columns} columns where PostgreSQL has at most {COLUMNS_MAX}"))
+    })
+}
+
+/// Checks that PostgreSQL can have such a table: not too many columns, and no name that would be cut, or is taken.
 ///
 /// # Errors
 ///
-/// [`Fault::Permanent`]: a column's name is too long, or PostgreSQL's. [`Fault::World`]: the table's is too long.
-pub fn check_names(table: &Table) -> Result<(), Fault> {
+/// [`Fault::Permanent`]: not with these columns. [`Fault::World`]: the table's name is too long.
+pub fn check_possible(table: &Table) -> Result<(), Fault> {
+    possible_count(table.columns().len() + if table.lineage() { LINEAGE.len() } else { 0 })?;
     let too_long = |name: &str| {
         let text = format!("a name of more than {NAME_BYTES_MAX} bytes, which PostgreSQL would cut");
         Reason::new("name_too_long", text).in_column(shown::name(name))

@@ -172,13 +172,13 @@ impl Transaction for Open<'_> {
 
     fn make(&mut self, table: &Table) -> Result<(), Fault> {
         self.seen = None;
-        table::check_names(table)?;
+        table::check_possible(table)?;
         self.session().define(&table::create_sql(table))
     }
 
     fn widen(&mut self, table: &Table, wider: &Table) -> Result<(), Fault> {
         self.seen = None;
-        table::check_names(wider)?;
+        table::check_possible(wider)?;
         table::add_column_sql(table, wider).try_for_each(|sql| self.session().define(&sql))
     }
 
