@@ -181,7 +181,7 @@ fn with_json_it_prints_one_object() {
     let report: Value = serde_json::from_str(printed(&output)).unwrap();
     let expected = serde_json::json!({
         "committed": 1, "rows": 2, "with_rejects": 0, "rejects": 0, "duplicates": 1, "quarantined": 1, "deferred": 0,
-        "left": 0, "paused": {}, "exit": 1
+        "left": 0, "unseen": 0, "paused": {}, "exit": 1
     });
     assert_eq!(report, expected);
 }

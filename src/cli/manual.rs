@@ -38,7 +38,7 @@ const EXIT_CODES: &[(u8, &str)] = &[
     (exit::SOFTWARE, "A bug, or more crashes than the restart budget allows."),
     (
         exit::TEMPFAIL,
-        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred, or it was told to stop with files left. retry: a file can't go \
+        "Work was left behind; the next start recovers it. once: a folder is held or paused, a file deferred or not to be looked at, or it was told to stop with files left. retry: a file can't go \
          back now. Any order: the daemon ended before it was carried out to its end, or had too many at a time. ledger check: the ledger was written each time it was read.",
     ),
     (exit::NOPERM, "Permission is missing."),

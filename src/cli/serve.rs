@@ -195,7 +195,7 @@ fn code_of_once(ended: &Ended, left: Left) -> u8 {
     match ended.code {
         exit::OK if !(ended.counts.paused.is_empty() && ended.counts.paused_by_operator.is_empty()) => exit::TEMPFAIL,
         exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
-        exit::OK if left.deferred + left.waiting > 0 => exit::TEMPFAIL,
+        exit::OK if left.deferred + left.waiting > 0 || !ended.counts.unseen.is_empty() => exit::TEMPFAIL,
         code => code,
     }
 }
@@ -213,13 +213,13 @@ fn report(global: &Global, logger: &Logger, ended: &Ended, left: (u8, Left), imp
 fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) -> String {
     let Left { waiting, deferred } = left;
     let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
-    let Counts { paused, paused_by_operator, .. } = &ended.counts;
+    let Counts { unseen, paused, paused_by_operator, .. } = &ended.counts;
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
             "committed": committed, "rows": rows, "with_rejects": with_rejects, "rejects": rejects,
             "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "left": waiting,
-            "paused": pauses, "exit": code,
+            "unseen": unseen.len(), "paused": pauses, "exit": code,
         });
         return report.to_string();
     }
@@ -232,6 +232,9 @@ fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &st
     }
     let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    if !unseen.is_empty() {
+        parts.push(format!("{} that can't be looked at", unseen.len()));
+    }
     if waiting > 0 {
         parts.push(format!("{waiting} left (told to stop)"));
     }

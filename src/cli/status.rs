@@ -78,6 +78,8 @@ struct FolderStatus {
     subdirectories: u64,
     /// Files in the inbox that `match` doesn't fit: they are left alone.
     unmatched: u64,
+    /// Waiting files that can't be looked at; of many, the first 2,000 are asked.
+    unseen: u64,
     /// What to type to end an operator's pause.
     #[serde(skip)]
     resume: Option<String>,
@@ -223,6 +225,7 @@ impl FolderStatus {
             oldest_waiting_exact: survey.oldest.is_none_or(|Oldest { exact, .. }| exact),
             subdirectories: survey.directories.count,
             unmatched: survey.unmatched.count,
+            unseen: survey.unseen.count,
             resume,
             see_rejects: format!("{} ls --rejects --folder {}", surroundings.importerd, folder.name),
             left_alone: left_alone(&survey),
@@ -297,7 +300,7 @@ fn table() -> Table {
     ])
 }
 
-/// What in the inbox will never be taken.
+/// What in the inbox is not taken.
 pub fn left_alone(survey: &Survey) -> Vec<String> {
     let said = |names: &Names, one: &str, many: &str, why: &str| {
         let what = if names.count == 1 { one } else { many };
@@ -305,7 +308,8 @@ pub fn left_alone(survey: &Survey) -> Vec<String> {
     };
     let directories = said(&survey.directories, "subdirectory", "subdirectories", "left alone");
     let unmatched = said(&survey.unmatched, "file", "files", "left alone, `match` doesn't fit");
-    directories.into_iter().chain(unmatched).collect()
+    let unseen = said(&survey.unseen, "file", "files", "can't be looked at, whatever lies there");
+    directories.into_iter().chain(unmatched).chain(unseen).collect()
 }
 
 /// The examples, and that there are more.

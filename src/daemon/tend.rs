@@ -16,6 +16,7 @@ use super::signals::{Heard, Signals};
 use super::voice::Voice;
 use crate::events::{Counts, Event, Kind, Tally};
 use crate::folder::inbox::{Inbox, Notice};
+use crate::log::escape;
 use crate::pulse;
 use crate::settings::{Settings, Work};
 use crate::stages::{Carrier, Folder, Journal};
@@ -98,6 +99,9 @@ fn tell_of_watch(voice: &Voice, folder: &Arc<str>, path: &str, notice: Notice) {
         Notice::Reading => return voice.remind(),
         Notice::Watching => event(Kind::FolderWatching).with("path", path),
         Notice::Overflow => event(Kind::FolderOverflow),
+        Notice::Unseen { name, reason } => {
+            event(Kind::FolderUnseen).with("path", format!("{path}/{}", escape(&name))).with("reason", reason)
+        }
         Notice::Polling(reason) => event(Kind::FolderPolling).with("path", path).with("reason", reason),
     });
 }

@@ -80,6 +80,7 @@ kinds! {
     FolderPaused      "folder.paused"      Error   "the folder takes nothing, for the stated cause; it resumes by itself. A warning where an operator ordered it (`by`): then it resumes when one says so"
     FolderResumed     "folder.resumed"     Info    "the cause is gone, or an operator says so (`by`): the folder goes on"
     FolderOverflow    "folder.overflow"    Warning "the kernel dropped events; the inbox is read from end to end"
+    FolderUnseen      "folder.unseen"      Warning "the disk doesn't say what lies in the inbox under a name, for the stated reason; it stays there, and others are taken"
     ProcessorStarted  "processor.started"  Debug   "a Processor is ready for work"
     ProcessorCrashed  "processor.crashed"  Error   "a Processor panicked; the file in its hand is named"
     ProcessorRestarted "processor.restarted" Warning "a fresh Processor took the slot of a crashed one"
@@ -131,7 +132,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("original", "the name of the file that was done before"),
     ("original_id", "its number"),
     ("moved_to", "where the file lies now"),
-    ("path", "the directory, or the settings file"),
+    ("path", "the directory, the settings file, or the file that can't be looked at"),
     ("folders", "how many folders there are"),
     ("recovered", "how many files of an earlier run were found in active/"),
     ("in_hand", "how many files are known to be claimed and not yet archived"),

@@ -81,7 +81,7 @@ impl Event {
             },
             Kind::FolderOverflow => self.kind.help().to_owned(),
             Kind::FolderWatching | Kind::LedgerRebuilt => self.text("path").unwrap_or_default().to_owned(),
-            Kind::FolderPolling => joined([self.text("path").map(str::to_owned), reason]),
+            Kind::FolderPolling | Kind::FolderUnseen => joined([self.text("path").map(str::to_owned), reason]),
             Kind::FolderPaused => joined([reason, self.next_try()]),
             Kind::FileCommitted => joined([
                 self.count("rows", "row"),

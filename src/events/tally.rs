@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::{Event, Kind};
 use crate::file::FileId;
+use crate::log::escape;
 
 /// Counts events as they are told.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Counts {
     pub quarantined: u64,
     /// Files whose last try came to nothing, and that will have another.
     pub deferred: BTreeSet<FileId>,
+    /// Names in inboxes, with their folder, that could not be looked at and were not claimed since.
+    pub unseen: BTreeSet<(String, String)>,
     /// Folders that take nothing now for a fault of the world, with the cause.
     pub paused: BTreeMap<String, String>,
     /// Folders that take nothing now because an operator paused them, and by whom that is told.
@@ -59,6 +62,7 @@ impl Tally {
     /// One more event.
     pub fn count(&self, event: &Event) {
         let mut counts = self.lock();
+        let folder = || event.folder.as_deref().unwrap_or_default().to_owned();
         let file = event.file.as_ref().map(|file| file.id);
         if let (Some(id), Kind::FileCommitted | Kind::FileDuplicate | Kind::FileQuarantined) = (file, event.kind) {
             counts.deferred.remove(&id);
@@ -73,9 +77,16 @@ impl Tally {
             Kind::FileDuplicate => counts.duplicates += 1,
             Kind::FileQuarantined => counts.quarantined += 1,
             Kind::FileDeferred => counts.deferred.extend(file),
+            Kind::FolderUnseen => {
+                let name = event.text("path").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+                counts.unseen.insert((folder(), name.to_owned()));
+            }
+            Kind::FileClaimed if !counts.unseen.is_empty() => {
+                let name = event.file.as_ref().map(|file| escape(&file.name)).unwrap_or_default();
+                counts.unseen.remove(&(folder(), name));
+            }
             Kind::FolderPaused => {
-                let folder = event.folder.as_deref().unwrap_or_default().to_owned();
-                counts.pauses(event).insert(folder, event.text("reason").unwrap_or_default().to_owned());
+                counts.pauses(event).insert(folder(), event.text("reason").unwrap_or_default().to_owned());
             }
             Kind::FolderResumed => {
                 counts.pauses(event).remove(event.folder.as_deref().unwrap_or_default());
@@ -118,5 +129,20 @@ mod tests {
         count(&tally, Kind::FileCommitted, 7);
         let counts = tally.counts();
         assert_eq!((counts.committed, counts.deferred), (1, [FileId(8)].into()));
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_looked_at_counts_until_its_file_is_claimed() {
+        let tally = Tally::default();
+        for name in ["a.txt", "b.txt", "a.txt"] {
+            let path = format!("/srv/drop/inbox/{name}");
+            tally.count(&Event::new(Kind::FolderUnseen).folder("drop").with("path", path));
+        }
+        assert_eq!(tally.counts().unseen.len(), 2);
+        let subject = Subject { id: FileId(1), name: "a.txt".into(), attempt: 1, stage: "claim" };
+        for folder in ["other", "drop"] {
+            tally.count(&Event::new(Kind::FileClaimed).folder(folder).file(subject.clone()));
+        }
+        assert_eq!(tally.counts().unseen, [("drop".to_owned(), "b.txt".to_owned())].into());
     }
 }

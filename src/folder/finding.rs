@@ -11,16 +11,41 @@ use std::time::{Duration, Instant};
 use importerd_actors::{Halt, Nudge};
 use rustix::io::Errno;
 
-use super::inbox::{Notice, Rules, Told};
+use super::inbox::Rules;
 use super::name::marked_by;
 use super::places::{Open, Places};
+use super::unseen::Unseen;
 use super::walk::Walk;
 use super::watch::{Armed, Watch};
+use crate::log::escape;
 
 /// The most names remembered because an event pointed at them; of more, the inbox is read from end to end.
 pub(super) const NOMINATED_MAX: usize = 65_536;
 /// Without a watch, the inbox is read this often.
 const RESCAN_UNWATCHED: Duration = Duration::from_secs(2);
+
+/// Told of what happens to the inbox.
+pub type Told = Box<dyn Fn(Notice)>;
+
+/// What an inbox tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The inbox is watched.
+    Watching,
+    /// It can't be watched, for this reason; it is read every two seconds instead.
+    Polling(String),
+    /// Events were lost; it is read from end to end.
+    Overflow,
+    /// The disk doesn't say what lies there under a name, for this reason; others are taken.
+    Unseen {
+        /// The name.
+        name: OsString,
+        /// What the system says.
+        reason: String,
+    },
+    /// It is read from end to end from here on, for whatever reason: the time for what is to be done now and then.
+    Reading,
+}
 
 /// See the module.
 pub(super) struct Finding {
@@ -36,6 +61,8 @@ pub(super) struct Finding {
     others: bool,
     /// Names that an event pointed at, or that an offer gave back.
     pub(super) nominated: VecDeque<OsString>,
+    /// Names that can't be looked at.
+    unseen: Unseen,
     /// How far the inbox has been read.
     walk: Option<Walk>,
     pub(super) next_walk: Instant,
@@ -54,6 +81,7 @@ impl Finding {
             open: None,
             others: false,
             nominated: VecDeque::new(),
+            unseen: Unseen::default(),
             walk: None,
             next_walk: Instant::now(),
             walk_first: false,
@@ -103,6 +131,27 @@ impl Finding {
         }
     }
 
+    /// A name is worth a look before all others.
+    pub(super) fn nominate_first(&mut self, name: &OsStr) {
+        if self.nominated.len() >= NOMINATED_MAX {
+            self.next_walk = Instant::now();
+        } else if self.nominated.front().is_none_or(|first| first != name) {
+            self.nominated.push_front(name.to_owned());
+        }
+    }
+
+    /// What lies under a name was looked at, or nothing lies there.
+    pub(super) fn seen(&mut self, name: &OsStr) {
+        self.unseen.forget(name);
+    }
+
+    /// The disk doesn't say what lies under a name: the next walk comes by again.
+    pub(super) fn unseen(&mut self, name: &OsStr, error: Errno) {
+        if self.unseen.is_news(name) {
+            (self.told)(Notice::Unseen { name: name.to_owned(), reason: std::io::Error::from(error).to_string() });
+        }
+    }
+
     /// Watch first, then read: what arrives between is seen twice rather than never. fault 8
     pub(super) fn begin_walk(&mut self) -> Result<(), Halt> {
         self.places.refresh().map_err(|fault| Halt::Hold(fault.reason().with_hint_text()))?;
@@ -121,6 +170,7 @@ impl Finding {
             self.notice = notice;
         }
         self.walk = Some(Walk::begin(&open.inbox).map_err(|error| self.hold(error))?);
+        self.unseen.begin_walk();
         (self.told)(Notice::Reading);
         let rescan = match self.notice {
             Some(Notice::Watching) => self.rules.rescan,
@@ -169,4 +219,13 @@ impl Finding {
 /// The folder waits: its inbox can't be looked at.
 pub(super) fn hold(places: &Places, error: Errno) -> Halt {
     Halt::Hold(format!("{}: {}", places.inbox_path.display(), std::io::Error::from(error)))
+}
+
+/// The folder waits: this name can't be looked at, and may be the one whose turn it is.
+pub(super) fn hold_line(places: &Places, name: &OsStr, error: Errno) -> Halt {
+    let (inbox, name, error) = (places.inbox_path.display(), escape(name), std::io::Error::from(error));
+    let what_to_do = "repair the filesystem, or leave that name out by the folder's `ignore`";
+    Halt::Hold(format!(
+        "{inbox}/{name}: {error}; it may be the oldest, and files are taken in order here; {what_to_do}"
+    ))
 }

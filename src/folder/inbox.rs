@@ -17,14 +17,16 @@ use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
 use super::deferral::Deferrals;
-use super::finding::{Finding, hold};
+use super::finding::{Finding, hold, hold_line};
 use super::gate::Gate;
-use super::judge::{Judge, Judged};
+use super::judge::{Blind, Judge, Judged};
 use super::line::Line;
 use super::name::{Filter, marker_of};
 use super::places::Places;
 use super::replays::Replay;
 use super::settling::Settling;
+
+pub use super::finding::{Notice, Told};
 
 /// An offer ends with the file that makes it as large as this.
 const OFFER_BYTES_MAX: u64 = 8 << 20;
@@ -86,22 +88,6 @@ impl Rules {
 
 fn is_directory(stat: &Statx) -> bool {
     FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory
-}
-
-/// Told of what happens to the inbox.
-pub type Told = Box<dyn Fn(Notice)>;
-
-/// What an inbox tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// The inbox is watched.
-    Watching,
-    /// It can't be watched, for this reason; it is read every two seconds instead.
-    Polling(String),
-    /// Events were lost; it is read from end to end.
-    Overflow,
-    /// It is read from end to end from here on, for whatever reason: the time for what is to be done now and then.
-    Reading,
 }
 
 /// One inbox, as its Scanner sees it.
@@ -212,8 +198,8 @@ impl Inbox {
             if self.under_way.contains(&name) || self.judge.ignores(&name) {
                 continue;
             }
-            let stat = self.judge.stat(&name).map_err(|error| self.hold(error))?;
-            if let (Some(line), Some(stat)) = (&mut self.line, stat) {
+            let stat = self.judge.stat(&name);
+            if let (Some(stat), Some(line)) = (self.met(&name, stat)?.flatten(), &mut self.line) {
                 line.join(&name, &stat);
             }
         }
@@ -227,9 +213,11 @@ impl Inbox {
             if Instant::now() >= until {
                 break;
             }
-            if !self.settling.waits_for(&name)
-                && let Judged::InDoubt(stat) = self.judge(&name).map_err(|error| self.hold(error))?
-            {
+            if self.settling.waits_for(&name) {
+                continue;
+            }
+            let judged = self.judge(&name);
+            if let Some(Judged::InDoubt(stat)) = self.met(&name, judged)? {
                 self.settling.has_settled(&name, &stat);
             }
         }
@@ -273,11 +261,8 @@ impl Inbox {
                 Some(Next::Name(name)) => name,
                 None => break,
             };
-            let judged = self.judge(&name).map_err(|error| {
-                self.finding.nominate(name.clone());
-                self.hold(error)
-            });
-            let judged = judged?;
+            let judged = self.judge(&name);
+            let Some(judged) = self.met(&name, judged)? else { continue };
             let in_doubt = if let Judged::InDoubt(stat) = &judged { Some(stat.clone()) } else { None };
             if let Some(more) = self.taken(&name, judged) {
                 bytes += more;
@@ -328,8 +313,28 @@ impl Inbox {
     }
 
     /// Whether a name can be taken now.
-    fn judge(&self, name: &OsStr) -> Result<Judged, Errno> {
+    fn judge(&self, name: &OsStr) -> Result<Judged, Blind> {
         if self.under_way.contains(name) { Ok(Judged::Passed) } else { self.judge.judge(name) }
+    }
+
+    /// What a look at a name says. `None`: the disk doesn't, and others go on; but where the order counts, nobody knows whether
+    /// it is the oldest, and they wait.
+    fn met<T>(&mut self, name: &OsStr, looked: Result<T, Blind>) -> Result<Option<T>, Halt> {
+        let halt = match looked {
+            Ok(seen) => {
+                self.finding.seen(name);
+                return Ok(Some(seen));
+            }
+            Err(Blind::Folder(error)) => self.hold(error),
+            Err(Blind::Name(error)) if self.line.is_some() => hold_line(&self.places, name, error),
+            Err(Blind::Name(error)) => {
+                self.settling.forget(name);
+                self.finding.unseen(name, error);
+                return Ok(None);
+            }
+        };
+        self.finding.nominate_first(name);
+        Err(halt)
     }
 
     /// When another look is worth while.

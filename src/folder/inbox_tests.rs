@@ -168,6 +168,42 @@ async fn without_leases_a_file_must_stay_as_it_is_and_a_change_begins_the_wait_a
     assert_eq!(bench.look_for(1).settling, 0);
 }
 
+/// A name of which statx(2) says nothing, and not since nothing lies there.
+fn unseen() -> OsString {
+    "n".repeat(256).into()
+}
+
+/// fault 70
+#[test]
+fn a_name_that_can_not_be_looked_at_is_told_once_and_others_are_taken() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.scratch.put("a", "1");
+    for _ in 0..2 {
+        bench.inbox.finding.nominate(unseen());
+    }
+    assert_eq!(bench.look(), ["a"]);
+    let notices = bench.notices.borrow();
+    assert!(
+        matches!(&notices[..], [Notice::Watching, Notice::Unseen { name, .. }] if *name == unseen()),
+        "{notices:?}"
+    );
+}
+
+/// fault 70: it may be the oldest.
+#[test]
+fn where_the_order_counts_a_name_that_can_not_be_looked_at_holds_the_folder_until_it_can_or_is_gone() {
+    let mut bench = Bench::new(Scratch::new(), in_order());
+    drop_at(&bench, &[("a", 1), ("b", 2), ("c", 3)]);
+    bench.inbox.finding.nominate(unseen());
+    for offer in 1..=5 {
+        let halt = bench.inbox.look(offer, 1).unwrap_err();
+        assert!(matches!(&halt, Halt::Hold(cause) if cause.contains("in order")), "{halt:?}");
+    }
+    let found = bench.inbox.finding.nominated.pop_front();
+    assert_eq!(found, Some(unseen()));
+    assert_eq!(bench.taken_in_turn(1), ["a", "b", "c"]);
+}
+
 /// fault 9
 #[tokio::test]
 async fn what_no_event_told_is_found_by_the_rescan() {

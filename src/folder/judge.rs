@@ -23,6 +23,29 @@ pub(super) struct Judge {
     pub(super) deferrals: Arc<Deferrals>,
 }
 
+/// Why nothing is to be seen under a name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Blind {
+    /// Nor under any other: the folder waits.
+    Folder(Errno),
+    /// The disk doesn't say what lies there; others can be looked at. fault 70
+    Name(Errno),
+}
+
+impl From<Errno> for Blind {
+    fn from(error: Errno) -> Self {
+        Self::Folder(error)
+    }
+}
+
+impl Blind {
+    /// Of looking at a name.
+    fn at_name(error: Errno) -> Self {
+        // A right that lacks is one to the directory.
+        if error == Errno::ACCESS || is_of_the_world(error) { Self::Folder(error) } else { Self::Name(error) }
+    }
+}
+
 /// What a look at one name says.
 pub(super) enum Judged {
     /// It is complete, and has so many bytes.
@@ -39,8 +62,8 @@ impl Judge {
         !self.rules.filter.takes(name) && self.deferrals.is_empty()
     }
 
-    /// Whether a name can be taken now. An error is of the world, not of the file.
-    pub(super) fn judge(&self, name: &OsStr) -> Result<Judged, Errno> {
+    /// Whether a name can be taken now.
+    pub(super) fn judge(&self, name: &OsStr) -> Result<Judged, Blind> {
         if self.ignores(name) {
             return Ok(Judged::Passed);
         }
@@ -71,16 +94,25 @@ impl Judge {
         })
     }
 
-    /// What lies in the inbox under this name, if anything does that can be looked at.
-    pub(super) fn stat(&self, name: &OsStr) -> Result<Option<Statx>, Errno> {
-        Ok(statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok())
+    /// What lies in the inbox under this name, if anything does.
+    pub(super) fn stat(&self, name: &OsStr) -> Result<Option<Statx>, Blind> {
+        match statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => match Blind::at_name(error) {
+                // It may be what came back under another name: nobody can say.
+                Blind::Name(_) if !self.rules.filter.takes(name) => Ok(None),
+                blind => Err(blind),
+            },
+        }
     }
 
-    fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Errno> {
+    fn is_marked_ready(&self, name: &OsStr) -> Result<bool, Blind> {
         if self.rules.ready_marker.is_none() {
             return Ok(true);
         }
-        Ok(self.rules.marker_in(&self.places.now()?.inbox, name).is_ok_and(|marker| marker.is_some()))
+        let marker = self.rules.marker_in(&self.places.now()?.inbox, name).map_err(Blind::at_name)?;
+        Ok(marker.is_some())
     }
 
     /// A file that can't be opened is taken like one of which the kernel can't say anything: the claim finds out why.

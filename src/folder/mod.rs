@@ -26,5 +26,6 @@ mod scratch;
 mod settling;
 pub mod survey;
 mod unopened;
+mod unseen;
 mod walk;
 pub mod watch;

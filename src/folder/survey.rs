@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::directory::open_directory;
 use super::name::{Filter, Rule};
 use super::places::{identity, identity_flags};
 use super::quarantine::is_reason;
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Reason, if_there};
 use crate::file::Identity;
 use crate::settings::Folder;
 
@@ -34,6 +35,8 @@ pub struct Survey {
     pub waiting: u64,
     /// Since when the oldest of these lies there.
     pub oldest: Option<Oldest>,
+    /// Of these, those of which the disk doesn't say what they are, as far as they were asked.
+    pub unseen: Names,
     /// In the inbox, to be tried again later.
     pub deferred: u64,
     /// In the inbox and in no hurry: hidden, in the making, ready markers, ignored.
@@ -120,7 +123,11 @@ pub fn survey(folder: &Folder, filter: &Filter, deferred: &[Identity]) -> Result
         }
         if asked < AGES_MAX {
             asked += 1;
-            let since = stat(directory, entry.name).map(|stat| changed(&stat));
+            let stat = look(directory, entry.name);
+            if stat.is_err() {
+                survey.unseen.add(entry.name);
+            }
+            let since = stat.ok().flatten().map(|stat| changed(&stat));
             let oldest = survey.oldest.map(|oldest| oldest.since).into_iter().chain(since).min();
             survey.oldest = oldest.map(|since| Oldest { since, exact: true });
         }
@@ -182,7 +189,7 @@ pub fn in_day(day: &Path) -> Result<Vec<Lying>, Reason> {
 /// Every place where a file of this name lies: inbox, active, quarantine, and the days of the archive.
 ///
 /// # Errors
-/// A directory can't be read.
+/// A directory can't be read, or what lies there can't be looked at.
 pub fn everywhere(folder: &Folder, name: &OsStr) -> Result<Vec<Lying>, Reason> {
     let mut directories = vec![folder.inbox.clone()];
     directories.extend(slots(folder)?);
@@ -190,14 +197,20 @@ pub fn everywhere(folder: &Folder, name: &OsStr) -> Result<Vec<Lying>, Reason> {
     let mut days = subdirectories(&folder.path.join("archive"))?;
     days.sort_unstable_by(|a, b| b.cmp(a));
     directories.extend(days);
-    Ok(directories.iter().filter_map(|directory| at(&directory.join(name))).collect())
+    directories.iter().filter_map(|directory| look_at(&directory.join(name)).transpose()).collect()
 }
 
 /// What lies at a path, if anything does and it may be known.
 #[must_use]
 pub fn at(path: &Path) -> Option<Lying> {
-    let stat = statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok()?;
-    Some(lying(path, &stat))
+    look_at(path).ok().flatten()
+}
+
+/// What lies at a path. An error doesn't say that nothing does. fault 70
+fn look_at(path: &Path) -> Result<Option<Lying>, Reason> {
+    let stat = look(rustix::fs::CWD, path.as_os_str());
+    let stat = stat.map_err(|error| Fault::io(path.display(), &error).reason().clone())?;
+    Ok(stat.map(|stat| lying(path, &stat)))
 }
 
 /// One entry of a directory.
@@ -210,7 +223,7 @@ struct Entry<'a> {
 
 /// Reads a directory to its end.
 fn each(path: &Path, mut visit: impl FnMut(&OwnedFd, Entry<'_>)) -> Result<(), Reason> {
-    let unreadable = |error: std::io::Error| Fault::io(path.display(), &error).reason().clone();
+    let unreadable = |error: io::Error| Fault::io(path.display(), &error).reason().clone();
     let directory = match open_directory(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         opened => opened.map_err(unreadable)?,
@@ -267,7 +280,11 @@ fn is_refused(entry: &Entry<'_>) -> bool {
 }
 
 fn stat(directory: impl AsFd, name: &OsStr) -> Option<Statx> {
-    statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok()
+    look(directory, name).ok().flatten()
+}
+
+fn look(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Statx>> {
+    if_there(statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into))
 }
 
 fn kind(stat: &Statx) -> FileType {

@@ -146,6 +146,7 @@ fn its_json_is_one_object_with_stable_names() {
         "oldest_waiting_exact",
         "subdirectories",
         "unmatched",
+        "unseen",
     ];
     expected.sort_unstable();
     let mut names = names;
