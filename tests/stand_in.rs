@@ -56,6 +56,12 @@ fn state(drop: &Drop) -> String {
     drop.ledger().query_row("SELECT state FROM file ORDER BY id DESC", [], |row| row.get(0)).expect("a file")
 }
 
+/// How many files gave way to themselves.
+fn replaced(drop: &Drop) -> i64 {
+    let count = "SELECT count(*) FROM file WHERE state = 'replaced'";
+    drop.ledger().query_row(count, [], |row| row.get(0)).expect("a count")
+}
+
 fn run(drop: &Drop, words: &[&str]) -> Output {
     drop.command(words).output().expect("run importerd")
 }
@@ -186,11 +192,36 @@ fn a_file_that_is_to_be_loaded_again_waits_for_its_folder() {
     assert_held(&drop);
     bring_back(&drop);
     assert_eq!(drop.once().code(), Some(0));
-    let replaced: i64 = drop
-        .ledger()
-        .query_row("SELECT count(*) FROM file WHERE state = 'replaced'", [], |row| row.get(0))
-        .expect("a count");
-    assert_eq!(replaced, 1);
+    assert_eq!(replaced(&drop), 1);
+}
+
+/// It was worked on in the same life of the daemon: its numbers are others all the same.
+#[test]
+fn a_folder_that_got_files_in_the_place_of_the_right_one_does_not_pass_for_it_later() {
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    let mut done = |name: &str, content: &str| {
+        drop.put(name, content);
+        daemon.wait_for_file("file.archived", name);
+    };
+    done("a.csv", "id\n1\n");
+    take_away(&drop);
+    done("b.csv", "id\n2\n");
+    bring_back(&drop);
+    done("c.csv", "id\n3\n");
+    // So that what is ordered waits.
+    for order in [["pause", "drop"], ["replay", "a.csv"]] {
+        assert!(run(&drop, &order).status.success());
+    }
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert!(run(&drop, &["resume", "drop"]).status.success());
+    fs::rename(drop.path(), drop.root().join("away")).expect("take the folder away");
+    fs::rename(drop.root().join("other"), drop.path()).expect("put the other one in its place");
+    assert_eq!(drop.names("archive"), ["b.csv"], "the control: it is the other one");
+    assert_held(&drop);
+    bring_back(&drop);
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!(replaced(&drop), 1);
 }
 
 /// The way on that is named: the folder is gone, and another one is to take its place.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::folder::Work;
 use super::kinship::{self, Known};
+use super::unentered::Unentered;
 use crate::fault::Fault;
 use crate::file::FileId;
 use crate::folder::places::{Open, Places};
@@ -44,13 +45,26 @@ impl Belonging {
         self.asked(places, work, ledger).map(drop)
     }
 
-    /// Remembers, durably, that a file of this folder may have this number, before it has it.
+    /// A number for a file of the folder that lies there now, which remembers it, durably, before the file has it.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
-    pub(super) fn remember(&self, id: FileId, places: &Places, work: &Work, ledger: &Ledger) -> Result<(), Fault> {
+    /// As [`check`](Self::check); or it would leave behind files that are on their way to the archive.
+    pub(super) fn next_id(
+        &self,
+        places: &Places,
+        work: &Work,
+        unentered: &Unentered,
+        ledger: &Ledger,
+    ) -> Result<FileId, Fault> {
         let mut asked = self.asked(places, work, ledger)?;
-        let Some(Asked { open, remembered }) = &mut *asked else { return Ok(()) };
+        let id = ledger.next_id()?;
+        unentered.check(id)?;
+        asked.iter_mut().try_for_each(|asked| self.remember(id, asked, ledger))?;
+        Ok(id)
+    }
+
+    fn remember(&self, id: FileId, asked: &mut Asked, ledger: &Ledger) -> Result<(), Fault> {
+        let Asked { open, remembered } = asked;
         if id.0 < remembered.numbers_below {
             return Ok(());
         }
@@ -68,6 +82,10 @@ impl Belonging {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.as_ref().is_none_or(|asked| !Arc::ptr_eq(&asked.open, &open)) {
             let remembered = self.ask(&open, work, ledger)?;
+            // What folders remember tells them apart: two that got numbers of one block would pass for each other.
+            if asked.is_some() {
+                ledger.never_again(FileId(ledger.numbers_below()? - 1))?;
+            }
             *asked = Some(Asked { open, remembered });
         }
         Ok(asked)

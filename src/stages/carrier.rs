@@ -107,10 +107,7 @@ impl Carrier {
     }
 
     fn next_id(&self, folder: &Folder) -> Result<FileId, Halt> {
-        let id = self.ledger.next_id().map_err(|fault| halt(&fault))?;
-        folder.unentered.check(id).map_err(|fault| halt(&fault))?;
-        folder.remember_number(id, &self.ledger).map_err(|fault| halt(&fault))?;
-        Ok(id)
+        folder.next_id(&self.ledger).map_err(|fault| halt(&fault))
     }
 }
 

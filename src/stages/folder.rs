@@ -161,9 +161,12 @@ impl Folder {
         self.recovering.load(Ordering::Relaxed) > 0
     }
 
-    /// Remembers, durably, that a file of this folder may have this number, before it has it.
-    pub(super) fn remember_number(&self, id: FileId, ledger: &Ledger) -> Result<(), Fault> {
-        self.belonging.remember(id, &self.places, &self.work, ledger)
+    /// A number for a file of this folder, which remembers it, durably, before the file has it.
+    ///
+    /// # Errors
+    /// As [`Self::check_belonging`]; or the ledger can't be written; or files under way would be left behind.
+    pub(super) fn next_id(&self, ledger: &Ledger) -> Result<FileId, Fault> {
+        self.belonging.next_id(&self.places, &self.work, &self.unentered, ledger)
     }
 
     /// Keeps a deferred file from being tried before its time.

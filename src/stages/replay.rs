@@ -55,9 +55,7 @@ impl Folder {
             };
             answers.push(match found {
                 Ok((place, identity)) => {
-                    let id = ledger.next_id()?;
-                    self.unentered.check(id)?;
-                    self.remember_number(id, ledger)?;
+                    let id = self.next_id(ledger)?;
                     asked.push(Again { id, row, place, identity });
                     Ok(id)
                 }
