@@ -230,6 +230,15 @@ fn half_an_upload_over_a_deferred_file_waits_for_its_own_marker() {
         story.contains("not yet   it was written to since it was put off, and its marker a.csv.done is missing"),
         "{story}"
     );
+    let listed = said(&drop, &["ls"]);
+    let waits = "it was written to since it was put off, and its marker a.csv.done is missing";
+    assert!(listed.contains(waits) && !listed.contains("next try"), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&said(&drop, &["ls", "--json"])).expect("an object");
+    assert_eq!(
+        (&listed["state"], &listed["reason"], &listed["retry_at"]),
+        (&"deferred".into(), &waits.into(), &().into())
+    );
+    assert!(listed["hint"].as_str().is_some_and(|hint| hint.starts_with("when it is complete: touch ")), "{listed}");
     assert_eq!(daemon.stop().code(), Some(0));
     drop.put("a.csv", "half, and the rest");
     drop.put("a.csv.done", "");

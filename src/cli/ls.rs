@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::args::{Global, Ls};
 use super::complaint::{Complaint, told};
+use super::explain::obstacle::{self, Obstacle};
 use super::page::{Look, Page, print_json};
 use super::surroundings::{Surroundings, filter, how_to_begin, typed};
 use super::table::{Side, Table};
@@ -42,7 +43,7 @@ struct Listed {
     reason: Option<String>,
     /// What to do about it.
     hint: Option<String>,
-    /// RFC 3339: not to be tried before.
+    /// RFC 3339: not to be tried before. Null: it is tried at once, or waits for something else than the time.
     retry_at: Option<Stamp>,
     /// The number of the file that was done before.
     duplicate_of: Option<i64>,
@@ -171,8 +172,7 @@ fn in_inbox(
         let known = deferred.get(&file.identity.inode).filter(|row| row.identity.key() == file.identity.key());
         match known {
             Some(row) if chosen.deferred => {
-                let retry_at = surroundings.next_try(row.retry_at).map(Stamp);
-                files.push(Listed { state: "deferred", retry_at, ..lying(folder, &file, Some(row)) });
+                files.push(deferred_file(surroundings, folder, row, &file));
             }
             None if chosen.waiting => {
                 let (reason, hint) = (reason.clone(), hint.clone());
@@ -182,6 +182,15 @@ fn in_inbox(
         }
     }
     Ok(())
+}
+
+fn deferred_file(surroundings: &Surroundings, folder: &Folder, row: &Row, file: &Lying) -> Listed {
+    let listed = Listed { state: "deferred", ..lying(folder, file, Some(row)) };
+    match obstacle::of_deferred(folder, row, file) {
+        // It waits for that, and for no time.
+        Some(Obstacle { text, next }) => Listed { reason: Some(text), hint: Some(next), ..listed },
+        None => Listed { retry_at: surroundings.next_try(row.retry_at).map(Stamp), ..listed },
+    }
 }
 
 fn in_active(surroundings: &Surroundings, folder: &Folder, files: &mut Vec<Listed>) -> Result<(), Reason> {

@@ -2,7 +2,7 @@
 //!
 //! FILE is a name, a path or a number. A name may have had many files; each has its own story, the latest first.
 
-mod obstacle;
+pub mod obstacle;
 mod shown;
 mod story;
 mod target;
