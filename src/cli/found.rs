@@ -145,9 +145,9 @@ pub fn place(folder: &Folder, row: &Row) -> Option<PathBuf> {
     Some(folder.path.join(place))
 }
 
-/// Whether it is the file of that row, whatever it is called. One that waits may have been written to meanwhile.
+/// Whether it is the file of that row, whatever it is called. One that waits, or was refused, may have been written to meanwhile.
 pub fn is_of(row: &Row, file: &Lying) -> bool {
     let (known, now) = (&row.identity, &file.identity);
     let is_same = (known.inode, known.born_ns, known.size) == (now.inode, now.born_ns, now.size);
-    is_same || (row.state == State::Deferred && known.key() == now.key())
+    is_same || (matches!(row.state, State::Deferred | State::Quarantined) && known.key() == now.key())
 }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use importerd::events::{Event, Kind};
 use importerd::fault::Reason;
@@ -304,6 +305,57 @@ fn a_file_moved_back_from_the_archive_waits_anew() {
     let out = plain(&desk.ask(&["explain", "a.csv"]).out);
     let titles: Vec<_> = out.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(titles, ["a.csv waiting folder orders 8 bytes", "a.csv #3 archived folder orders 8 bytes"]);
+}
+
+/// As it was refused, and mended in its place.
+#[test]
+fn a_refused_file_that_was_moved_back_by_hand_is_said_to_lie_there_and_not_to_need_a_retry() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let identity = desk.put("orders/quarantine/bad.csv");
+    let reason = Reason::new("ragged_row", "3 fields where the header has 4");
+    let mut refused = entry(1, OsStr::new("bad.csv"), identity, State::Quarantined);
+    (refused.place, refused.reason) = (Some("quarantine/bad.csv".to_owned()), Some(&reason));
+    let told = event(Kind::FileQuarantined, 1, "bad.csv", "process").with("reason", "3 fields where the header has 4");
+    desk.ledger().enter(Durability::Flushed, &[refused], &[told]).unwrap();
+    let lies = desk.path("orders/quarantine/bad.csv");
+    let only = plain(&desk.ask(&["explain", "bad.csv"]).out);
+    assert!(only.starts_with("bad.csv #1 quarantined") && only.contains("retry '#1'"), "the control: {only}");
+    fs::write(&lies, "mended, and longer").unwrap();
+    assert_eq!(plain(&desk.ask(&["explain", "bad.csv"]).out), only, "one file, one story");
+    let aside = desk.path("orders/quarantine/aside");
+    fs::rename(&lies, &aside).unwrap();
+    fs::write(&lies, "as an editor does").unwrap();
+    assert_eq!(plain(&desk.ask(&["explain", "bad.csv"]).out), only, "one file, one story");
+    fs::rename(&aside, &lies).unwrap();
+    fs::write(&lies, "a,b\n1,2\n").unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(identity.mtime_ns.cast_unsigned());
+    File::options().write(true).open(&lies).unwrap().set_modified(time).unwrap();
+    let moved = desk.path("orders/inbox/bad.csv");
+    fs::create_dir_all(desk.path("orders/inbox")).unwrap();
+    fs::rename(&lies, &moved).unwrap();
+    let expected = |how: &str, bytes: usize| {
+        format!(
+            "\
+bad.csv waiting folder orders {bytes} bytes
+  waits since TIME; nothing is in its way
+  now at /T/orders/inbox/bad.csv
+  do nothing: it is taken as soon as it is its turn
+bad.csv #1 quarantined folder orders 8 bytes
+  TIME quarantined: 3 fields where the header has 4
+  now at /T/orders/inbox/bad.csv
+  target /T/state/importerd.db, table orders: nothing of it is in (no load marker)
+  do nothing: it lies in the inbox again{how}, and is a new file there, with a story of its own
+"
+        )
+    };
+    for typed in ["bad.csv", "1"] {
+        assert_eq!(plain(&desk.ask(&["explain", typed]).out), expected(", as it was refused", 8));
+    }
+    fs::write(&moved, "mended, and longer").unwrap();
+    for typed in ["bad.csv", "1"] {
+        assert_eq!(plain(&desk.ask(&["explain", typed]).out), expected("", 18));
+    }
 }
 
 #[test]

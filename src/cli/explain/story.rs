@@ -169,7 +169,8 @@ impl Story {
             _ => None,
         };
         let replay = history.replay_of(row.id)?;
-        // An operator has moved it back into the inbox.
+        let moved_back = folder.zip(file).is_some_and(|(folder, file)| is_moved_back(row, folder, file));
+        // An operator had moved it back into the inbox, and it was taken from there.
         let again = match row.state {
             State::Quarantined => history.by_identity(&row.folder, &row.identity)?.filter(|again| again.id != row.id),
             _ => None,
@@ -180,9 +181,10 @@ impl Story {
         let next = match &obstacle {
             Some(obstacle) => obstacle.next.clone(),
             None if folder.is_some_and(|folder| Target::is_missed(folder, state, row)) => BRING_BACK.to_owned(),
-            None => match &again {
-                Some(again) => dropped_again(&surroundings.importerd, again),
-                None => next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
+            None => match (&again, file.filter(|_| moved_back)) {
+                (Some(again), _) => dropped_again(&surroundings.importerd, again),
+                (None, Some(file)) => lies_again(row, file),
+                (None, None) => next(&surroundings.importerd, folder, row, replay.as_ref(), path.is_some()),
             },
         };
         Ok(Self {
@@ -202,7 +204,10 @@ impl Story {
             duplicate_of: row.duplicate_of.map(|id| id.0),
             replaces: row.replaces.map(|id| id.0),
             replay: replay.as_ref().map(|replay| replay.id.0),
-            reason_file: path.as_ref().filter(|_| again.is_none()).and_then(|path| reason_file(row, path)),
+            reason_file: path
+                .as_ref()
+                .filter(|_| again.is_none() && !moved_back)
+                .and_then(|path| reason_file(row, path)),
             path: path.map(|path| escape(path.as_os_str())),
             events_pruned_before: history.pruned_before()?.filter(|before| may_be_pruned(row, *before)).map(Stamp),
             events: history.events_of(row.id)?.into_iter().filter_map(|event| raw(event.json)).collect(),
@@ -234,10 +239,18 @@ fn published(results: &str) -> Vec<String> {
     planned.iter().map(|result| escape(&result.published)).collect()
 }
 
-/// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since.
+/// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since. One that was refused may have
+/// been mended by an editor, which puts another in its place.
 pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
     let in_inbox = file.path.starts_with(&folder.inbox);
-    is_of(row, file) && (!in_inbox || row.state == State::Deferred)
+    let is_mended = || row.state == State::Quarantined && place(folder, row).as_ref() == Some(&file.path);
+    (is_of(row, file) && (!in_inbox || row.state == State::Deferred)) || is_mended()
+}
+
+/// Whether an operator has moved it back into the inbox when it was at its end.
+fn is_moved_back(row: &Row, folder: &Folder, file: &Lying) -> bool {
+    let at_its_end = row.place.is_some() && row.state != State::Deferred;
+    at_its_end && file.path.starts_with(&folder.inbox)
 }
 
 /// What to do.
@@ -280,6 +293,12 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
             }
         }
     }
+}
+
+fn lies_again(row: &Row, file: &Lying) -> String {
+    let is_as_refused = row.state == State::Quarantined && file.identity.is_unchanged_since(&row.identity);
+    let how = if is_as_refused { ", as it was refused" } else { "" };
+    format!("nothing: it lies in the inbox again{how}, and is a new file there, with a story of its own")
 }
 
 fn dropped_again(importerd: &str, again: &Row) -> String {
