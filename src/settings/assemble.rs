@@ -26,6 +26,7 @@ pub fn assemble(merged: &Merged, problems: &mut Vec<Problem>) -> Option<Settings
     let folders: Vec<Folder> = folders.into_iter().collect::<Option<_>>()?;
     let folders = folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect();
     reader.check_apart(&folders);
+    reader.check_ends(&folders);
     Some(Settings {
         processors: reader.count("processors")?,
         drain_grace: reader.duration("drain_grace")?,
@@ -186,28 +187,35 @@ impl Reader<'_> {
         Some(Csv { delimiter, quote, escape, comment, header })
     }
 
-    /// Two folders with the same directory would take each other's files, and one whose inbox is where its files go would
-    /// take them again.
+    /// Two folders with the same directory would take each other's files.
     fn check_apart(&mut self, folders: &BTreeMap<String, Folder>) {
         let mut taken: BTreeMap<PathBuf, String> = BTreeMap::new();
         for folder in folders.values() {
             let own = [(real(&folder.path), "path"), (real(&folder.inbox), "inbox")];
-            let [(path, _), (inbox, _)] = &own;
             let clash = own.iter().find_map(|(path, rest)| Some((*rest, taken.get(path)?.clone())));
             if let Some((rest, other)) = clash {
                 self.refuse_directory(folder, rest, format!("the same directory as {other}"));
             }
-            let mut into = ["active", "archive", "quarantine", "results"].into_iter();
-            if let Some(into) = into.find(|into| inbox.starts_with(path.join(into))) {
-                self.refuse_directory(
-                    folder,
-                    "inbox",
-                    format!("files that are done with go into {into}/ of this folder"),
-                );
-            }
             for (path, rest) in own {
                 taken.entry(path).or_insert_with(|| format!("folder.{}.{rest}", folder.name));
             }
+        }
+    }
+
+    /// One whose inbox is where files of a folder go would take them again. One folder's results may be another one's files.
+    fn check_ends(&mut self, folders: &BTreeMap<String, Folder>) {
+        let ends = ends(folders);
+        for folder in folders.values() {
+            let inbox = real(&folder.inbox);
+            let found = inbox.ancestors().find_map(|directory| Some((directory, *ends.get(directory)?)));
+            let Some((end, (owner, into))) = found else { continue };
+            let is_own = owner == folder.name;
+            if !is_own && into == "results" {
+                continue;
+            }
+            let of_whom = if is_own { "this folder".to_owned() } else { format!("folder.{owner}.path") };
+            let rest = if real(&folder.path).starts_with(end) { "path" } else { "inbox" };
+            self.refuse_directory(folder, rest, format!("files that are done with go into {into}/ of {of_whom}"));
         }
     }
 
@@ -288,6 +296,14 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+/// Where files of the folders go: of which one, and what the directory is called there.
+fn ends(folders: &BTreeMap<String, Folder>) -> BTreeMap<PathBuf, (&str, &'static str)> {
+    let of = |folder: &Folder, into: &str| real(&folder.path.join(into));
+    let ends = ["active", "archive", "quarantine", "results"];
+    let each = folders.values().flat_map(|folder| ends.map(|into| (of(folder, into), (folder.name.as_str(), into))));
+    each.collect()
 }
 
 /// Where a path leads, through links and `..`, as far as it is there.

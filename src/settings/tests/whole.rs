@@ -56,13 +56,25 @@ fn two_folders_do_not_share_a_directory() {
 }
 
 #[test]
-fn no_inbox_is_where_files_of_its_folder_go() {
+fn no_inbox_is_where_files_of_a_folder_go() {
     for (inbox, into) in
         [("/srv/a/quarantine", "quarantine"), ("/srv/a/x/../active/0", "active"), ("/srv/a/archive/", "archive")]
     {
         let text = format!("[folder.a]\npath = '/srv/a'\ninbox = '{inbox}'");
         let problem = format!("3: folder.a.inbox: files that are done with go into {into}/ of this folder");
         assert_eq!(problems_of(&text), problem);
+    }
+    // Nor of another one's, whichever is named first.
+    for (one, other) in [("a", "b"), ("b", "a")] {
+        for into in ["active", "archive", "quarantine"] {
+            let text =
+                format!("[folder.{one}]\npath = '/srv/1'\n[folder.{other}]\npath = '/srv/2'\ninbox = '/srv/1/{into}'");
+            let problem =
+                format!("folder.{other}.inbox: files that are done with go into {into}/ of folder.{one}.path");
+            assert_eq!(problems_of(&text), format!("5: {problem}"));
+            let text = format!("[folder.{one}]\npath = '/srv/1'\n[folder.{other}]\npath = '/srv/1/{into}/2'");
+            assert_eq!(problems_of(&text), format!("4: {}", problem.replace(".inbox:", ".path:")));
+        }
     }
     // The control: one folder's results are another one's files.
     let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/b'\ninbox = '/srv/a/results'";
