@@ -107,16 +107,21 @@ fn a_file_that_is_in_is_not_taken_for_a_new_one_because_somebody_has_it_open() {
     assert_eq!(names(&site.path("inbox")), [] as [&str; 0]);
 }
 
+/// What the first attempt of this file, number 1, is called in staging.
+fn staged_as(file: &Path) -> String {
+    let found = fs::metadata(file).expect("the file");
+    let born = found.created().or(found.modified()).expect("its time of birth");
+    let born = born.duration_since(std::time::UNIX_EPOCH).expect("since 1970").as_nanos();
+    format!("1-{}.{born:x}-0", found.ino())
+}
+
 /// fault 80: killed before its results were published, and an uploader comes back to the file.
 #[test]
 fn committed_results_are_published_though_somebody_has_their_file_open() {
     let work = || run("echo made > report.txt; echo printed");
     let mut site = Site::new(work());
     drop(site.commit("a.txt", "a").expect("commit"));
-    let found = fs::metadata(site.path("active/0/a.txt")).expect("the file");
-    let born = found.created().or(found.modified()).expect("its time of birth");
-    let born = born.duration_since(std::time::UNIX_EPOCH).expect("since 1970").as_nanos();
-    let of = format!("1-{}.{born:x}-0", found.ino());
+    let of = staged_as(&site.path("active/0/a.txt"));
     let staged = site.path(&format!("active/0/.staging/{of}-a.txt"));
     fs::create_dir_all(&staged).expect("staging as it was");
     fs::rename(site.path("results/report.txt"), staged.join("report.txt")).expect("not published yet");
@@ -131,6 +136,24 @@ fn committed_results_are_published_though_somebody_has_their_file_open() {
     results.sort();
     assert_eq!(results, ["a.txt.out", "report.txt"]);
     assert_eq!(names(&site.path("active/0/.staging")), [] as [&str; 0]);
+}
+
+/// fault 75: a power cut undid the claim of a file, and of its attempt has left but what was printed, under no name.
+#[test]
+fn a_file_that_is_back_in_the_inbox_is_not_missed_where_only_what_was_printed_is_left_of_its_attempt() {
+    for is_back in [true, false] {
+        let mut site = Site::new(run("true"));
+        fs::write(site.path("inbox/a.txt"), "a").expect("put it there");
+        let of = staged_as(&site.path("inbox/a.txt"));
+        if !is_back {
+            fs::remove_file(site.path("inbox/a.txt")).expect("take it away");
+        }
+        fs::create_dir_all(site.path("active/0/.staging")).expect("staging as it was");
+        fs::write(site.path(&format!("active/0/.staging/{of}.out")), "half").expect("what was printed");
+        site.carrier.recover(0, None).expect("recover");
+        assert_eq!(names(&site.path("quarantine")).is_empty(), is_back);
+        assert_eq!(names(&site.path("active/0/.staging")).is_empty(), is_back);
+    }
 }
 
 /// fault 75: a power cut undid the claim of a file that is in, and brought another of its name back to the slot.

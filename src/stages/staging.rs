@@ -4,19 +4,20 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use importerd_actors::Halt;
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, statat, statx};
+use rustix::fs::{AtFlags, Dir, statat, statx};
 
 use super::carrier::{Carrier, halt};
 use super::file::{Body, Claimed, SlotDirectory};
 use crate::fault::{Fault, Reason, if_there};
 use crate::file::{FileId, Identity};
 use crate::folder::directory::{self, subdirectory};
-use crate::folder::places::{STAGING, identity_flags};
+use crate::folder::places::{STAGING, identity, identity_flags};
 use crate::ledger::{Row, State, TAKEN_AWAY};
 use crate::run::results::{self, Produced};
 use crate::run::{self, Fate};
@@ -171,13 +172,22 @@ impl Carrier {
 
     /// Whether the ledger knows how the attempt ended, and so where its file is; or a power cut has undone its claim.
     fn is_elsewhere(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>, row: Option<&Row>) -> bool {
-        row.is_some_and(|row| attempt.is_past(row)) || name.is_some_and(|name| self.is_in_inbox(folder, attempt, name))
+        row.is_some_and(|row| attempt.is_past(row)) || self.is_in_inbox(folder, attempt, name)
     }
 
-    fn is_in_inbox(&self, folder: usize, attempt: &Staged, name: &OsStr) -> bool {
+    /// Without a name, where the cut has left but what was printed, it is looked for.
+    fn is_in_inbox(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>) -> bool {
         let Ok(open) = self.folders[folder].places.now() else { return false };
-        let found = statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags());
-        found.is_ok_and(|stat| stat.stx_ino == attempt.inode)
+        let found = |name: &OsStr| statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok();
+        if let Some(name) = name {
+            return found(name).is_some_and(|stat| stat.stx_ino == attempt.inode);
+        }
+        let is_its = |name: &OsStr| {
+            let (inode, born) = found(name).map(|stat| identity(&stat).key()).unwrap_or_default();
+            inode == attempt.inode && attempt.born.is_none_or(|known| known == born)
+        };
+        let mut names = Dir::read_from(&open.inbox).into_iter().flatten().flatten();
+        names.any(|entry| is_its(OsStr::from_bytes(entry.file_name().to_bytes())))
     }
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.
