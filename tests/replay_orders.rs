@@ -138,3 +138,36 @@ fn what_is_forgotten_is_done_again_when_it_is_dropped_again() {
     assert_eq!(order(&drop, &["forget"]).0, Some(64));
     assert_eq!(daemon.stop().code(), Some(0));
 }
+
+#[test]
+fn a_duplicate_counts_as_new_once_the_file_that_it_is_the_same_as_is_forgotten() {
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    drop.put("x1.csv", "id\n1\n");
+    let first = archived(&drop, &mut daemon, "x1.csv");
+    drop.put("x2.csv", "id\n1\n");
+    let second = daemon.wait_for_file("file.duplicate", "x2.csv")["file_id"].as_i64().expect("its number");
+    place(&drop, second);
+    for more in [&["--dry-run"][..], &[]] {
+        let (code, told) = order(&drop, &[&["forget", "x2.csv"], more].concat());
+        let why = format!("it was done before as #{first}, which still counts; to have it done as a new file, forget");
+        assert!(code == Some(1) && told[0].contains(&why), "{told:?}");
+        assert!(told[0].ends_with(&format!("forget '#{first}'")), "{told:?}");
+    }
+    // Under its present number.
+    assert_eq!(order(&drop, &["replay", "x1.csv"]).0, Some(0));
+    let of_replay = |record: &Value| record["event"] == "file.archived" && record["file_id"].as_i64() > Some(second);
+    let replaced = daemon.wait_until("the replay", of_replay);
+    let now = replaced["file_id"].as_i64().expect("its number");
+    place(&drop, now);
+    let (code, told) = order(&drop, &["forget", "x2.csv"]);
+    assert!(code == Some(1) && told[0].contains(&format!("it was done before as #{now}, ")), "{told:?}");
+    // Both together, of a whole folder and by name.
+    let (code, told) = order(&drop, &["forget", "--folder", "drop", "--dry-run"]);
+    assert_eq!((code, told.len()), (Some(0), 2), "{told:?}");
+    let (code, told) = order(&drop, &["forget", "x2.csv", &format!("#{now}")]);
+    assert_eq!((code, told.len()), (Some(0), 2), "{told:?}");
+    drop.put("x3.csv", "id\n1\n");
+    daemon.wait_for_file("file.committed", "x3.csv");
+    assert_eq!(daemon.stop().code(), Some(0));
+}

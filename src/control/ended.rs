@@ -53,7 +53,7 @@ impl Operator<'_> {
     fn carry_out(&self, order: Order, ended: &Ended, tell: Tell<'_>) -> Performed {
         let mut all_well = true;
         let mut batch = |folder: &Folder, rows: &[Row]| -> Result<(), Refusal> {
-            let answers = self.answers(order, ended.dry_run, folder, rows)?;
+            let answers = self.answers(order, ended, folder, rows)?;
             for (row, answer) in rows.iter().zip(answers) {
                 let outcome = outcome(row, answer);
                 all_well &= outcome.ok;
@@ -73,9 +73,10 @@ impl Operator<'_> {
         Ok(if all_well && unknown.is_empty() { exit::OK } else { exit::REFUSED })
     }
 
-    fn answers(&self, order: Order, dry_run: bool, folder: &Folder, rows: &[Row]) -> Result<Vec<Answer>, Fault> {
+    fn answers(&self, order: Order, ended: &Ended, folder: &Folder, rows: &[Row]) -> Result<Vec<Answer>, Fault> {
         let by = self.by.to_string();
-        match (order, dry_run) {
+        let goes_too = |other: &Row| rows.iter().any(|row| row.id == other.id) || ended.means_all_like(other);
+        match (order, ended.dry_run) {
             (Order::Replay, true) => rows
                 .iter()
                 .map(|row| match folder.may_replay(self.ledger, row) {
@@ -91,11 +92,11 @@ impl Operator<'_> {
             }
             (Order::Forget, true) => {
                 let said = |row: &Row| ("would_forget", text(row, "would not be loaded again", "would count as new"));
-                let answer = |row| folder.may_forget(self.ledger, row).map(|answer| answer.map(|()| said(row)));
+                let answer = |row| Ok(folder.may_forget(self.ledger, row, &goes_too)?.map(|()| said(row)));
                 rows.iter().map(answer).collect()
             }
             (Order::Forget, false) => {
-                let answers = folder.forget(self.ledger, self.journal, &by, rows)?;
+                let answers = folder.forget(self.ledger, self.journal, &by, rows, &goes_too)?;
                 let done = "counts as new from now on; all that is there stays";
                 let said = |row: &Row| ("forgotten", text(row, "is not loaded again; its rows stay as they are", done));
                 Ok(rows.iter().zip(answers).map(|(row, answer)| answer.map(|()| said(row))).collect())
@@ -152,6 +153,11 @@ impl Operator<'_> {
 }
 
 impl Ended {
+    /// Whether a file is meant that nobody named.
+    fn means_all_like(&self, row: &Row) -> bool {
+        self.selection.files.is_empty() && self.selection.states.contains(&row.state) && self.means(row)
+    }
+
     fn means(&self, row: &Row) -> bool {
         self.since_us.is_none_or(|since| row.changed_at.as_microsecond() >= since) && self.selection.means(row)
     }

@@ -15,8 +15,12 @@ use crate::ledger::{Ledger, Row, State};
 const BEING_ARCHIVED: &str = "it is being archived";
 const A_MOMENT: &str = "wait a moment";
 
+/// Whether a file is to be forgotten by the same order.
+pub type GoesToo<'g> = &'g dyn Fn(&Row) -> bool;
+
 impl Folder {
-    /// Forgets files of this folder; durable on return, and repeatable. For each, in order: done, or why not.
+    /// Forgets files of this folder; durable on return, and repeatable. For each, in order: done, or why not. `goes_too`: of
+    /// others that are to be forgotten.
     ///
     /// # Errors
     /// Some may be forgotten in the target, and none in the ledger.
@@ -26,8 +30,10 @@ impl Folder {
         journal: &Journal,
         by: &str,
         files: &[Row],
+        goes_too: GoesToo<'_>,
     ) -> Result<Vec<Result<(), Reason>>, Fault> {
-        let mut answers = files.iter().map(|row| self.may_forget(ledger, row)).collect::<Result<Vec<_>, _>>()?;
+        let may = files.iter().map(|row| self.may_forget(ledger, row, goes_too));
+        let mut answers = may.collect::<Result<Vec<_>, _>>()?;
         for (row, answer) in files.iter().zip(&mut answers).filter(|(row, _)| row.waits_in_archive()) {
             *answer = self.take_back(ledger, journal, by, row)?;
         }
@@ -51,9 +57,15 @@ impl Folder {
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn may_forget(&self, ledger: &Ledger, row: &Row) -> Result<Result<(), Reason>, Fault> {
+    pub fn may_forget(&self, ledger: &Ledger, row: &Row, goes_too: GoesToo<'_>) -> Result<Result<(), Reason>, Fault> {
         let refused = |text: String, hint: &str| Ok(Err(Reason::new("not_at_its_end", text).hint(hint)));
         let again = ledger.replay_of(row.id)?;
+        if let Some(first) = first_of_its_kind(ledger, row)?.filter(|first| !goes_too(first)) {
+            let text = format!("it was done before as {}, which still counts", first.id);
+            let hint =
+                format!("to have it done as a new file, forget that one: importerd forget {}", first.id.quoted());
+            return Ok(Err(Reason::new("done_before", text).hint(hint)));
+        }
         match row.state {
             State::Deferred if row.waits_in_archive() => Ok(Ok(())),
             State::Deferred => refused(
@@ -78,4 +90,15 @@ impl Folder {
             }
         }
     }
+}
+
+/// The file that makes this one a duplicate, and any other of its kind, as long as it is not forgotten.
+fn first_of_its_kind(ledger: &Ledger, row: &Row) -> Result<Option<Row>, Fault> {
+    let first = row.duplicate_of.filter(|_| row.state == State::Duplicate);
+    let mut first = first.map(|id| ledger.by_id(id)).transpose()?.flatten();
+    // Its rows may have given way to those of a later number.
+    while let Some(replaced) = first.as_ref().filter(|first| first.state == State::Replaced) {
+        first = ledger.replay_of(replaced.id)?;
+    }
+    Ok(first.filter(|first| matches!(first.state, State::Archived | State::Committed)))
 }
