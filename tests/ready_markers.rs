@@ -316,3 +316,22 @@ fn a_file_whose_marker_would_have_too_long_a_name_holds_nobody_up() {
     assert!(story.contains("not yet   the name of its marker would be too long"), "{story}");
     assert_eq!(daemon.stop().code(), Some(0));
 }
+
+#[test]
+fn a_refused_file_is_not_to_be_moved_back_by_hand_and_one_that_was_says_what_it_waits_for() {
+    let drop = marked();
+    drop.put("a.csv", "id\n1\n2,3\n");
+    assert_eq!(drop.once().code(), Some(1));
+    let reason = String::from_utf8(drop.read("quarantine", "a.csv.reason.txt")).expect("a text");
+    assert!(reason.contains("retry '#1'\n") && !reason.contains("move it back"), "{reason}");
+    std::fs::rename(drop.path().join("quarantine/a.csv"), drop.inbox().join("a.csv")).expect("move it back");
+    let listed = said(&drop, &["ls", "--waiting"]);
+    assert!(listed.contains("waiting") && listed.contains("its marker a.csv.done is missing"), "{listed}");
+    let listed: serde_json::Value =
+        serde_json::from_str(&said(&drop, &["ls", "--waiting", "--json"])).expect("an object");
+    let hint = listed["hint"].as_str().expect("a hint");
+    assert!(hint.starts_with("when it is complete: touch "), "{hint}");
+    drop.put("a.csv.done", "");
+    let listed = said(&drop, &["ls", "--waiting"]);
+    assert!(listed.contains("waiting") && !listed.contains("marker"), "{listed}");
+}

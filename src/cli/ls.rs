@@ -175,7 +175,8 @@ fn in_inbox(
                 files.push(deferred_file(surroundings, folder, row, &file));
             }
             None if chosen.waiting => {
-                let (reason, hint) = (reason.clone(), hint.clone());
+                let marker = obstacle::marker(folder, &file).map(|marker| (marker.text, marker.next)).unzip();
+                let (reason, hint) = if reason.is_some() { (reason.clone(), hint.clone()) } else { marker };
                 files.push(Listed { reason, hint, ..lying(folder, &file, None) });
             }
             _ => {}

@@ -283,6 +283,11 @@ impl Refusal<'_> {
         // No full stop behind it: a hint may be a command, to be copied.
         let advice = reason.hint.as_deref().unwrap_or(fault::advice(code));
         let inbox = folder.places.inbox_path.display();
+        let by_hand = match folder.rules.ready_marker {
+            None => format!("   (or move it back into {inbox})"),
+            // There, it would wait for another one.
+            Some(_) => String::new(),
+        };
         let (folder, id, number) = (&folder.name, file.id, file.id.quoted());
         let again = format!("Then type: importerd retry {number}");
         let (stays, again) = match file.replaces {
@@ -292,7 +297,7 @@ impl Refusal<'_> {
             }
             // By hand, it would be imported as another file, beside those rows.
             Some(earlier) => (format!("; the rows of {earlier} stay"), again),
-            None => (String::new(), format!("{again}   (or move it back into {inbox})")),
+            None => (String::new(), again + &by_hand),
         };
         format!(
             "{name} was refused on {now}\n\n  {reason}\n\n{rows}Nothing of it was taken over{stays}.\nWhat to do: {advice}\n\

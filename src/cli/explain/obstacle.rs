@@ -114,8 +114,8 @@ pub fn of_deferred(folder: &Folder, row: &Row, file: &Lying) -> Option<Obstacle>
     Some(Obstacle::new(format!("it was written to since it was put off, and {text}"), next))
 }
 
-/// fault 20
-fn marker(folder: &Folder, file: &Lying) -> Option<Obstacle> {
+/// That the marker is missing which says that the file is complete. fault 20
+pub fn marker(folder: &Folder, file: &Lying) -> Option<Obstacle> {
     let mut marked = file.path.clone().into_os_string();
     marked.push(folder.ready_marker.as_ref()?);
     let marked = Path::new(&marked);
