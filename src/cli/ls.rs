@@ -166,8 +166,8 @@ fn in_inbox(
         None => (None, None),
     };
     // They lie in the archive until it is their turn.
-    let replays = rows.iter().filter(|row| chosen.deferred && row.waits_in_archive());
-    files.extend(replays.map(|row| Listed { state: "deferred", ..of_row(folder, row) }));
+    let replays = if chosen.deferred { surroundings.waiting_in_archive(folder)? } else { Vec::new() };
+    files.extend(replays.iter().map(|row| Listed { state: "deferred", ..of_row(folder, row) }));
     for file in survey::in_inbox(folder, &filter(folder)?)? {
         let known = deferred.get(&file.identity.inode).filter(|row| row.identity.key() == file.identity.key());
         match known {

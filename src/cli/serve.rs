@@ -184,7 +184,7 @@ impl Left {
         for folder in surroundings.settings.folders.values() {
             let found = survey(folder, &filter(folder)?, &surroundings.deferred(folder)?)?;
             left.waiting += found.waiting + found.active;
-            left.deferred += found.deferred + surroundings.waiting_in_archive(folder)?;
+            left.deferred += found.deferred + surroundings.waiting_in_archive(folder)?.len() as u64;
         }
         Ok(left)
     }

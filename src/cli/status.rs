@@ -214,7 +214,7 @@ impl FolderStatus {
             retry_at: pause.as_ref().and_then(|event| detail(event, "retry_at")).map(str::to_owned),
             waiting: survey.waiting,
             working: survey.active,
-            deferred: survey.deferred + surroundings.waiting_in_archive(folder)?,
+            deferred: survey.deferred + surroundings.waiting_in_archive(folder)?.len() as u64,
             done_24h: sum(&done, |tally| tally.files),
             rows_24h: sum(&done, |tally| tally.rows),
             with_rejects_24h: sum(&done, |tally| tally.with_rejects),

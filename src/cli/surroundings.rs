@@ -1,5 +1,6 @@
 //! What every command looks at first: directories, settings, the daemon, the ledger.
 
+use std::collections::HashSet;
 use std::io;
 
 use jiff::Timestamp;
@@ -140,11 +141,16 @@ impl Surroundings {
         Ok(history.pause(&folder.name)?.map(|pause| (pause, resume())))
     }
 
-    /// How many of a folder's files are to be loaded again, and lie in the archive.
-    pub fn waiting_in_archive(&self, folder: &Folder) -> Result<u64, Reason> {
-        let Some(history) = &self.history else { return Ok(0) };
-        let rows = history.in_state(&folder.name, State::Deferred)?;
-        Ok(rows.iter().filter(|row| row.waits_in_archive()).count() as u64)
+    /// A folder's files that are to be loaded again, and lie in the archive.
+    pub fn waiting_in_archive(&self, folder: &Folder) -> Result<Vec<Row>, Reason> {
+        let Some(history) = &self.history else { return Ok(Vec::new()) };
+        let mut rows = history.in_state(&folder.name, State::Deferred)?;
+        rows.retain(Row::waits_in_archive);
+        // The ledger hears of one that is in hand when it is done.
+        let in_hand = if rows.is_empty() { Vec::new() } else { survey::in_active(folder)? };
+        let in_hand: HashSet<_> = in_hand.iter().map(|file| file.identity.key()).collect();
+        rows.retain(|row| !in_hand.contains(&row.identity.key()));
+        Ok(rows)
     }
 
     /// The files in quarantine that are forgotten: they need nobody.

@@ -431,3 +431,30 @@ fn a_forgotten_file_needs_nobody_though_it_lies_in_quarantine() {
     fs::write(desk.path("orders/quarantine/bad.csv"), "other bytes").unwrap();
     assert!(desk.ask(&["status"]).out.contains("2 files need you"));
 }
+
+#[test]
+fn a_file_in_its_second_attempt_is_in_hand_and_waits_for_nothing() {
+    let desk = Desk::with(SCANS);
+    let daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let identity = desk.put("scans/active/0/h2");
+    let reason = Reason::new("command_failed", "exit 3");
+    let mut deferred = entry(2, OsStr::new("h2"), identity, State::Deferred);
+    (deferred.folder, deferred.attempts, deferred.reason) = ("scans", 1, Some(&reason));
+    deferred.retry_at = Some(Timestamp::now());
+    ledger.enter(Durability::Flushed, &[deferred], &[]).unwrap();
+    let expected = "\
+h2 #2 active folder scans 8 bytes
+  why exit 3
+  now at /T/scans/active/0/h2
+  do nothing: it is in hand
+";
+    for typed in ["h2", "#2"] {
+        assert_eq!(plain(&desk.ask(&["explain", typed]).out), expected, "{typed}");
+    }
+    let story: serde_json::Value = serde_json::from_str(&desk.ask(&["explain", "h2", "--json"]).out).unwrap();
+    assert_eq!((&story["state"], &story["retry_at"]), (&"active".into(), &serde_json::Value::Null));
+    drop(daemon);
+    let out = desk.ask(&["explain", "h2"]).out;
+    assert!(out.contains("active") && out.contains("  not yet   no daemon runs\n"), "{out}");
+}

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use importerd::events::{Event, Kind};
+use importerd::file::FileId;
 use importerd::folder::{directory, lock, places};
 use importerd::ledger::{Durability, State};
 
@@ -241,4 +242,25 @@ fn who_may_not_read_the_state_directory_is_told_so_with_77() {
     let whose = if rustix::process::geteuid().is_root() { "'#0'" } else { "importerd" };
     let next = format!(": sudo -u {whose} importerd --config /T/importerd.toml --state-dir /T/state status");
     assert!(answer.err.trim_end().ends_with(&next), "{}", answer.err);
+}
+
+#[test]
+fn a_file_that_is_loaded_again_now_is_in_hand_and_waits_no_more() {
+    let desk = Desk::with(ORDERS);
+    let _daemon = desk.daemon();
+    let ledger = desk.ledger();
+    let mut again = entry(2, OsStr::new("a.csv"), desk.put("orders/active/0/a.csv"), State::Deferred);
+    (again.replaces, again.place) = (Some(FileId(1)), Some("archive/2026-11-22/a.csv".to_owned()));
+    let mut next = entry(4, OsStr::new("b.csv"), desk.put("orders/archive/2026-11-22/b.csv"), State::Deferred);
+    (next.replaces, next.place) = (Some(FileId(3)), Some("archive/2026-11-22/b.csv".to_owned()));
+    ledger.enter(Durability::Flushed, &[again, next], &[]).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&desk.ask(&["status", "--json"]).out).unwrap();
+    let folder = &status["folders"][0];
+    assert_eq!((&folder["working"], &folder["deferred"]), (&1.into(), &1.into()));
+    let listed = plain(&desk.ask(&["ls"]).out);
+    let lines: Vec<_> = listed.lines().skip(1).map(|line| line.split(' ').take(2).collect::<Vec<_>>()).collect();
+    assert_eq!(lines.len(), 2, "{listed}");
+    assert!(lines.contains(&vec!["#2", "active"]) && lines.contains(&vec!["#4", "deferred"]), "{listed}");
+    let story = desk.ask(&["explain", "#2"]).out;
+    assert!(story.contains("nothing: it is in hand"), "{story}");
 }

@@ -132,7 +132,7 @@ impl Story {
         if within("active") {
             story.state = "active";
             let obstacle = obstacle::of_folder(surroundings, folder)?;
-            story.next = obstacle.as_ref().map_or("nothing: it is in hand".to_owned(), |it| it.next.clone());
+            story.next = obstacle.as_ref().map_or(IN_HAND.to_owned(), |it| it.next.clone());
             story.obstacles.extend(obstacle.map(|it| it.text));
         } else if within("quarantine") && is_reason(&file.name) {
             story.state = "unknown";
@@ -176,10 +176,14 @@ impl Story {
             _ => None,
         };
         let raw = |json: String| RawValue::from_string(json).ok();
-        let row = &Row { retry_at: surroundings.next_try(row.retry_at), ..row.clone() };
+        // Its next try has begun; the ledger hears of that when it has ended.
+        let in_hand = file.filter(|file| folder.is_some_and(|folder| is_in_hand(row, folder, file)));
+        let retry_at = surroundings.next_try(row.retry_at).filter(|_| in_hand.is_none());
+        let row = &Row { retry_at, ..row.clone() };
         let state = &surroundings.directories.state;
         let next = match &obstacle {
             Some(obstacle) => obstacle.next.clone(),
+            None if in_hand.is_some() => IN_HAND.to_owned(),
             None if folder.is_some_and(|folder| Target::is_missed(folder, state, row)) => BRING_BACK.to_owned(),
             None => match (&again, file.filter(|_| moved_back)) {
                 (Some(again), _) => dropped_again(&surroundings.importerd, again),
@@ -191,8 +195,8 @@ impl Story {
             id: Some(row.id.0),
             folder: row.folder.clone(),
             name: escape(&row.name),
-            state: row.state.name(),
-            since: Stamp(row.changed_at),
+            state: if in_hand.is_some() { "active" } else { row.state.name() },
+            since: Stamp(in_hand.map_or(row.changed_at, |file| file.since)),
             bytes: row.identity.size,
             blake3: row.blake3.map(|digest| digest.to_string()),
             rows: row.rows,
@@ -221,6 +225,10 @@ impl Story {
             next,
         })
     }
+}
+
+fn is_in_hand(row: &Row, folder: &Folder, file: &Lying) -> bool {
+    row.state == State::Deferred && is_within(&file.path, &folder.path.join("active"))
 }
 
 /// Whether some of its events may be gone: it is at its end, and had begun before then.
@@ -252,6 +260,9 @@ fn is_moved_back(row: &Row, folder: &Folder, file: &Lying) -> bool {
     let at_its_end = row.place.is_some() && row.state != State::Deferred;
     at_its_end && file.path.starts_with(&folder.inbox)
 }
+
+/// What to do about a file that a Processor has.
+const IN_HAND: &str = "nothing: it is in hand";
 
 /// What to do.
 fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row>, is_there: bool) -> String {
