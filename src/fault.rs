@@ -42,6 +42,12 @@ pub fn advice(code: &str) -> &'static str {
     }
 }
 
+/// Whether a setting may be what is to be changed: a running daemon is to be restarted then.
+#[must_use]
+pub fn names_a_setting(advice: &str) -> bool {
+    advice.contains("import.")
+}
+
 /// Some rows of a file, each with what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

@@ -79,7 +79,7 @@ pub enum Command {
     Drain,
     /// Check the ledger, or make it anew
     Ledger(Ledger),
-    /// Show the settings in force
+    /// Show the settings as they are set now; on stderr, whether the running daemon has others
     Config(Config),
     /// Print a manual page: importerd man | man -l -
     Man {

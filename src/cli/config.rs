@@ -1,11 +1,13 @@
-//! `importerd config show`: every value in force, and where it comes from.
+//! `importerd config show`: every value as it is set now, and where it comes from; stderr tells where the running daemon has others.
 //!
 //! `--json` prints an array of objects with `key`, `value` and `origin`.
+
+use std::io::{self, Write};
 
 use super::args::{Config, ConfigCommand, Global};
 use super::complaint::{Complaint, told};
 use super::page::print;
-use super::surroundings::{directories, sources, typed};
+use super::surroundings::{SETTINGS_CHANGED, are_changed, directories, sources, typed};
 use crate::exit;
 use crate::settings::{self, Shown, show};
 
@@ -19,7 +21,13 @@ pub fn answer(global: &Global, config: &Config) -> u8 {
 fn answer_show(global: &Global, origin: bool) -> Result<u8, Complaint> {
     let directories = directories(global)?;
     match settings::load(&sources(global, &directories)) {
-        Ok(loaded) => print_values(global, &loaded.values, origin).map(|()| exit::OK),
+        Ok(loaded) => {
+            print_values(global, &loaded.values, origin)?;
+            if are_changed(&directories, &loaded) {
+                let _ = writeln!(io::stderr(), "{SETTINGS_CHANGED}");
+            }
+            Ok(exit::OK)
+        }
         Err(error) => {
             print_values(global, &error.values, origin)?;
             let problems: Vec<_> = error.problems.iter().map(ToString::to_string).collect();

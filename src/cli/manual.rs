@@ -223,7 +223,8 @@ fn settings() -> Roff {
         "The first of the three files that is found holds; drop-ins are added in the order of their names, one in /etc \
          hides one of the same name in /run and /usr/lib, and an empty one hides without putting anything in its place. \
          Then comes the environment (IMPORTERD__FOLDER__ORDERS__SETTLE=5s), then --set. Each layer may change any key. \
-         A key that is unknown, or a value that doesn't fit, is an error. Durations are written with a unit (60s, 10m).",
+         A key that is unknown, or a value that doesn't fit, is an error. Durations are written with a unit (60s, 10m). \
+         A daemon reads its settings when it starts; status, check, config show and try say so when the files were changed since.",
     )]);
     page.control("SH", ["KEYS"]);
     for key in KEYS {

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::{Folders, Forget, Global, Replay, Retry};
 use super::complaint::{Complaint, told};
 use super::page::{Page, print, print_json};
-use super::serve::settings_and_directories;
+use super::serve::loaded_and_directories;
 use super::stranger;
 use super::surroundings::{Daemon, daemon, directories, typed};
 use crate::control::client::Given;
@@ -23,7 +23,7 @@ use crate::exit;
 use crate::ledger::history::History;
 use crate::ledger::{self, State};
 use crate::log::{escape, visible};
-use crate::settings::Directories;
+use crate::settings::{Directories, Loaded};
 use crate::stages::{Journal, kinship};
 
 /// `importerd pause`
@@ -172,7 +172,7 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 
 /// Without a daemon: with its locks, so that none starts meanwhile.
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
-    let (settings, directories) = settings_and_directories(global)?;
+    let (Loaded { settings, .. }, directories) = loaded_and_directories(global)?;
     stranger::refuse_elsewhere(&settings, &directories)
         .map_err(|complaint| stranger::may_as_owner(global, &directories.state, complaint))?;
     stranger::refuse(global, &settings, &directories.state)?;
@@ -184,7 +184,7 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
         let next = format!("or name the right state directory: {} --state-dir DIR …", typed(&elsewhere));
         return Err(Complaint::new(exit::REFUSED, "nothing is known of any file: no daemon has run here", next));
     }
-    let opened = Opened::open(&settings, &directories.state, None).map_err(|fault| {
+    let opened = Opened::open(&settings, &directories.state, None, "").map_err(|fault| {
         if fault.reason().code != "in_use" {
             return refused(Refusal::from(fault));
         }
@@ -317,7 +317,7 @@ fn nobody(global: &Global, directories: &Directories) -> Result<Complaint, Compl
     Ok(match daemon(directories)? {
         Daemon::Stopped => {
             // Without settings it is not known where it could be.
-            if let Ok((settings, directories)) = settings_and_directories(global) {
+            if let Ok((Loaded { settings, .. }, directories)) = loaded_and_directories(global) {
                 stranger::refuse_elsewhere(&settings, &directories)?;
             }
             Complaint::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end")

@@ -19,14 +19,14 @@ use crate::folder::directory::open_directory;
 use crate::folder::remembered::Remembered;
 use crate::folder::survey::survey;
 use crate::log;
-use crate::settings::{self, Base, Directories, Settings, Sources, Work};
+use crate::settings::{self, Base, Directories, Loaded, Settings, Sources, Work};
 use crate::stages;
 
 /// `importerd run`
 pub fn run(global: &Global) -> Result<u8, Complaint> {
-    let (settings, directories) = settings_and_directories(global)?;
+    let (loaded, directories) = loaded_and_directories(global)?;
     stranger::refuse_root(global, &directories.state)?;
-    let life = life(global, settings, directories, Level::Info);
+    let life = life(global, loaded, directories, Level::Info);
     let logger = life.logger.clone();
     let ended = daemon::live(life);
     log::end(&logger, || ());
@@ -35,12 +35,12 @@ pub fn run(global: &Global) -> Result<u8, Complaint> {
 
 /// `importerd once`
 pub fn once(global: &Global) -> Result<u8, Complaint> {
-    let (settings, directories) = settings_and_directories(global)?;
+    let (loaded, directories) = loaded_and_directories(global)?;
     stranger::refuse_root(global, &directories.state)?;
     // A progress bar and a line for each file don't go together.
     let on_terminal = io::stderr().is_terminal();
     let usual = if on_terminal { Level::Error } else { Level::Info };
-    let life = life(global, settings, directories, usual);
+    let life = life(global, loaded, directories, usual);
     let logger = life.logger.clone();
     let ended = daemon::live(Life { once: true, on_terminal, ..life });
     let left = Left::by(global, &ended);
@@ -73,7 +73,8 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let record = Some((WATCH_FILE, settings::show::record(&loaded.values)));
     let global = Global { state_dir: Some(state), ..global.clone() };
     let directories = directories(&global)?;
-    let life = life(&global, loaded.settings, directories, Level::Info);
+    // Its settings are what was typed, not what is recorded of them.
+    let life = Life { fingerprint: String::new(), ..life(&global, loaded, directories, Level::Info) };
     let logger = life.logger.clone();
     let ended = daemon::live(Life { greeting, record, on_terminal: io::stderr().is_terminal(), ..life });
     report(&global, &logger, &ended, (ended.code, Left::known_to(&ended)), &typed(&global));
@@ -86,12 +87,13 @@ fn remembered_name(directory: &Path) -> Option<String> {
     Remembered::read(active).ok().flatten()?.folder
 }
 
-fn life(global: &Global, settings: Settings, directories: Directories, usual: Level) -> Life {
+fn life(global: &Global, loaded: Loaded, directories: Directories, usual: Level) -> Life {
     let level = if global.verbose { Level::Debug } else { usual };
     let Directories { state, runtime } = directories;
     let (logger, importerd) = (log::root(global.log, level), typed(global));
     Life {
-        settings,
+        settings: loaded.settings,
+        fingerprint: loaded.fingerprint,
         state_directory: state,
         runtime_directory: runtime,
         logger,
@@ -103,14 +105,14 @@ fn life(global: &Global, settings: Settings, directories: Directories, usual: Le
     }
 }
 
-pub fn settings_and_directories(global: &Global) -> Result<(Settings, Directories), Complaint> {
+pub fn loaded_and_directories(global: &Global) -> Result<(Loaded, Directories), Complaint> {
     let directories = directories(global)?;
     let loaded = settings::load(&sources(global, &directories))
         .map_err(|error| Complaint::whole(exit::CONFIG, error.to_string()))?;
     if loaded.settings.folders.is_empty() {
         return Err(Complaint::new(exit::CONFIG, "there is nothing to do", surroundings::how_to_begin()));
     }
-    Ok((loaded.settings, directories))
+    Ok((loaded, directories))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Complaint {

@@ -7,7 +7,7 @@ use super::args::Global;
 use super::check::rights::no_room;
 use super::complaint::{Complaint, told};
 use super::page::{Look, Page, print_json};
-use super::surroundings::{Daemon, Surroundings, detail, filter, how_to_begin, typed};
+use super::surroundings::{Daemon, SETTINGS_CHANGED, Surroundings, detail, filter, how_to_begin, typed};
 use super::table::{Side, Table};
 use super::when::{self, Stamp};
 use crate::exit;
@@ -32,6 +32,8 @@ struct Status {
     pid: Option<u32>,
     /// RFC 3339: when everything was watched; null when none runs, or it still starts.
     up_since: Option<Stamp>,
+    /// Whether the settings' files say something else than when it started.
+    settings_changed: bool,
     folders: Vec<FolderStatus>,
 }
 
@@ -126,6 +128,7 @@ impl Status {
             running: pid.is_some(),
             pid,
             up_since: surroundings.up_since()?.map(Stamp),
+            settings_changed: surroundings.settings_changed,
             folders: folders.collect::<Result<_, _>>()?,
         })
     }
@@ -133,6 +136,9 @@ impl Status {
     fn page(&self, surroundings: &Surroundings) -> Page {
         let mut page = Page::new();
         page.line(format!("importerd {}  {}", self.version, self.daemon(&page)));
+        if self.settings_changed {
+            page.line(page.paint(Look::Warning, SETTINGS_CHANGED));
+        }
         if self.folders.is_empty() {
             page.line(how_to_begin());
             return page;

@@ -55,6 +55,9 @@ pub enum Daemon {
     },
 }
 
+/// That a daemon runs which has not read what the settings say now, and what to do.
+pub const SETTINGS_CHANGED: &str = "the settings were changed since the daemon started; restart it to use them";
+
 /// All of it.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -62,6 +65,8 @@ pub struct Surroundings {
     pub directories: Directories,
     /// The settings.
     pub settings: Settings,
+    /// Whether their files say something else than when the daemon started.
+    pub settings_changed: bool,
     /// The daemon.
     pub daemon: Daemon,
     /// The ledger. `None`: there is none yet.
@@ -100,7 +105,9 @@ impl Surroundings {
         if history.is_none() {
             kinship::look(&loaded.settings, &directories.state, None)?;
         }
-        Ok(Self { daemon, history, directories, settings: loaded.settings, importerd: typed(global) })
+        let settings_changed = are_changed(&directories, &loaded);
+        let Loaded { settings, .. } = loaded;
+        Ok(Self { daemon, history, directories, settings, settings_changed, importerd: typed(global) })
     }
 
     /// The folders that are asked for.
@@ -234,6 +241,13 @@ pub fn daemon(directories: &Directories) -> Result<Daemon, Reason> {
     let written = directories.state.join(STATE_LOCK).metadata().and_then(|metadata| metadata.modified());
     let begun = written.ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
     Ok(Daemon::Running { pid, begun })
+}
+
+/// Whether the settings' files say something else than when the daemon started. Where that can't be known, they don't.
+pub fn are_changed(directories: &Directories, loaded: &Loaded) -> bool {
+    let state = open_directory(&directories.state).ok();
+    let before = state.and_then(|state| lock::noted(state, STATE_LOCK));
+    before.is_some_and(|before| settings::are_changed(&before, &loaded.fingerprint))
 }
 
 /// `importerd`, and the options that choose settings and state; without a password, since it ends up in logs.

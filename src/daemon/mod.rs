@@ -46,6 +46,8 @@ const ROOM_WAIT: Duration = Duration::from_secs(1);
 pub struct Life {
     /// What the operator chose.
     pub settings: Settings,
+    /// Of the settings' files, for those who look whether they were changed since. Empty: there are none.
+    pub fingerprint: String,
     /// Where the ledger lies.
     pub state_directory: PathBuf,
     /// Where it hears orders.
@@ -174,10 +176,11 @@ async fn open_unless_told_to_stop(
 ) -> Result<Option<Opened>, Fault> {
     let (settings, state, record) = (life.settings.clone(), life.state_directory.clone(), life.record.clone());
     let (logger, importerd, waits) = (life.logger.clone(), life.importerd.clone(), !life.once);
+    let fingerprint = life.fingerprint.clone();
     let (tell, told) = oneshot::channel();
     let open = move || {
         let opened = loop {
-            match Opened::open(&settings, &state, record.as_ref()) {
+            match Opened::open(&settings, &state, record.as_ref(), &fingerprint) {
                 // fault 68: a service manager that starts it again at once would soon give up.
                 Err(fault) if waits && fault.reason().is_no_room() && !tell.is_closed() => {
                     if no_room.set(fault.reason().clone()).is_ok() {

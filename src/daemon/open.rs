@@ -42,9 +42,10 @@ impl Opened {
         settings: &Settings,
         state_directory: &Path,
         to_record: Option<&(&'static str, String)>,
+        fingerprint: &str,
     ) -> Result<Self, Fault> {
         raise_descriptor_limit();
-        let lock = lock_state(state_directory)?;
+        let lock = lock_state(state_directory, fingerprint)?;
         // Before the ledger: should that be refused, the record tells which folder is to be mended.
         to_record.map_or(Ok(()), |(name, text)| record(state_directory, name, text))?;
         let mut silent = kinship::Silent::default();
@@ -94,8 +95,8 @@ fn record(state_directory: &Path, name: &str, text: &str) -> Result<(), Fault> {
     written.map_err(|error| Fault::io(path.display(), &error))
 }
 
-/// fault 86: one daemon a state directory.
-pub(crate) fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
+/// fault 86: one daemon a state directory. `fingerprint`: of its settings, for those who look whether they were changed since.
+pub(crate) fn lock_state(state_directory: &Path, fingerprint: &str) -> Result<Lock, Fault> {
     use std::os::unix::fs::DirBuilderExt;
     let shown = state_directory.display();
     let io = |error: &std::io::Error| {
@@ -109,7 +110,7 @@ pub(crate) fn lock_state(state_directory: &Path) -> Result<Lock, Fault> {
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state_directory).map_err(|error| io(&error))?;
     let directory = directory::open_directory(state_directory).map_err(|error| io(&error))?;
-    lock::take(directory, STATE_LOCK).map_err(|refused| match refused {
+    lock::take_noting(directory, STATE_LOCK, fingerprint).map_err(|refused| match refused {
         lock::Refused::Io(error) => io(&error),
         lock::Refused::Held { pid } => {
             let text = format!("{shown}: in use by another importerd{}", places::with_pid(pid));

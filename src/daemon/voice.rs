@@ -279,6 +279,7 @@ mod tests {
         let logger = Logger::root(slog::Discard, slog::o!());
         Life {
             settings,
+            fingerprint: String::new(),
             state_directory: state_directory.to_owned(),
             runtime_directory: state_directory.join("run"),
             logger,
@@ -295,7 +296,7 @@ mod tests {
     fn a_ledger_that_waits_keeps_nobody_from_speaking_and_nothing_said_is_lost() {
         let state = tempfile::tempdir().unwrap();
         let life = Arc::new(life(state.path()));
-        let opened = Arc::new(Opened::open(&life.settings, state.path(), None).unwrap());
+        let opened = Arc::new(Opened::open(&life.settings, state.path(), None, "").unwrap());
         let notifier = Arc::new(Notifier::to(None).unwrap());
         let voice = Voice::new(&life, &opened, &Arc::default(), &notifier, &Arc::default()).unwrap();
         let other = Connection::open(state.path().join(FILE_NAME)).unwrap();

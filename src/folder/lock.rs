@@ -43,6 +43,14 @@ pub enum Refused {
 /// # Errors
 /// See [`Refused`].
 pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
+    take_noting(directory, name, "")
+}
+
+/// Takes the lock, and notes a line for those who ask.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn take_noting(directory: impl AsFd, name: &str, note: &str) -> Result<Lock, Refused> {
     // Held by a reader, so that the filesystem can be made read-only meanwhile.
     let mut file = open(&directory, name, OFlags::RDONLY | OFlags::CREATE).map_err(Refused::Io)?;
     let began = Instant::now();
@@ -59,7 +67,7 @@ pub fn take(directory: impl AsFd, name: &str) -> Result<Lock, Refused> {
         std::thread::sleep(BETWEEN_TRIES);
     }
     open(&directory, name, OFlags::WRONLY | OFlags::TRUNC)
-        .and_then(|mut file| writeln!(file, "{}", std::process::id()))
+        .and_then(|mut file| file.write_all(format!("{}\n{note}\n", std::process::id()).as_bytes()))
         .map_err(Refused::Io)?;
     Ok(Lock { _file: file })
 }
@@ -72,6 +80,15 @@ pub fn holder(directory: impl AsFd, name: &str) -> Option<u32> {
         Ok(()) => None,
         Err(_) => Some(read_pid(&mut file).unwrap_or(0)),
     }
+}
+
+/// What the process that holds the lock has noted, if any does.
+#[must_use]
+pub fn noted(directory: impl AsFd, name: &str) -> Option<String> {
+    holder(&directory, name)?;
+    let mut text = String::new();
+    open(directory, name, OFlags::RDONLY).and_then(|mut file| file.read_to_string(&mut text)).ok()?;
+    text.lines().nth(1).map(str::to_owned)
 }
 
 fn open(directory: impl AsFd, name: &str, flags: OFlags) -> io::Result<File> {
@@ -92,7 +109,7 @@ fn is_gone(pid: u32) -> bool {
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    text.lines().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -112,6 +129,19 @@ mod tests {
         drop(lock);
         assert_eq!(holder(&directory, ".lock"), None);
         take(&directory, ".lock").unwrap();
+    }
+
+    #[test]
+    fn a_note_is_read_as_long_as_the_lock_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = File::open(folder.path()).unwrap();
+        let lock = take_noting(&directory, ".lock", "as it was").unwrap();
+        assert_eq!(noted(&directory, ".lock").as_deref(), Some("as it was"));
+        assert_eq!(holder(&directory, ".lock"), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(noted(&directory, ".lock"), None);
+        let _lock = take(&directory, ".lock").unwrap();
+        assert_eq!(noted(&directory, ".lock").as_deref(), Some(""));
     }
 
     /// fault 80: the child of a killed daemon has the lock until it has become the command.

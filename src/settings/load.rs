@@ -22,6 +22,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// Every value with its origin, in the order in which `config show` prints them.
     pub values: Vec<Shown>,
+    /// Of what the files say: [`are_changed`] compares it with that of another time.
+    pub fingerprint: String,
 }
 
 /// Reads, checks and layers the settings.
@@ -29,16 +31,38 @@ pub struct Loaded {
 /// # Errors
 /// [`Error`] with everything that is wrong in any layer.
 pub fn load(sources: &Sources) -> Result<Loaded, Error> {
-    let layers = sources.layers();
+    let mut layers = sources.files();
+    let fingerprint = fingerprint(&layers);
+    layers.extend(sources.above_files());
     let mut merged = Merged::of(&layers);
     merged.add_built_in();
     let mut problems: Vec<Problem> = layers.into_iter().flat_map(|layer| layer.problems).collect();
     let settings = assemble(&merged, &mut problems);
     let values = show::values(&merged);
     match settings {
-        Some(settings) if problems.is_empty() => Ok(Loaded { settings, values }),
+        Some(settings) if problems.is_empty() => Ok(Loaded { settings, values, fingerprint }),
         _ => Err(Error { problems, values }),
     }
+}
+
+/// Whether the files said something else at another time, by both fingerprints. Those of another version can't be compared.
+#[must_use]
+pub fn are_changed(before: &str, now: &str) -> bool {
+    match (before.split_once(' '), now.split_once(' ')) {
+        (Some((version, before)), Some((own, now))) => version == own && before != now,
+        _ => false,
+    }
+}
+
+/// Of the values, written out or not, in whatever order; no password is in it. What the environment and `--set` say
+/// belongs to the process: started again, it has the same.
+fn fingerprint(files: &[Layer]) -> String {
+    let mut merged = Merged::of(files);
+    merged.add_built_in();
+    // Two processes may have different numbers of cores.
+    merged.leaves.retain(|key, leaf| key != "processors" || leaf.origin != BUILT_IN);
+    let text = show::text(&show::values(&merged), false);
+    format!("{} {}", env!("CARGO_PKG_VERSION"), blake3::hash(text.as_bytes()).to_hex())
 }
 
 /// One value after layering.

@@ -65,18 +65,20 @@ impl Sources {
         Self { base, environment: std::env::vars_os().collect(), set }
     }
 
-    /// Every layer above the built-in one, the lowest first.
-    pub(super) fn layers(&self) -> Vec<Layer> {
-        let mut layers = match &self.base {
+    /// What lies between the built-in layer and the environment, the lowest first.
+    pub(super) fn files(&self) -> Vec<Layer> {
+        match &self.base {
             Base::Trees(trees) => of_trees(trees),
             Base::File(file) => of_file(file),
             Base::Watch { dir, name, into, command } => {
                 vec![of_watch(dir, name.as_deref(), into.as_deref(), command.as_deref())]
             }
-        };
-        layers.push(overrides::environment(&self.environment));
-        layers.push(overrides::set(&self.set));
-        layers
+        }
+    }
+
+    /// The environment, and `--set` above it.
+    pub(super) fn above_files(&self) -> [Layer; 2] {
+        [overrides::environment(&self.environment), overrides::set(&self.set)]
     }
 }
 

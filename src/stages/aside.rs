@@ -22,6 +22,8 @@ use crate::ledger::{Durability, Entry, Failure, Row, State};
 use crate::log::{escape, unescape};
 use crate::run;
 
+/// A line of a reason file, where a setting is to be changed.
+const RESTART: &str = "Then restart the daemon, if one runs: it reads its settings when it starts";
 /// How much of a command's standard error goes into the reason file.
 const STDERR_LINES_MAX: usize = 40;
 
@@ -290,6 +292,7 @@ impl Refusal<'_> {
         };
         let (folder, id, number) = (&folder.name, file.id, file.id.quoted());
         let again = format!("Then type: importerd retry {number}");
+        let again = if fault::names_a_setting(advice) { format!("{RESTART}\n{again}") } else { again };
         let (stays, again) = match file.replaces {
             // There is nothing to try again.
             _ if *code == run::GONE => {

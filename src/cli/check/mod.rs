@@ -16,12 +16,12 @@ use super::complaint::{Complaint, told};
 use super::page::print_json;
 use super::shell::quoted;
 use super::stranger;
-use super::surroundings::{Daemon, daemon, directories, how_to_begin, sources, typed};
+use super::surroundings::{Daemon, SETTINGS_CHANGED, are_changed, daemon, directories, how_to_begin, sources, typed};
 use crate::control::socket::NAME;
 use crate::exit;
 use crate::fault::Reason;
 use crate::ledger::{self, history::History};
-use crate::settings::{self, Directories, Loaded, Settings};
+use crate::settings::{self, Directories, Loaded};
 use crate::stages::kinship;
 
 /// `importerd check`
@@ -44,8 +44,7 @@ fn checklist(global: &Global, directories: &Directories) -> Checklist {
     let loaded = settings::load(&sources(global, directories));
     let mut checklist = Checklist::default();
     checklist.sections.push(of_settings(loaded.as_ref()));
-    let settings = loaded.as_ref().ok().map(|loaded| &loaded.settings);
-    let (section, daemon) = of_state(global, directories, settings);
+    let (section, daemon) = of_state(global, directories, loaded.as_ref().ok());
     checklist.sections.push(section);
     if let Ok(loaded) = &loaded {
         let settings = &loaded.settings;
@@ -66,7 +65,7 @@ fn of_settings(loaded: Result<&Loaded, &settings::Error>) -> Section {
     section
 }
 
-fn of_state(global: &Global, directories: &Directories, settings: Option<&Settings>) -> (Section, Daemon) {
+fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>) -> (Section, Daemon) {
     let state = &directories.state;
     let mut section = Section::new(format!("state  {}", state.display()));
     match rights::directory(state, state, &mut section, "the state directory") {
@@ -85,7 +84,7 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
     }
     of_socket(directories, &mut section);
     let belonging = |history: &Option<History>| {
-        settings.map_or(Ok(()), |settings| kinship::look(settings, state, history.as_ref()))
+        loaded.map_or(Ok(()), |loaded| kinship::look(&loaded.settings, state, history.as_ref()))
     };
     match History::open(state).and_then(|history| belonging(&history).map(|()| history)) {
         Ok(Some(_)) => section.ok("the ledger can be read"),
@@ -101,6 +100,9 @@ fn of_state(global: &Global, directories: &Directories, settings: Option<&Settin
             let user = rustix::process::geteuid().as_raw();
             section.warn(format!("whether a daemon runs can't be seen by user {user}"), None);
         }
+    }
+    if loaded.is_some_and(|loaded| are_changed(directories, loaded)) {
+        section.warn(SETTINGS_CHANGED, None);
     }
     (section, daemon.unwrap_or(Daemon::Stopped))
 }

@@ -95,7 +95,7 @@ fn of_kind(folder: &Folder, file: &Lying) -> Option<Obstacle> {
 }
 
 fn of_name(folder: &Folder, file: &Lying, rule: Rule) -> Obstacle {
-    let setting = |key: &str| format!("rename it, or change folder.{}.{key}", folder.name);
+    let setting = |key: &str| format!("rename it, or change folder.{}.{key} and restart the daemon", folder.name);
     let next = match rule {
         Rule::Hidden | Rule::Unfinished(_) => {
             format!("when it is complete, rename it: mv {} NAME", quoted(&file.path))

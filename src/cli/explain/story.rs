@@ -261,6 +261,9 @@ fn is_moved_back(row: &Row, folder: &Folder, file: &Lying) -> bool {
     at_its_end && file.path.starts_with(&folder.inbox)
 }
 
+/// A daemon reads its settings when it starts.
+const RESTART: &str = " restart the daemon, if one runs, and";
+
 /// What to do about a file that a Processor has.
 const IN_HAND: &str = "nothing: it is in hand";
 
@@ -297,10 +300,11 @@ fn next(importerd: &str, folder: Option<&Folder>, row: &Row, replay: Option<&Row
             let hint = row.hint.as_deref().unwrap_or(fault::advice(row.reason_code.as_deref().unwrap_or_default()));
             let hint = ledger::typed(hint, importerd);
             let then = if hint.ends_with('?') { " Then" } else { "; then" };
+            let restart = if fault::names_a_setting(&hint) { RESTART } else { "" };
             if is_there {
-                format!("{hint}{then} type: {importerd} retry {}", row.id.quoted())
+                format!("{hint}{then}{restart} type: {importerd} retry {}", row.id.quoted())
             } else {
-                format!("{hint}{then} drop it again into {inbox}")
+                format!("{hint}{then}{restart} drop it again into {inbox}")
             }
         }
     }

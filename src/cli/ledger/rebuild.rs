@@ -21,7 +21,7 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
     stranger::refuse(global, &settings, state)?;
-    let _lock = lock_state(state).map_err(|fault| fault.reason().clone())?;
+    let _lock = lock_state(state, "").map_err(|fault| fault.reason().clone())?;
     let condition = condition(&settings, state)?;
     if condition == Condition::Sound && !force {
         let text = format!("{}: nothing is wrong with it", state.join(FILE_NAME).display());

@@ -45,6 +45,8 @@ struct Answer {
     duplicate_of: Option<Done>,
     /// Why it would be refused.
     refused: Option<Refusal>,
+    /// Whether a daemon runs that has other settings than those it was tried with.
+    settings_changed: bool,
     verdict: Verdict,
     /// The exit code.
     exit: u8,
@@ -155,6 +157,7 @@ impl Answer {
             superseded_by: None,
             duplicate_of: None,
             refused: None,
+            settings_changed: surroundings.settings_changed,
             verdict: Verdict::NotTaken,
             exit: exit::DATAERR,
         };

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::super::page::{Look, Page};
+use super::super::surroundings::SETTINGS_CHANGED;
 use super::super::table::{Side, Table};
 use super::import::Import;
 use super::run::Run;
@@ -34,6 +35,9 @@ impl Answer {
             fact(&mut page, "hint", hint);
         }
         page.line("");
+        if self.settings_changed {
+            page.line(page.paint(Look::Warning, SETTINGS_CHANGED));
+        }
         let (look, text) = self.verdict();
         page.line(page.paint(look, visible(&text)));
         page

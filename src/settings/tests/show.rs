@@ -1,7 +1,7 @@
 //! What `importerd config show` prints.
 
 use super::Machine;
-use crate::settings::show;
+use crate::settings::{are_changed, show};
 
 fn machine() -> Machine {
     let text = "processors = 3\n[folder.orders]\npath = \"/srv/or\\\"d\\u007fers\"\nmatch = ['*.csv', '*.tsv']\n";
@@ -60,4 +60,36 @@ fn the_json_has_key_value_and_origin() {
         serde_json::json!({"key": "attempts", "value": 7, "origin": "environment IMPORTERD__ATTEMPTS"})
     );
     assert_eq!(values[10]["value"], serde_json::json!(["*.csv", "*.tsv"]));
+}
+
+#[test]
+fn a_fingerprint_is_of_what_the_files_say_and_of_nothing_else() {
+    const FOLDER: &str = "[folder.orders]\npath = '/srv/orders'\nsettle = '5s'\n";
+    let fingerprint = |text: &str| Machine::with(text).loaded().fingerprint;
+    let before = fingerprint(FOLDER);
+    let same = [
+        "# once more\n[folder.orders]\nsettle = \"5s\"\npath = '/srv/orders'\n",
+        "attempts = 5\n[folder.orders]\npath = '/srv/orders'\nsettle = '5s'\nimport.encoding = 'utf-8'\n",
+    ];
+    for text in same {
+        assert_eq!(fingerprint(text), before, "{text}");
+        assert!(!are_changed(&before, &fingerprint(text)));
+    }
+    let given = Machine::with(FOLDER).variable("IMPORTERD__ATTEMPTS", "7").set("folder.orders.settle=1s");
+    assert_eq!(given.loaded().fingerprint, before);
+    for text in [FOLDER.replace("5s", "6s"), FOLDER.to_owned() + "import.encoding = 'utf-16le'\n"] {
+        assert!(are_changed(&before, &fingerprint(&text)), "{text}");
+    }
+    // Of another version, which may have other defaults, or of nobody.
+    assert!(!are_changed("0.0.1 00", &before));
+    assert!(!are_changed("", &before));
+}
+
+#[test]
+fn a_fingerprint_tells_nothing_of_a_password() {
+    let with = |password: &str| {
+        let text = format!("[folder.orders]\npath = '/srv/orders'\nimport.into = 'postgres://u:{password}@host/db'\n");
+        Machine::with(&text).loaded().fingerprint
+    };
+    assert_eq!(with("secret"), with("another"));
 }
