@@ -5,7 +5,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, StatFs, fallocate, openat, statfs};
@@ -61,14 +60,13 @@ fn directory_of(file: &Path) -> Option<OwnedFd> {
     rustix::fs::open(file.parent()?, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
-/// Whether the owner of this directory has no room in it, by what the filesystem says of itself. Writes nothing and knows no quota.
+/// Whether a user has no room in this directory, by what the filesystem says of itself, if it does. Writes nothing and knows no
+/// quota.
 #[must_use]
-pub fn is_full(directory: &Path) -> bool {
-    let found = statfs(directory).ok().zip(directory.metadata().ok());
-    found.is_some_and(|(found, of)| !is_left(&found, of.uid() == 0))
+pub fn is_full(directory: &Path, for_root: bool) -> bool {
+    statfs(directory).is_ok_and(|found| found.f_blocks > 0 && !is_left(&found, for_root))
 }
 
-/// The same of a user.
 fn is_left(found: &StatFs, for_root: bool) -> bool {
     let kept = if found.f_type == EXT4 { (found.f_blocks / EXT4_KEEPS_ONE_IN).min(EXT4_KEEPS_BLOCKS_MAX) } else { 0 };
     // The last few percent are root's.

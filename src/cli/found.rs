@@ -84,6 +84,9 @@ impl<'a> Found<'a> {
             found.lying.extend(lying.into_iter().map(|file| (*folder, file)));
         }
         found.look_up(surroundings, folders, name)?;
+        if found.is_empty() {
+            folders.iter().try_for_each(|folder| survey::can_be_asked(folder, name))?;
+        }
         Ok(found)
     }
 

@@ -155,7 +155,9 @@ impl Status {
             page.line(format!("  {note}"));
         }
         // A daemon that starts now has no room to say that it does.
-        if let Some(text) = no_room(&surroundings.directories.state).filter(|_| !self.running) {
+        if let Some(text) =
+            no_room(&surroundings.directories.state, &surroundings.directories.state).filter(|_| !self.running)
+        {
             page.line(page.paint(Look::Warning, &text));
         }
         if let Some(line) = self.last_line(surroundings) {

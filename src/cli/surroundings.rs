@@ -6,6 +6,7 @@ use std::io;
 use jiff::Timestamp;
 
 use super::args::Global;
+use super::check::rights;
 use super::complaint::Complaint;
 use super::shell::quoted;
 use super::stranger;
@@ -202,7 +203,7 @@ impl Surroundings {
     fn no_room(&self) -> Option<String> {
         let state = &self.directories.state;
         let shown = crate::log::escape(state.as_os_str());
-        room::is_full(state).then(|| {
+        room::is_full(state, rights::owner(state) == Some(0)).then(|| {
             format!("the filesystem of {shown} is full, and what happened since is not in the ledger; free some space")
         })
     }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, FileType, Mode, Statx, openat, statx};
+use rustix::fs::{Access, AtFlags, FileType, Mode, Statx, accessat, openat, statx};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::claim::open_flags;
@@ -39,10 +39,11 @@ impl From<Errno> for Blind {
 }
 
 impl Blind {
-    /// Of looking at a name.
-    fn at_name(error: Errno) -> Self {
-        // A right that lacks is one to the directory.
-        if error == Errno::ACCESS || is_of_the_world(error) { Self::Folder(error) } else { Self::Name(error) }
+    /// Of looking at a name in this inbox.
+    fn at_name(inbox: impl AsFd, error: Errno) -> Self {
+        let may_search = || accessat(inbox, ".", Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+        let is_the_folders = is_of_the_world(error) || (error == Errno::ACCESS && !may_search());
+        if is_the_folders { Self::Folder(error) } else { Self::Name(error) }
     }
 }
 
@@ -96,10 +97,11 @@ impl Judge {
 
     /// What lies in the inbox under this name, if anything does.
     pub(super) fn stat(&self, name: &OsStr) -> Result<Option<Statx>, Blind> {
-        match statx(&self.places.now()?.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+        let open = self.places.now()?;
+        match statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => match Blind::at_name(error) {
+            Err(error) => match Blind::at_name(&open.inbox, error) {
                 // It may be what came back under another name: nobody can say.
                 Blind::Name(_) if !self.rules.filter.takes(name) => Ok(None),
                 blind => Err(blind),
@@ -111,7 +113,8 @@ impl Judge {
         if self.rules.ready_marker.is_none() {
             return Ok(true);
         }
-        let marker = self.rules.marker_in(&self.places.now()?.inbox, name).map_err(Blind::at_name)?;
+        let open = self.places.now()?;
+        let marker = self.rules.marker_in(&open.inbox, name).map_err(|error| Blind::at_name(&open.inbox, error))?;
         Ok(marker.is_some())
     }
 

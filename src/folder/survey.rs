@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, Statx, statx};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::directory::open_directory;
 use super::name::{Filter, Rule};
@@ -186,18 +186,30 @@ pub fn in_day(day: &Path) -> Result<Vec<Lying>, Reason> {
     lying_in(day, |entry| entry.kind == FileType::RegularFile && !is_hidden(entry.name))
 }
 
-/// Every place where a file of this name lies: inbox, active, quarantine, and the days of the archive.
+/// Every place where a file of this name is seen: inbox, active, quarantine, and the days of the archive.
 ///
 /// # Errors
-/// A directory can't be read, or what lies there can't be looked at.
+/// A directory can't be read.
 pub fn everywhere(folder: &Folder, name: &OsStr) -> Result<Vec<Lying>, Reason> {
+    Ok(places(folder)?.iter().filter_map(|directory| at(&directory.join(name))).collect())
+}
+
+/// Whether all of these places can be asked for this name. An error doesn't say that nothing lies there. fault 70
+///
+/// # Errors
+/// What one of them says instead.
+pub fn can_be_asked(folder: &Folder, name: &OsStr) -> Result<(), Reason> {
+    places(folder)?.iter().try_for_each(|directory| look_at(&directory.join(name)).map(drop))
+}
+
+fn places(folder: &Folder) -> Result<Vec<PathBuf>, Reason> {
     let mut directories = vec![folder.inbox.clone()];
     directories.extend(slots(folder)?);
     directories.push(folder.path.join("quarantine"));
     let mut days = subdirectories(&folder.path.join("archive"))?;
     days.sort_unstable_by(|a, b| b.cmp(a));
     directories.extend(days);
-    directories.iter().filter_map(|directory| look_at(&directory.join(name)).transpose()).collect()
+    Ok(directories)
 }
 
 /// What lies at a path, if anything does and it may be known.
@@ -206,7 +218,7 @@ pub fn at(path: &Path) -> Option<Lying> {
     look_at(path).ok().flatten()
 }
 
-/// What lies at a path. An error doesn't say that nothing does. fault 70
+/// What lies at a path.
 fn look_at(path: &Path) -> Result<Option<Lying>, Reason> {
     let stat = look(rustix::fs::CWD, path.as_os_str());
     let stat = stat.map_err(|error| Fault::io(path.display(), &error).reason().clone())?;
@@ -284,7 +296,11 @@ fn stat(directory: impl AsFd, name: &OsStr) -> Option<Statx> {
 }
 
 fn look(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Statx>> {
-    if_there(statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into))
+    match statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()) {
+        // Nothing can lie under such a name.
+        Err(Errno::NAMETOOLONG) => Ok(None),
+        found => if_there(found.map_err(Into::into)),
+    }
 }
 
 fn kind(stat: &Statx) -> FileType {

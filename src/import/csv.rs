@@ -41,7 +41,7 @@ pub struct Reader<S> {
     /// The length of a record that was looked at and not read.
     looked_at: Option<usize>,
     rewritten: String,
-    /// The header as it stands in the file.
+    /// What stands above the rows: a note of the delimiter, and the header as it is.
     raw_header: Option<String>,
     /// Words that are NULL where no quotes are.
     nulls: Vec<String>,
@@ -51,8 +51,11 @@ impl<S: Window> Reader<S> {
     /// Finds the columns, behind a note of the delimiter. A file without any record has none, and no rows.
     pub fn open(source: S, dialect: Dialect, columns: Columns<'_>) -> Result<Self, Fault> {
         let mut reader = Self::new(source, dialect);
-        if let Some(note) = Note::of(reader.source.unread()) {
+        if dialect.is_noted
+            && let Some(note) = Note::of(reader.source.unread())
+        {
             reader.skip(note.bytes, 1);
+            reader.raw_header = Some(format!("sep={}", char::from(note.delimiter)));
         }
         let (header, counted_by) = match columns {
             Columns::Header => (reader.header_row()?, "header"),
@@ -93,7 +96,8 @@ impl<S: Window> Reader<S> {
         let Some(record) = self.record().map_err(Refused::of_file)? else { return Ok(Header::default()) };
         let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
         let header = Header::of(names).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
-        self.raw_header = Some(record.raw.to_owned());
+        let raw = record.raw.to_owned();
+        self.raw_header = Some(self.raw_header.take().map_or(raw.clone(), |note| format!("{note}\n{raw}")));
         self.check_width().map(|()| header)
     }
 
@@ -120,7 +124,7 @@ impl<S: Window> Reader<S> {
         self.header.names()
     }
 
-    /// The line that they stand in, where the file has one.
+    /// What stands above the rows: the line that they stand in, and one that says what separates them.
     pub fn raw_header(&self) -> Option<&str> {
         self.raw_header.as_deref()
     }

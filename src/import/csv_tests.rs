@@ -30,7 +30,9 @@ fn read_as(content: &[u8], declared: &settings::Csv, columns: Columns<'_>) -> Re
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     let source = Source::open(&file, &settings::Import::into_table("x")).unwrap();
-    let mut reader = Reader::open(source, dialect(declared), columns).map_err(|fault| fault.to_string())?;
+    let is_noted = content.starts_with(b"sep=");
+    let dialect = Dialect { is_noted, ..dialect(declared) };
+    let mut reader = Reader::open(source, dialect, columns).map_err(|fault| fault.to_string())?;
     let mut records = Vec::new();
     while let Some(record) = reader.next().map_err(|fault| fault.to_string())? {
         let cells = (0..record.names.len()).map(|column| record.cell(column).text().map(str::to_owned));

@@ -74,23 +74,31 @@ pub struct Note {
 }
 
 impl Note {
-    /// The one that a file begins with, if it does.
+    /// The one that a file begins with, if it does. What rarely separates fields is a value: `sep=9`.
     pub fn of(sample: &[u8]) -> Option<Self> {
         let end = memchr::memchr2(b'\n', b'\r', sample)?;
         let (line, rest) = sample.split_at(end);
         let unquoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
         match *unquoted.unwrap_or(line) {
-            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if delimiter.is_ascii() && delimiter != b'"' => {
+            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter]
+                if DELIMITERS.contains(&delimiter) || RARE_DELIMITERS.contains(&delimiter) =>
+            {
                 Some(Self { delimiter, bytes: end + if rest.starts_with(b"\r\n") { 2 } else { 1 } })
             }
             _ => None,
         }
     }
+
+    /// Whether it can be one in a file that is declared so.
+    fn is_no_row(self, declared: &settings::Csv) -> bool {
+        let settings::Csv { delimiter, quote, escape, comment, .. } = *declared;
+        delimiter != Some(b'=') && ![quote, escape, comment].contains(&Some(self.delimiter))
+    }
 }
 
 /// The dialect of the file that starts with `sample` (`whole`: that is all of it).
 pub fn find(sample: &[u8], whole: bool, declared: &settings::Csv, known: Known) -> Result<Dialect, Fault> {
-    let note = Note::of(sample);
+    let note = Note::of(sample).filter(|note| note.is_no_row(declared));
     let dialect = Dialect { is_noted: note.is_some(), ..Dialect::new(declared, ONE_COLUMN) };
     if let (Some(note), Known::Earlier(_) | Known::Named(_) | Known::Nothing) = (note, known) {
         return Ok(dialect.with(note.delimiter));
@@ -328,7 +336,21 @@ mod tests {
         assert_eq!(known("sep=;\na,b\n1,2\n", Known::Declared(b',')), r#"",""#);
         let text = known("sep=;\na;b\n1;2\n", Known::Declared(b','));
         assert!(text.ends_with(r#"fields are separated by ";", the settings say ",""#), "{text}");
-        for header in ["sep=", "sep=;", "sep=;;\n", "separator=;\n", "a,sep=;\n", "\nsep=;\n"] {
+        let declared = settings::Csv { comment: Some(b';'), ..settings::Csv::default() };
+        assert!(!find(b"sep=;\na\n", true, &declared, Known::Nothing).unwrap().is_noted);
+        assert!(
+            !find(
+                b"sep=,\na=1\n",
+                true,
+                &settings::Csv { delimiter: Some(b'='), ..settings::Csv::default() },
+                Known::Declared(b'=')
+            )
+            .unwrap()
+            .is_noted
+        );
+        for header in
+            ["sep=9\n", "sep=\"\n", "sep=\0\n", "sep=", "sep=;", "sep=;;\n", "separator=;\n", "a,sep=;\n", "\nsep=;\n"]
+        {
             assert_eq!(Note::of(header.as_bytes()), None, "{header:?}");
         }
     }

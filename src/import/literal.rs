@@ -160,7 +160,7 @@ pub fn is_timestamp(text: &str) -> bool {
 /// `HH:MM:SS`, also with a fraction.
 pub fn is_time(text: &str) -> bool {
     let (clock, fraction) = split(text, |byte| byte == b'.');
-    is_clock(clock) && fraction.is_none_or(is_digits)
+    is_clock(clock) && fraction.is_none_or(|digits| digits.is_empty() || is_digits(digits))
 }
 
 /// `550e8400-e29b-41d4-a716-446655440000`, also without hyphens or in braces.
@@ -270,10 +270,11 @@ mod tests {
 
     #[test]
     fn a_time_of_day_is_read_strictly() {
-        for text in ["00:00:00", "23:59:59", "00:00:01.25"] {
+        for text in ["00:00:00", "23:59:59", "00:00:01.25", "00:00:01."] {
             assert!(is_time(text), "{text}");
         }
-        for text in ["", "24:00:00", "1:02:03", "01:60:00", "01:02", "01:02:03Z", "01.02.03", "01:02:0x", "01:02:03."] {
+        for text in ["", "24:00:00", "1:02:03", "01:60:00", "01:02", "01:02:03Z", "01.02.03", "01:02:0x", "01:02:03.x"]
+        {
             assert!(!is_time(text), "{text}");
         }
     }

@@ -70,7 +70,7 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The line of CSV that names the columns, as it stands in the file.
+    /// What stands above the rows of CSV: the line that names the columns, and one that says what separates them.
     pub fn raw_header(&self) -> Option<&str> {
         match self {
             Self::Csv(reader, _) => reader.raw_header(),

@@ -41,7 +41,7 @@ pub fn section(settings: &Settings, folder: &Folder, directories: &Directories, 
     let active = folder.path.join("active");
     let [inbox_usable, active_usable, ..] = rights_of_all(folder, &directories.state, &mut section);
     filesystem(folder, &mut section);
-    super::of_room(&folder.path, &mut section);
+    super::of_room(&folder.path, &directories.state, &mut section);
     if active_usable == Usable::Now {
         leases(&active, folder, &mut section);
         remembered(&active, &mut section);

@@ -76,7 +76,7 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
         }
         Usable::No => {}
     }
-    of_room(state, &mut section);
+    of_room(state, state, &mut section);
     if let Some(text) = checked_as_another(state) {
         let fix =
             format!("sudo -u '#{}' {}", rights::owner(state).unwrap_or_default(), stranger::typed_again(global, state));
@@ -107,8 +107,8 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
     (section, daemon.unwrap_or(Daemon::Stopped))
 }
 
-fn of_room(path: &Path, section: &mut Section) {
-    if let Some(text) = rights::no_room(path) {
+fn of_room(path: &Path, state: &Path, section: &mut Section) {
+    if let Some(text) = rights::no_room(path, state) {
         section.fail(exit::UNAVAILABLE, text, Some("free some space there".to_owned()));
     }
 }

@@ -51,11 +51,11 @@ pub fn directory(path: &Path, state: &Path, section: &mut Section, name: &str) -
     Usable::No
 }
 
-/// That there is no room where a directory is or will be. fault 68
-pub fn no_room(path: &Path) -> Option<String> {
-    let (at, _) = nearest(path);
-    room::is_full(at)
-        .then(|| format!("the filesystem of {} is full: nothing is taken until there is room", at.display()))
+/// That there is no room where a directory is or will be, for the user whom the state directory belongs to. fault 68
+pub fn no_room(path: &Path, state: &Path) -> Option<String> {
+    let ((at, _), (state, _)) = (nearest(path), nearest(state));
+    let is_full = room::is_full(at, owner(state) == Some(0));
+    is_full.then(|| format!("the filesystem of {} is full: nothing is taken until there is room", at.display()))
 }
 
 /// The path itself, or the lowest directory above it that is there; and whether something is missing.

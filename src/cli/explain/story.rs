@@ -250,9 +250,14 @@ fn published(results: &str) -> Vec<String> {
 /// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since. One that was refused may have
 /// been mended by an editor, which puts another in its place.
 pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
-    let in_inbox = file.path.starts_with(&folder.inbox);
+    let may_lie_there = match row.state {
+        State::Deferred => true,
+        // In the archive it is what was made of it, under another number.
+        State::Quarantined => is_within(&file.path, &folder.path.join("quarantine")),
+        _ => !file.path.starts_with(&folder.inbox),
+    };
     let is_mended = || row.state == State::Quarantined && place(folder, row).as_ref() == Some(&file.path);
-    (is_of(row, file) && (!in_inbox || row.state == State::Deferred)) || is_mended()
+    (is_of(row, file) && may_lie_there) || is_mended()
 }
 
 /// Whether an operator has moved it back into the inbox when it was at its end.

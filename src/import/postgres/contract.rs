@@ -24,8 +24,9 @@ pub fn read(session: &Session, name: &str) -> Result<Option<Contract>, Fault> {
         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1)),
         current_setting('server_encoding') <> 'UTF8' OR EXISTS (SELECT 1 FROM pg_attribute
             JOIN pg_type AS declared ON declared.oid = atttypid
+            LEFT JOIN pg_type AS base ON base.oid = declared.typbasetype
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
-                AND declared.typname IN ('json', 'jsonb', 'xml'))";
+                AND coalesce(base.typname, declared.typname) IN ('json', 'jsonb', 'xml'))";
     let rules = session.query_one(sql, &[&name])?;
     let column = |row: &tokio_postgres::Row| {
         let name: String = row.get(0);

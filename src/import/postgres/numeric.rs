@@ -15,13 +15,18 @@ pub fn encode(text: &str, buffer: &mut Vec<u8>) -> Option<()> {
         None => (false, text),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    let mut all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
     if whole.is_empty() || !all.iter().all(u8::is_ascii_digit) {
         return None;
     }
     // How many of the digits stand before the point; it may lie outside of them.
     let point = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(i64::from(exponent));
-    let scale = i64::try_from(all.len()).unwrap_or(i64::MAX).saturating_sub(point).max(0);
+    let scale_of = |all: &[u8]| i64::try_from(all.len()).unwrap_or(i64::MAX).saturating_sub(point).max(0);
+    // Zeros at the end say nothing, and there may be too many.
+    while scale_of(&all) > FRACTION_MAX && all.last() == Some(&b'0') {
+        all.pop();
+    }
+    let scale = scale_of(&all);
     let zeros = all.iter().take_while(|digit| **digit == b'0').count();
     let significant = &all[zeros..];
     let first = point - i64::try_from(zeros).unwrap_or(i64::MAX);
@@ -71,6 +76,7 @@ mod tests {
         assert_eq!(encoded("0.00001234"), [1, -2, 0, 8, 1234]);
         assert_eq!(encoded("1e5"), [1, 1, 0, 0, 10]);
         assert_eq!(encoded("1.5e-3"), [1, -1, 0, 4, 15]);
+        assert_eq!(encoded(&format!("1.5{}", "0".repeat(20_000))), [2, 0, 0, 16_383, 1, 5000]);
     }
 
     #[test]

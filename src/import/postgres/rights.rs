@@ -19,8 +19,11 @@ pub fn missing(session: &Session, table: &str, mode: &Mode) -> Result<Vec<Reason
     };
     for (table, needed) in [(table, of_table), (MARKERS, &["SELECT", "INSERT", "UPDATE"])] {
         let name = qualified(table);
+        // Of single columns they may be those that the files have; but to lock the table takes one of the whole.
         let sql = "SELECT needed, quote_ident(current_user) FROM unnest($2::text[]) AS needed
-            WHERE NOT has_table_privilege(to_regclass($1), needed)";
+            WHERE NOT has_table_privilege(to_regclass($1), needed)
+                AND CASE needed WHEN 'DELETE' THEN true ELSE NOT has_any_column_privilege(to_regclass($1), needed)
+                    OR NOT has_table_privilege(to_regclass($1), 'INSERT, UPDATE, DELETE, TRUNCATE') END";
         let rows = session.query(sql, &[&name, &needed])?;
         let rights: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
         if let Some(first) = rows.first() {
