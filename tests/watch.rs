@@ -159,7 +159,7 @@ fn what_is_typed_wrong_is_told_with_what_helps() {
     fs::write(here.path().join("file"), "").unwrap();
     for (typed, code, wrong, next) in [
         (&["watch", "file"][..], 64, "/file is not a directory", "importerd try FILE"),
-        (&["watch", "drop", "--into", "foo.db"], 78, "folder.drop.import.into", "importerd help watch"),
+        (&["watch", "drop", "--into", "foo.db"], 78, "folder.drop.import.into", "importerd watch --help"),
         (&["config", "show", "--config", "/dev/fd/0"], 78, "/dev/fd/0: can't be read: not a regular file", "check"),
     ] {
         let output = importerd(here.path(), typed).env("HOME", here.path()).stdin(Stdio::piped()).output().unwrap();

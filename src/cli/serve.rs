@@ -66,7 +66,7 @@ pub fn watch(global: &Global, watch: Watch) -> Result<u8, Complaint> {
     let base = Base::Watch { dir: directory, name, into: watch.into.map(from_here), command };
     let loaded = settings::load(&Sources::of_process(base, global.set.clone())).map_err(|error| {
         let problems: Vec<_> = error.problems.iter().map(ToString::to_string).collect();
-        Complaint::new(exit::CONFIG, problems.join("\n"), "correct that; how it is typed says: importerd help watch")
+        Complaint::new(exit::CONFIG, problems.join("\n"), "correct that; how it is typed says: importerd watch --help")
     })?;
     let greeting = (!global.json).then(|| greeting(&loaded.settings, &state));
     // `status`, `ls` and the others find the settings there.
