@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use slog::{Drain, FlushError, KV, Key, Level, OwnedKVList, Record, Serializer};
 
+use super::EVENT_TAG;
 use super::escape::{is_hidden, push_visible};
 use super::outlet::PATIENCE;
 
@@ -66,7 +67,7 @@ impl<D: Drain<Ok = (), Err = io::Error>> Drain for Journal<D> {
         let mut entry = Entry::default();
         entry.field("PRIORITY", priority(record.level()));
         entry.field("SYSLOG_IDENTIFIER", "importerd");
-        entry.field("MESSAGE", &shown(record.msg()));
+        entry.field("MESSAGE", &message(record)?);
         record.kv().serialize(record, &mut entry)?;
         values.serialize(record, &mut entry)?;
         match &self.socket {
@@ -78,6 +79,18 @@ impl<D: Drain<Ok = (), Err = io::Error>> Drain for Journal<D> {
     fn flush(&self) -> Result<(), FlushError> {
         self.fallback.flush()
     }
+}
+
+/// The message, and what to do: `systemctl status` and `journalctl` show no field. An event's sentence has it.
+fn message(record: &Record) -> Result<String, slog::Error> {
+    let mut message = shown(record.msg());
+    let mut hint = Hint(None);
+    record.kv().serialize(record, &mut hint)?;
+    if let Some(hint) = hint.0.filter(|_| record.tag() != EVENT_TAG) {
+        message.push_str("; ");
+        message.push_str(&hint);
+    }
+    Ok(message)
 }
 
 /// syslog(3)'s numbers.
@@ -140,13 +153,29 @@ impl Serializer for Entry {
     }
 }
 
+/// Finds what to do among the fields of a record.
+struct Hint(Option<String>);
+
+impl Serializer for Hint {
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments) -> slog::Result {
+        if key == "hint" {
+            self.0 = Some(shown(value));
+        }
+        Ok(())
+    }
+
+    fn emit_none(&mut self, _: Key) -> slog::Result {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
 
     use slog::{error, info, o};
 
-    use super::super::{json, logger};
+    use super::super::{EVENT_TAG, json, logger};
     use super::*;
 
     #[test]
@@ -166,6 +195,23 @@ mod tests {
         ]
         .concat();
         assert_eq!(datagram[..length].escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+
+    /// What `systemctl status` and `journalctl` show is the message alone; an event's has what to do in its sentence.
+    #[test]
+    fn what_to_do_is_in_the_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        let log = logger(io::stderr(), Level::Info, |outlet| drain(&path, json::drain(outlet)));
+        error!(log, "missing"; "code" => "c", "hint" => "restore it");
+        error!(log, #EVENT_TAG, "refused: odd; correct it"; "hint" => "correct it");
+        for message in ["missing; restore it", "refused: odd; correct it"] {
+            let mut datagram = [0; 4096];
+            let length = journal.recv(&mut datagram).unwrap();
+            let text = String::from_utf8_lossy(&datagram[..length]);
+            assert!(text.contains(&format!("\nMESSAGE={message}\n")) && text.contains("\nIMPORTERD_HINT="), "{text}");
+        }
     }
 
     #[test]
