@@ -56,7 +56,16 @@ fn a_folder_under_another_name_is_refused_and_goes_on_under_its_own() {
         assert!(!text.contains("not in the ledger"), "{words}: {text}");
     }
     assert_eq!(drop.names("active"), ["a.csv"]);
+    let status = said(&drop.command(&["status"]).output().unwrap());
+    let told = "\na start would be refused: ";
+    assert!(
+        status.contains(told) && status.contains("known under the name drop") && status.contains("[folder.drop]"),
+        "{status}"
+    );
+    assert!(!status.contains("nothing is taken until it runs"), "{status}");
     call_it(&drop, "orders", "drop");
+    let status = said(&drop.command(&["status"]).output().unwrap());
+    assert!(!status.contains(told) && status.contains("nothing is taken until it runs"), "{status}");
     assert_eq!(drop.once().code(), Some(0));
     assert_eq!((drop.row_count(), drop.names("archive")), (1, vec!["a.csv".into()]));
 }

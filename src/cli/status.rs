@@ -34,6 +34,8 @@ struct Status {
     up_since: Option<Stamp>,
     /// Whether the settings' files say something else than when it started.
     settings_changed: bool,
+    /// Why a start would be refused, with what to do: ledger and folders don't belong together. Null: they do, or one runs.
+    refused: Option<String>,
     folders: Vec<FolderStatus>,
 }
 
@@ -129,6 +131,7 @@ impl Status {
             pid,
             up_since: surroundings.up_since()?.map(Stamp),
             settings_changed: surroundings.settings_changed,
+            refused: surroundings.refusal(),
             folders: folders.collect::<Result<_, _>>()?,
         })
     }
@@ -160,6 +163,9 @@ impl Status {
         {
             page.line(page.paint(Look::Warning, &text));
         }
+        if let Some(refused) = &self.refused {
+            page.line(format!("{}: {}", page.paint(Look::Bad, "a start would be refused"), visible(refused)));
+        }
         if let Some(line) = self.last_line(surroundings) {
             page.line(line);
         }
@@ -185,7 +191,7 @@ impl Status {
         }
         let open: u64 = self.folders.iter().map(|folder| folder.waiting + folder.working).sum();
         let begin = || format!("nothing is taken until it runs, for instance: {}", surroundings.start());
-        (!self.running && open > 0).then(begin)
+        (!self.running && self.refused.is_none() && open > 0).then(begin)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::folder::lock::{self, STATE_LOCK};
 use crate::folder::name::Filter;
 use crate::folder::survey;
 use crate::ledger::history::History;
-use crate::ledger::{Pause, Row, State};
+use crate::ledger::{self, Pause, Row, State};
 use crate::room;
 use crate::settings::{self, Base, Directories, Folder, Loaded, Settings, Sources, word_without_password};
 use crate::stages::kinship;
@@ -109,6 +109,13 @@ impl Surroundings {
         let settings_changed = are_changed(&directories, &loaded);
         let Loaded { settings, .. } = loaded;
         Ok(Self { daemon, history, directories, settings, settings_changed, importerd: typed(global) })
+    }
+
+    /// Why a daemon that starts now would be refused by what the folders remember.
+    pub fn refusal(&self) -> Option<String> {
+        let history = self.history.as_ref().filter(|_| self.daemon == Daemon::Stopped)?;
+        let reason = kinship::look(&self.settings, &self.directories.state, Some(history)).err()?;
+        Some(ledger::typed(&reason.with_hint_text(), &self.importerd))
     }
 
     /// The folders that are asked for.
