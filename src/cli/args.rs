@@ -29,7 +29,7 @@ pub struct Global {
     /// Set one key, for instance folder.orders.settle=5s; may be given again
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Where the ledger lies [default: what systemd says, or /var/lib/importerd, or below your home]
+    /// Where the ledger lies [default: what systemd says, or /var/lib/importerd where it is yours or you are root, or below your home]
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How the log is written [default: what fits the place]

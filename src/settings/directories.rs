@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The two directories; absolute, not yet made.
@@ -13,7 +14,7 @@ pub struct Directories {
     pub runtime: PathBuf,
 }
 
-/// Of the service, and of root.
+/// Of the service, its user, and of root.
 pub const SYSTEM_STATE: &str = "/var/lib/importerd";
 
 /// What the choice of the directories depends on.
@@ -23,8 +24,8 @@ pub struct Surroundings<'a, E> {
     pub state_flag: Option<&'a Path>,
     /// `--runtime-directory`.
     pub runtime_flag: Option<&'a Path>,
-    /// Whether this process runs as root.
-    pub root: bool,
+    /// Whether [`SYSTEM_STATE`] is this user's: root's, and the daemon's.
+    pub system: bool,
     /// Looks up a variable of the environment.
     pub environment: E,
 }
@@ -47,15 +48,17 @@ impl Directories {
     /// # Errors
     /// See [`Directories::find`].
     pub fn of_process(state_flag: Option<&Path>, runtime_flag: Option<&Path>) -> Result<Self, NoDirectory> {
-        let root = rustix::process::geteuid().is_root();
-        Self::find(&Surroundings { state_flag, runtime_flag, root, environment: |name: &str| std::env::var_os(name) })
+        let user = rustix::process::geteuid();
+        let is_its_owner = || Path::new(SYSTEM_STATE).metadata().is_ok_and(|state| state.uid() == user.as_raw());
+        let system = user.is_root() || is_its_owner();
+        Self::find(&Surroundings { state_flag, runtime_flag, system, environment: |name: &str| std::env::var_os(name) })
     }
 
-    /// The first that is set of: flag, `$IMPORTERD_STATE_DIRECTORY`, systemd's `$STATE_DIRECTORY`,
-    /// and then /var/lib/importerd as root or the XDG directory as a user. The same for the runtime directory; where
-    /// nobody has named it, it follows from the state directory alone, so that a daemon and a command that have the
-    /// same one meet: /run/importerd for /var/lib/importerd, `$XDG_RUNTIME_DIR/importerd` for the user's own, and `run`
-    /// below any other.
+    /// The first that is set of: flag, `$IMPORTERD_STATE_DIRECTORY`, systemd's `$STATE_DIRECTORY`, and then
+    /// /var/lib/importerd as root or as the user whom it belongs to, or the XDG directory as another. The same for the
+    /// runtime directory; where nobody has named it, it follows from the state directory alone, so that a daemon and a
+    /// command that have the same one meet: /run/importerd for /var/lib/importerd, `$XDG_RUNTIME_DIR/importerd` for the
+    /// user's own, and `run` below any other.
     ///
     /// # Errors
     /// A variable with a relative path, or a user without `$HOME`.
@@ -97,7 +100,7 @@ impl<E: Fn(&str) -> Option<OsString>> Surroundings<'_, E> {
     }
 
     fn usual_state(&self) -> Result<PathBuf, NoDirectory> {
-        if self.root {
+        if self.system {
             return Ok(SYSTEM_STATE.into());
         }
         let xdg = self.xdg("XDG_STATE_HOME").or_else(|| Some(self.xdg("HOME")?.join(".local/state")));

@@ -8,19 +8,19 @@ use crate::settings::directories::{Directories, Surroundings};
 fn found_by(
     state_flag: Option<&str>,
     runtime_flag: Option<&str>,
-    root: bool,
+    system: bool,
     variables: &[(&str, &str)],
 ) -> Result<(String, String), String> {
     let environment =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
     let (state_flag, runtime_flag) = (state_flag.map(Path::new), runtime_flag.map(Path::new));
-    let directories = Directories::find(&Surroundings { state_flag, runtime_flag, root, environment });
+    let directories = Directories::find(&Surroundings { state_flag, runtime_flag, system, environment });
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     directories.map(|found| (text(&found.state), text(&found.runtime))).map_err(|error| error.to_string())
 }
 
-fn found(flag: Option<&str>, root: bool, variables: &[(&str, &str)]) -> Result<(String, String), String> {
-    found_by(flag, flag, root, variables)
+fn found(flag: Option<&str>, system: bool, variables: &[(&str, &str)]) -> Result<(String, String), String> {
+    found_by(flag, flag, system, variables)
 }
 
 fn both(state: &str, runtime: &str) -> (String, String) {
@@ -54,10 +54,10 @@ fn a_user_without_xdg_variables_has_both_below_home() {
 #[test]
 fn where_nobody_names_the_runtime_directory_it_follows_from_that_of_the_state() {
     let xdg = [HOME, ("XDG_RUNTIME_DIR", "/run/user/1")];
-    let runtime = |state, root| found_by(Some(state), None, root, &xdg).unwrap().1;
-    for root in [true, false] {
-        assert_eq!(runtime("/var/lib/importerd", root), "/run/importerd");
-        assert_eq!(runtime("/srv/drop/.importerd", root), "/srv/drop/.importerd/run");
+    let runtime = |state, system| found_by(Some(state), None, system, &xdg).unwrap().1;
+    for system in [true, false] {
+        assert_eq!(runtime("/var/lib/importerd", system), "/run/importerd");
+        assert_eq!(runtime("/srv/drop/.importerd", system), "/srv/drop/.importerd/run");
     }
     assert_eq!(runtime("/home/me/.local/state/importerd", false), "/run/user/1/importerd");
 }
