@@ -42,7 +42,8 @@ fn refused(mut command: Command, drop: &Drop) -> Value {
     let changed: Vec<_> = changed.map(|(path, _)| path).collect();
     assert!(changed.is_empty(), "{changed:?} {said}");
     let hint = said["hint"].as_str().unwrap_or_default();
-    assert!(hint.contains("backup") || hint.contains("version"), "{said}");
+    let is_elsewhere = hint.starts_with("name its state directory: --state-dir /");
+    assert!(hint.contains("backup") || hint.contains("version") || is_elsewhere, "{said}");
     said
 }
 
@@ -126,7 +127,47 @@ fn a_folder_with_another_state_directory_is_refused_and_told_where_its_ledger_li
         let said = refused(command, &drop);
         assert_says(&said, "ledger_missing", &[&format!("--state-dir {}", drop.state().display())]);
         assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "the lock");
+        // Nothing is wrong with it: what would take its folder from it is not advised.
+        assert_eq!(said["hint"], format!("name its state directory: --state-dir {}", drop.state().display()));
     }
+}
+
+/// fault 76: a ledger that is made anew takes the folder from the one that it has.
+#[test]
+fn a_ledger_is_not_made_anew_elsewhere_while_the_folders_own_is_there() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    let (other, before) = (drop.root().join("other"), remembered(&drop));
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importerd"));
+        command.arg("--config").arg(drop.settings()).arg("--state-dir").arg(&other).args(arguments);
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        )
+    };
+    for arguments in [&["status"][..], &["try", "a.csv"], &["ledger", "check"], &["ledger", "rebuild", "--yes"]] {
+        let (code, told) = command(arguments);
+        assert_eq!(code, Some(78), "{arguments:?}: {told}");
+        assert!(told.contains(&format!("name its state directory: --state-dir {}", drop.state().display())), "{told}");
+        assert!(!told.contains("make one anew"), "{arguments:?}: {told}");
+    }
+    assert_eq!((remembered(&drop), other.exists()), (before.clone(), false));
+    // Where it is gone, that is no reason any more.
+    let aside = drop.root().join("aside");
+    fs::rename(drop.state(), &aside).unwrap();
+    fs::create_dir(drop.state()).unwrap();
+    fs::copy(aside.join("rows.db"), drop.state().join("rows.db")).unwrap();
+    assert!(command(&["status"]).1.contains("or make one anew"));
+    fs::remove_dir_all(drop.state()).unwrap();
+    fs::rename(&aside, drop.state()).unwrap();
+    // And who says so may.
+    fs::create_dir_all(&other).unwrap();
+    fs::copy(drop.state().join("rows.db"), other.join("rows.db")).unwrap();
+    let (code, told) = command(&["ledger", "rebuild", "--yes", "--force"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert_ne!(remembered(&drop)["ledger"], before["ledger"]);
 }
 
 /// fault 76: `watch` keeps its state in the folder.

@@ -317,7 +317,7 @@ pub enum LedgerCommand {
         /// Don't ask; without a terminal, nothing is done without it
         #[arg(long)]
         yes: bool,
-        /// Also when nothing is wrong with it
+        /// Also when nothing is wrong with it, or the folders have theirs in another state directory
         #[arg(long)]
         force: bool,
     },

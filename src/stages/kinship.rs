@@ -13,7 +13,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::target;
 use crate::fault::{Fault, Reason};
@@ -25,7 +25,7 @@ use crate::folder::remembered::{self, Remembered};
 use crate::import::{Newest, Place};
 use crate::ledger::history::History;
 use crate::ledger::{FILE_NAME, Ledger, LedgerId, REBUILD};
-use crate::log::escape;
+use crate::log::{escape, unescape};
 use crate::settings::{self, Work};
 
 /// What a ledger says of itself.
@@ -178,11 +178,11 @@ pub(super) fn judge(
     match (remembered, ledger.filter(|known| !known.is_unused() || is_of_folder(known))) {
         (Some(remembered), None) => {
             let text = format!("missing; {path} was worked on with {}", named(remembered));
-            refused("ledger_missing", &text, what_to_do("it", &or_where_it_is(remembered, state_directory)))
+            refused("ledger_missing", &text, what_to_do_with(remembered, "it", state_directory))
         }
         (Some(remembered), Some(known)) if !is_of_folder(&known) => {
             let text = format!("another ledger than the one of {path}, which was {}", named(remembered));
-            refused("ledger_other", &text, what_to_do("that one", &or_where_it_is(remembered, state_directory)))
+            refused("ledger_other", &text, what_to_do_with(remembered, "that one", state_directory))
         }
         (Some(_), Some(known)) if known.has_lost_its_log && matches!(folder.work, Work::Run(_)) => {
             let text = format!("its last entries on {path} are gone with ledger.db-wal: the daemon was killed");
@@ -243,10 +243,49 @@ fn named(remembered: &Remembered) -> String {
     format!("the ledger {} in {}", remembered.ledger, remembered.state_directory)
 }
 
-fn or_where_it_is(remembered: &Remembered, state_directory: &Path) -> String {
+/// Refuses to make a ledger anew for folders that have theirs elsewhere: it would be of no use there any more.
+///
+/// # Errors
+/// Code `ledger_other`.
+pub fn refuse_elsewhere(settings: &settings::Settings, state_directory: &Path) -> Result<(), Reason> {
+    settings.folders.values().try_for_each(|folder| {
+        let active = open_directory(&folder.path.join("active")).ok();
+        match active.and_then(|active| Remembered::read(active).ok().flatten()) {
+            Some(remembered) if lies_elsewhere(&remembered, state_directory) => {
+                let text =
+                    format!("{} is worked on with {}, not known to be lost", folder.path.display(), named(&remembered));
+                let hint = format!("{}; to take the folder from it all the same, add --force", name_it(&remembered));
+                Err(Reason::new("ledger_other", text).hint(hint))
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Whether another state directory has the ledger that a folder was worked on with; one that this user may not see has it.
+fn lies_elsewhere(remembered: &Remembered, state_directory: &Path) -> bool {
+    let there = unescape(&remembered.state_directory).map(PathBuf::from);
+    there.filter(|there| there != state_directory).is_some_and(|there| match History::open(&there) {
+        Ok(None) => false,
+        Ok(Some(history)) => history.identity().is_ok_and(|identity| identity == Some(remembered.ledger)),
+        Err(_) => true,
+    })
+}
+
+fn name_it(remembered: &Remembered) -> String {
+    format!("name its state directory: --state-dir {}", remembered.state_directory)
+}
+
+/// What to do without the ledger that a folder was worked on with. To make one anew is no advice while there is that one.
+fn what_to_do_with(remembered: &Remembered, restore: &str, state_directory: &Path) -> String {
     let there = &remembered.state_directory;
-    let is_here = *there == escape(state_directory.as_os_str());
-    if is_here { String::new() } else { format!(", or start with --state-dir {there}") }
+    if lies_elsewhere(remembered, state_directory) {
+        name_it(remembered)
+    } else if *there == escape(state_directory.as_os_str()) {
+        what_to_do(restore, "")
+    } else {
+        what_to_do(restore, &format!(", or start with --state-dir {there}"))
+    }
 }
 
 fn what_to_do(restore: &str, or: &str) -> String {

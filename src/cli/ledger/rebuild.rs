@@ -15,12 +15,16 @@ use crate::fault::Fault;
 use crate::ledger::FILE_NAME;
 use crate::log::visible;
 use crate::rebuild::{Condition, Learnt, Report, condition, rebuild};
+use crate::stages::kinship;
 
 /// Asks, unless told not to; without a terminal it needs `--yes`.
 pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
     stranger::refuse(global, &settings, state)?;
+    if !force {
+        kinship::refuse_elsewhere(&settings, state)?;
+    }
     let _lock = lock_state(state, "").map_err(|fault| fault.reason().clone())?;
     let condition = condition(&settings, state)?;
     if condition == Condition::Sound && !force {
