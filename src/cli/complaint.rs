@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use super::shell::typed_again;
 use crate::exit;
 use crate::fault::Reason;
 use crate::ledger;
@@ -14,31 +15,34 @@ pub struct Complaint {
     pub code: u8,
     text: String,
     next: Option<String>,
+    /// Whether what to type next has its options already.
+    is_whole_line: bool,
 }
 
 impl Complaint {
     /// What is wrong, and what to type or to do next.
     pub fn new(code: u8, text: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { code, text: text.into(), next: Some(next.into()) }
+        Self { code, text: text.into(), next: Some(next.into()), is_whole_line: false }
     }
 
     /// The same, with the command to type next as it is to be typed: `importerd` with its options.
     pub fn with_options(mut self, importerd: &str) -> Self {
         match &mut self.next {
+            Some(_) if self.is_whole_line => {}
             Some(next) => *next = ledger::typed(next, importerd),
             None => self.text = ledger::typed(&self.text, importerd),
         }
         self
     }
 
-    /// The same, with something else to type next.
+    /// The same, with something else to type next: a line with all its options.
     pub fn but_type(self, next: String) -> Self {
-        Self { next: Some(next), ..self }
+        Self { next: Some(next), is_whole_line: true, ..self }
     }
 
     /// A text that says at its end what to do.
     pub fn whole(code: u8, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), next: None }
+        Self { code, text: text.into(), next: None, is_whole_line: false }
     }
 }
 
@@ -51,13 +55,16 @@ impl From<Reason> for Complaint {
             code if ledger::REFUSALS.contains(&code) => exit::CONFIG,
             _ => exit::UNAVAILABLE,
         };
+        let text = reason.to_string();
+        if reason.code == "no_permission" && reason.hint.is_none() {
+            let next = format!("type it as root or as the daemon's user: sudo -u importerd {}", typed_again(None));
+            return Self::whole(code, text).but_type(next);
+        }
         let next = match reason.code {
-            "no_permission" => "type it as root or as the daemon's user: sudo -u importerd importerd status",
             "ledger_locked" => "end the program that has it open for writing",
             _ => "see whether the disk is well and the path is right: importerd check",
         };
-        let text = reason.to_string();
-        Self { code, text, next: Some(reason.hint.unwrap_or_else(|| next.to_owned())) }
+        Self::new(code, text, reason.hint.unwrap_or_else(|| next.to_owned()))
     }
 }
 

@@ -174,7 +174,7 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
     let (Loaded { settings, .. }, directories) = loaded_and_directories(global)?;
     stranger::refuse_elsewhere(&settings, &directories)
-        .map_err(|complaint| stranger::may_as_owner(global, &directories.state, complaint))?;
+        .map_err(|reason| stranger::may_as_owner(global, &directories.state, reason.into()))?;
     stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {

@@ -3,6 +3,9 @@
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::settings::word_without_password;
 
 /// The word as a shell reads it back, on one line and with nothing hidden in it.
 pub fn quoted(word: impl AsRef<OsStr>) -> String {
@@ -24,6 +27,16 @@ pub fn quoted(word: impl AsRef<OsStr>) -> String {
             quoted + "'"
         }
     }
+}
+
+/// The command line of this process, to be typed again; with this state directory, where it names none.
+pub fn typed_again(state: Option<&Path>) -> String {
+    let named = state.into_iter().flat_map(|state| ["--state-dir".to_owned(), quoted(state)]);
+    let words = std::env::args_os().skip(1).map(|word| match word.into_string() {
+        Ok(word) => quoted(word_without_password(&word)),
+        Err(odd) => quoted(odd),
+    });
+    std::iter::once("importerd".to_owned()).chain(named).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Strangers: who isn't the daemon's user leaves files that the daemon can't read, and is refused before that. Root too,
 //! who may do everything.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,15 +11,17 @@ use rustix::process::geteuid;
 use super::args::Global;
 use super::check::rights::may;
 use super::complaint::Complaint;
-use super::shell::quoted;
+use super::shell;
 use super::surroundings::{Daemon, daemon};
 use crate::exit;
+use crate::fault::{Fault, Reason};
 use crate::folder::directory::open_directory;
 use crate::folder::lock;
 use crate::folder::places::{LOCK, with_pid};
 use crate::ledger::FILE_NAME;
+use crate::ledger::history::History;
 use crate::settings::directories::SYSTEM_STATE;
-use crate::settings::{Directories, Folder, Settings, word_without_password};
+use crate::settings::{Directories, Settings};
 
 /// Refuses who is another than the daemon's user, and says what to type: its files are the ledger, or where there is none,
 /// what folders have in hand. The state directory may have been made for it by another, who isn't it for that; but root, and
@@ -35,18 +38,32 @@ pub fn refuse_root(global: &Global, state: &Path) -> Result<(), Complaint> {
     if geteuid().is_root() { refuse_by(global, state, std::iter::once(state.join(FILE_NAME))) } else { Ok(()) }
 }
 
-/// Refuses who has another state directory than the daemon that has the folders: what is known of them is known there.
-pub fn refuse_elsewhere(settings: &Settings, directories: &Directories) -> Result<(), Complaint> {
-    let holder = |folder: &Folder| lock::holder(open_directory(&folder.path.join("active")).ok()?, LOCK);
-    let held = settings.folders.values().find_map(|folder| Some((&folder.name, holder(folder)?)));
+/// Refuses who has another state directory than the daemon that has the folders: what is known of them is known there. So is
+/// who has no ledger yet, and may not see whether a daemon has them.
+pub fn refuse_elsewhere(settings: &Settings, directories: &Directories) -> Result<(), Reason> {
+    let (mut held, mut unseen) = (None, None);
+    for folder in settings.folders.values() {
+        let active = folder.path.join("active");
+        match open_directory(&active) {
+            Ok(opened) => held = held.or_else(|| Some((&folder.name, lock::holder(opened, LOCK)?))),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => unseen = unseen.or(Some((active, error))),
+            Err(_) => {}
+        }
+    }
     // Asked last: who starts takes it first.
-    match (held, daemon(directories)?) {
-        (Some((name, pid)), Daemon::Stopped) => {
-            let pid = with_pid(Some(pid).filter(|pid| *pid > 0));
-            let state = directories.state.display();
-            let text = format!("folder {name} is in use by another importerd{pid}, not by one of {state}");
-            let next = format!("name its state directory by --state-dir; the service's is {SYSTEM_STATE}");
-            Err(Complaint::new(exit::UNAVAILABLE, text, next))
+    if daemon(directories)? != Daemon::Stopped {
+        return Ok(());
+    }
+    let state = &directories.state;
+    if let Some((name, pid)) = held {
+        let pid = with_pid(Some(pid).filter(|pid| *pid > 0));
+        let text = format!("folder {name} is in use by another importerd{pid}, not by one of {}", state.display());
+        let hint = format!("name its state directory by --state-dir; the service's is {SYSTEM_STATE}");
+        return Err(Reason::new("in_use", text).hint(hint));
+    }
+    match unseen {
+        Some((active, error)) if History::open(state)?.is_none() => {
+            Err(Fault::io(active.display(), &error).reason().clone())
         }
         _ => Ok(()),
     }
@@ -59,7 +76,7 @@ fn refuse_by(global: &Global, state: &Path, mut places: impl Iterator<Item = Pat
         Some((owner, place)) if owner != user => {
             let text = format!("{} belongs to user {owner}, and this is user {user}", place.display());
             let next = format!("type it as that user: sudo -u '#{owner}' {}", typed_again(global, state));
-            Err(Complaint::new(exit::NOPERM, text, next))
+            Err(Complaint::whole(exit::NOPERM, text).but_type(next))
         }
         _ => Ok(()),
     }
@@ -76,13 +93,5 @@ pub fn may_as_owner(global: &Global, state: &Path, complaint: Complaint) -> Comp
 
 /// This command line, for another user, who finds another state directory where none is named.
 pub fn typed_again(global: &Global, state: &Path) -> String {
-    let mut words = vec!["importerd".to_owned()];
-    if global.state_dir.is_none() {
-        words.extend(["--state-dir".to_owned(), quoted(state)]);
-    }
-    words.extend(std::env::args_os().skip(1).map(|word| match word.into_string() {
-        Ok(word) => quoted(word_without_password(&word)),
-        Err(odd) => quoted(odd),
-    }));
-    words.join(" ")
+    shell::typed_again(Some(state).filter(|_| global.state_dir.is_none()))
 }

@@ -82,11 +82,12 @@ impl Surroundings {
         let (directories, loaded) = Self::loaded(global)?;
         let state = directories.state.clone();
         stranger::refuse_elsewhere(&loaded.settings, &directories)
+            .map_err(Complaint::from)
             .and_then(|()| Self::at(global, directories, loaded))
             .map_err(|complaint| stranger::may_as_owner(global, &state, complaint))
     }
 
-    /// Looks, whoever has the folders.
+    /// Looks where a daemon has just ended, whoever has the folders now.
     pub fn look_aside(global: &Global) -> Result<Self, Complaint> {
         let (directories, loaded) = Self::loaded(global)?;
         Self::at(global, directories, loaded)

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -212,6 +214,9 @@ fn folders_in_use_by_a_daemon_with_another_state_directory_are_told_with_what_to
         &["ls"],
         &["explain", "a.csv"],
         &["events"],
+        &["rejects", "a.csv"],
+        &["try", "a.csv"],
+        &["ledger", "check"],
         &["pause", "orders"],
         &["retry", "--failed"],
         &["drain"],
@@ -227,6 +232,63 @@ fn folders_in_use_by_a_daemon_with_another_state_directory_are_told_with_what_to
     }
     let _own = desk.daemon();
     assert_eq!(desk.ask(&["status"]).code, Some(0));
+}
+
+/// Nobody is told that nothing runs who can't see it.
+#[test]
+fn who_may_not_see_whether_folders_are_in_use_is_told_so_with_77() {
+    let desk = Desk::with(ORDERS);
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    fs::create_dir_all(desk.path("orders/active")).unwrap();
+    let active = directory::open_directory(&desk.path("orders/active")).unwrap();
+    let _other = lock::take(&active, places::LOCK).unwrap();
+    desk.allow("orders/active", 0o700);
+    chown(desk.path("state"), Some(65_534), None).unwrap();
+    for asked in
+        [&["status"][..], &["ls", "--quarantined"], &["try", "importerd.toml"], &["ledger", "check"], &["drain"]]
+    {
+        let answer = desk.answer(desk.command_without_root(asked));
+        assert_eq!((answer.code, answer.out.as_str()), (Some(77), ""), "{answer:?}");
+        let command = asked.join(" ");
+        let expected = format!(
+            "importerd: /T/orders/active: Permission denied (os error 13)\n\
+             type it as root or as the daemon's user: sudo -u importerd importerd --config /T/importerd.toml \
+             --state-dir /T/state {command}\n"
+        );
+        assert_eq!(answer.err, expected);
+    }
+    let answer = desk.answer(desk.command_without_root(&["check"]));
+    assert!(answer.out.contains("whether a daemon runs can't be seen by user 65534\n"), "{}", answer.out);
+}
+
+/// Also where options stand behind the command.
+#[test]
+fn who_may_not_read_something_is_told_to_type_the_very_command_as_another() {
+    let desk = Desk::with(ORDERS);
+    let state = desk.path("state");
+    drop(desk.ledger());
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = Command::new(desk.command_without_root(&[]).get_program());
+    command
+        .env_clear()
+        .args(["explain", "a.csv", "--state-dir"])
+        .arg(&state)
+        .arg("--config")
+        .arg(desk.path("importerd.toml"));
+    if is_root {
+        command.uid(65_534).gid(65_534);
+    }
+    desk.allow("state/ledger.db", if is_root { 0o600 } else { 0 });
+    let answer = desk.answer(command);
+    assert_eq!(answer.code, Some(77), "{answer:?}");
+    let next = "importerd explain a.csv --state-dir /T/state --config /T/importerd.toml\n";
+    assert!(
+        answer.err.ends_with(&format!("sudo -u {} {next}", if is_root { "'#0'" } else { "importerd" })),
+        "{}",
+        answer.err
+    );
 }
 
 #[test]

@@ -91,11 +91,15 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
         Ok(None) => section.ok("the ledger will be made"),
         Err(reason) => section.fail_for(&reason, &typed(global)),
     }
-    let daemon = daemon(directories);
+    let daemon = daemon(directories).and_then(|daemon| {
+        let settings = settings.filter(|_| daemon == Daemon::Stopped);
+        settings.map_or(Ok(()), |settings| stranger::refuse_elsewhere(settings, directories)).map(|()| daemon)
+    });
     match &daemon {
         Ok(Daemon::Running { pid: 0, .. }) => section.ok("the daemon runs"),
         Ok(Daemon::Running { pid, .. }) => section.ok(format!("the daemon runs (pid {pid})")),
         Ok(Daemon::Stopped) => section.ok("no daemon runs now"),
+        Err(reason) if reason.code == "in_use" => section.warn(reason.to_string(), reason.hint.clone()),
         Err(_) => {
             let user = rustix::process::geteuid().as_raw();
             section.warn(format!("whether a daemon runs can't be seen by user {user}"), None);

@@ -105,7 +105,7 @@ pub fn answer(global: &Global, file: &Try) -> u8 {
 }
 
 fn show(global: &Global, tried: &Try) -> Result<u8, Complaint> {
-    let surroundings = Surroundings::look_aside(global)?;
+    let surroundings = Surroundings::look(global)?;
     let folder = folder(&surroundings, tried.folder.as_deref())?;
     let file = open(&tried.file)?;
     let name = tried.file.file_name().unwrap_or(tried.file.as_os_str());

@@ -10,6 +10,7 @@ use super::super::args::Global;
 use super::super::check::checklist::{Checklist, Section};
 use super::super::complaint::Complaint;
 use super::super::page::print_json;
+use super::super::stranger;
 use super::super::surroundings::{Daemon, daemon, typed};
 use super::whereabouts;
 use crate::exit;
@@ -26,6 +27,8 @@ const LOOKS_MAX: usize = 3;
 /// Exit code 1: something is wrong, with what to do.
 pub fn answer(global: &Global) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
+    stranger::refuse_elsewhere(&settings, &directories)
+        .map_err(|reason| stranger::may_as_owner(global, &directories.state, reason.into()))?;
     let checklist = checklist(global, &directories, &settings)?;
     if global.json {
         print_json(&checklist)?;
