@@ -147,8 +147,14 @@ fn a_ledger_is_not_made_anew_elsewhere_while_the_folders_own_is_there() {
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
         )
     };
-    for arguments in [&["status"][..], &["try", "a.csv"], &["ledger", "check"], &["ledger", "rebuild", "--yes"]] {
-        let (code, told) = command(arguments);
+    let asked = ["status", "try a.csv", "ledger check", "ledger rebuild --yes", "pause drop", "retry --failed"];
+    // Also to who isn't the folders' user: as that one, it would be no better.
+    let user = rustix::process::geteuid();
+    let another = if user.is_root() { 65_534 } else { user.as_raw() };
+    for (owner, asked) in [another, user.as_raw()].into_iter().flat_map(|owner| asked.map(|asked| (owner, asked))) {
+        std::os::unix::fs::chown(drop.path().join("active"), Some(owner), None).unwrap();
+        let arguments: Vec<_> = asked.split(' ').collect();
+        let (code, told) = command(&arguments);
         assert_eq!(code, Some(78), "{arguments:?}: {told}");
         assert!(told.contains(&format!("name its state directory: --state-dir {}", drop.state().display())), "{told}");
         assert!(!told.contains("make one anew"), "{arguments:?}: {told}");

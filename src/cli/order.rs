@@ -175,11 +175,13 @@ fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Co
     let (Loaded { settings, .. }, directories) = loaded_and_directories(global)?;
     stranger::refuse_elsewhere(&settings, &directories)
         .map_err(|reason| stranger::may_as_owner(global, &directories.state, reason.into()))?;
+    // A ledger that is gone, or lies elsewhere, is worth another word than whose the folders are.
+    if matches!(History::open(&directories.state), Ok(None)) {
+        kinship::look(&settings, &directories.state, None)?;
+    }
     stranger::refuse(global, &settings, &directories.state)?;
     let is_of_files = !matches!(request, Request::Pause(_) | Request::Resume(_));
     if is_of_files && History::open(&directories.state)?.is_none() {
-        // One that is gone is worth another word.
-        kinship::look(&settings, &directories.state, None)?;
         let elsewhere = Global { state_dir: None, ..global.clone() };
         let next = format!("or name the right state directory: {} --state-dir DIR …", typed(&elsewhere));
         return Err(Complaint::new(exit::REFUSED, "nothing is known of any file: no daemon has run here", next));

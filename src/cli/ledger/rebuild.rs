@@ -21,10 +21,10 @@ use crate::stages::kinship;
 pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
-    stranger::refuse(global, &settings, state)?;
     if !force {
         kinship::refuse_elsewhere(&settings, state)?;
     }
+    stranger::refuse(global, &settings, state)?;
     let _lock = lock_state(state, "").map_err(|fault| fault.reason().clone())?;
     let condition = condition(&settings, state)?;
     if condition == Condition::Sound && !force {
