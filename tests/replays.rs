@@ -503,6 +503,9 @@ fn a_duplicate_that_is_being_archived_is_not_forgotten_yet() {
     assert_eq!(site.forget("again.csv"), "not_at_its_end");
     assert_eq!(site.row(2).0, "duplicate");
     site.life().carrier.archive(0, committed).expect("archive");
+    assert_eq!(site.forget("again.csv"), "done_before");
+    assert_eq!(site.row(2).0, "duplicate");
+    assert_eq!(site.forget("a.csv"), "forgotten");
     assert_eq!(site.forget("again.csv"), "forgotten");
     site.crash();
     assert_eq!(site.row(2).0, "forgotten");

@@ -60,12 +60,6 @@ impl Folder {
     pub fn may_forget(&self, ledger: &Ledger, row: &Row, goes_too: GoesToo<'_>) -> Result<Result<(), Reason>, Fault> {
         let refused = |text: String, hint: &str| Ok(Err(Reason::new("not_at_its_end", text).hint(hint)));
         let again = ledger.replay_of(row.id)?;
-        if let Some(first) = first_of_its_kind(ledger, row)?.filter(|first| !goes_too(first)) {
-            let text = format!("it was done before as {}, which still counts", first.id);
-            let hint =
-                format!("to have it done as a new file, forget that one: importerd forget {}", first.id.quoted());
-            return Ok(Err(Reason::new("done_before", text).hint(hint)));
-        }
         match row.state {
             State::Deferred if row.waits_in_archive() => Ok(Ok(())),
             State::Deferred => refused(
@@ -79,6 +73,9 @@ impl Folder {
                 refused(format!("its rows gave way to those of {by}"), "forget that one")
             }
             State::Archived | State::Duplicate | State::Quarantined | State::Forgotten => {
+                if let Some(first) = first_of_its_kind(ledger, row)?.filter(|first| !goes_too(first)) {
+                    return Ok(Err(done_before(first.id)));
+                }
                 match again.filter(|again| again.state == State::Deferred) {
                     Some(again) => {
                         let hint =
@@ -90,6 +87,11 @@ impl Folder {
             }
         }
     }
+}
+
+fn done_before(first: FileId) -> Reason {
+    let hint = format!("to have it done as a new file, forget that one: importerd forget {}", first.quoted());
+    Reason::new("done_before", format!("it was done before as {first}, which still counts")).hint(hint)
 }
 
 /// The file that makes this one a duplicate, and any other of its kind, as long as it is not forgotten.

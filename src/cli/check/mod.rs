@@ -92,8 +92,8 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
         Err(reason) => section.fail_for(&reason, &typed(global)),
     }
     let daemon = daemon(directories).and_then(|daemon| {
-        let settings = settings.filter(|_| daemon == Daemon::Stopped);
-        settings.map_or(Ok(()), |settings| stranger::refuse_elsewhere(settings, directories)).map(|()| daemon)
+        let loaded = loaded.filter(|_| daemon == Daemon::Stopped);
+        loaded.map_or(Ok(()), |loaded| stranger::refuse_elsewhere(&loaded.settings, directories)).map(|()| daemon)
     });
     match &daemon {
         Ok(Daemon::Running { pid: 0, .. }) => section.ok("the daemon runs"),
