@@ -207,12 +207,10 @@ impl Reader<'_> {
         let ends = ends(folders);
         for folder in folders.values() {
             let inbox = real(&folder.inbox);
-            let found = inbox.ancestors().find_map(|directory| Some((directory, *ends.get(directory)?)));
-            let Some((end, (owner, into))) = found else { continue };
+            let mut found = inbox.ancestors().filter_map(|directory| Some((directory, *ends.get(directory)?)));
+            let is_refused = |(_, (owner, into)): &(&Path, (&str, &str))| *owner == folder.name || *into != "results";
+            let Some((end, (owner, into))) = found.find(is_refused) else { continue };
             let is_own = owner == folder.name;
-            if !is_own && into == "results" {
-                continue;
-            }
             let of_whom = if is_own { "this folder".to_owned() } else { format!("folder.{owner}.path") };
             let rest = if real(&folder.path).starts_with(end) { "path" } else { "inbox" };
             self.refuse_directory(folder, rest, format!("files that are done with go into {into}/ of {of_whom}"));

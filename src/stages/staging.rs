@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,7 +142,7 @@ impl Carrier {
     fn undo(&self, folder: usize, slot: &Arc<SlotDirectory>, attempt: &Staged, row: Option<&Row>) -> Result<(), Halt> {
         let halted = |fault: Fault| halt(&fault);
         let left = match run::fate(&attempt.path, &slot.path).map_err(halted)? {
-            Fate::Gone { name, reason } if !self.is_elsewhere(folder, attempt, name.as_deref(), row) => {
+            Fate::Gone { name, reason } if !self.is_elsewhere(folder, attempt, name.as_deref(), row)? => {
                 // First it is told: of what is kept nothing tells.
                 if row.is_none_or(|row| row.state == State::Deferred) {
                     self.quarantine(folder, attempt.file(name, row, slot, &self.folders[folder].name), &reason, b"")?;
@@ -171,23 +172,38 @@ impl Carrier {
     }
 
     /// Whether the ledger knows how the attempt ended, and so where its file is; or a power cut has undone its claim.
-    fn is_elsewhere(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>, row: Option<&Row>) -> bool {
-        row.is_some_and(|row| attempt.is_past(row)) || self.is_in_inbox(folder, attempt, name)
+    fn is_elsewhere(
+        &self,
+        folder: usize,
+        attempt: &Staged,
+        name: Option<&OsStr>,
+        row: Option<&Row>,
+    ) -> Result<bool, Halt> {
+        if row.is_some_and(|row| attempt.is_past(row)) {
+            return Ok(true);
+        }
+        let inbox = &self.folders[folder].places.inbox_path;
+        self.is_in_inbox(folder, attempt, name).map_err(|error| halt(&Fault::io(inbox.display(), &error)))
     }
 
     /// Without a name, where the cut has left but what was printed, it is looked for.
-    fn is_in_inbox(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>) -> bool {
-        let Ok(open) = self.folders[folder].places.now() else { return false };
-        let found = |name: &OsStr| statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).ok();
-        if let Some(name) = name {
-            return found(name).is_some_and(|stat| stat.stx_ino == attempt.inode);
-        }
-        let is_its = |name: &OsStr| {
-            let (inode, born) = found(name).map(|stat| identity(&stat).key()).unwrap_or_default();
-            inode == attempt.inode && attempt.born.is_none_or(|known| known == born)
+    fn is_in_inbox(&self, folder: usize, attempt: &Staged, name: Option<&OsStr>) -> io::Result<bool> {
+        let open = self.folders[folder].places.now()?;
+        let found = |name: &OsStr| {
+            if_there(statx(&open.inbox, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(io::Error::from))
         };
-        let mut names = Dir::read_from(&open.inbox).into_iter().flatten().flatten();
-        names.any(|entry| is_its(OsStr::from_bytes(entry.file_name().to_bytes())))
+        if let Some(name) = name {
+            return Ok(found(name)?.is_some_and(|stat| stat.stx_ino == attempt.inode));
+        }
+        for entry in Dir::read_from(&open.inbox)? {
+            // One that can't be looked at may be any.
+            let Ok(Some(stat)) = found(OsStr::from_bytes(entry?.file_name().to_bytes())) else { continue };
+            let (inode, born) = identity(&stat).key();
+            if inode == attempt.inode && attempt.born.is_none_or(|known| known == born) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The staging directory of a committed file, in whichever slot. `None`: all of it is published.

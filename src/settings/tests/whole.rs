@@ -76,6 +76,10 @@ fn no_inbox_is_where_files_of_a_folder_go() {
             assert_eq!(problems_of(&text), format!("4: {}", problem.replace(".inbox:", ".path:")));
         }
     }
+    // Nor where those are within what a third one has done.
+    let [within, inbox] = ["path = '/srv/1/archive/2'\ninbox = '/srv/2'", "inbox = '/srv/1/archive/2/results'"];
+    let text = format!("[folder.a]\npath = '/srv/1'\n[folder.b]\n{within}\n[folder.c]\npath = '/srv/3'\n{inbox}");
+    assert_eq!(problems_of(&text), "8: folder.c.inbox: files that are done with go into archive/ of folder.a.path");
     // The control: one folder's results are another one's files.
     let text = "[folder.a]\npath = '/srv/a'\n[folder.b]\npath = '/srv/b'\ninbox = '/srv/a/results'";
     Machine::with(text).loaded();
