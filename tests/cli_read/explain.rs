@@ -356,6 +356,16 @@ bad.csv #1 quarantined folder orders 8 bytes
     for typed in ["bad.csv", "1"] {
         assert_eq!(plain(&desk.ask(&["explain", typed]).out), expected("", 18));
     }
+    // Done, it lies in the archive, under its own number.
+    let archived = desk.path("orders/archive/2026-11-22/bad.csv");
+    fs::create_dir_all(archived.parent().unwrap()).unwrap();
+    fs::rename(&moved, &archived).unwrap();
+    let done = importerd::folder::survey::at(&archived).unwrap().identity;
+    let mut done = entry(2, OsStr::new("bad.csv"), done, State::Archived);
+    (done.place, done.rows) = (Some("archive/2026-11-22/bad.csv".to_owned()), Some(1));
+    desk.ledger().enter(Durability::Flushed, &[done], &[]).unwrap();
+    let first = plain(&desk.ask(&["explain", "1"]).out);
+    assert!(first.contains("do nothing: it was dropped again, as #2") && !first.contains("correct"), "{first}");
 }
 
 #[test]

@@ -172,7 +172,10 @@ impl Story {
         let moved_back = folder.zip(file).is_some_and(|(folder, file)| is_moved_back(row, folder, file));
         // An operator had moved it back into the inbox, and it was taken from there.
         let again = match row.state {
-            State::Quarantined => history.by_identity(&row.folder, &row.identity)?.filter(|again| again.id != row.id),
+            State::Quarantined => {
+                let identity = file.map_or(&row.identity, |file| &file.identity);
+                history.by_identity(&row.folder, identity)?.filter(|again| again.id != row.id)
+            }
             _ => None,
         };
         let raw = |json: String| RawValue::from_string(json).ok();
