@@ -158,9 +158,8 @@ impl Status {
             page.line(format!("  {note}"));
         }
         // A daemon that starts now has no room to say that it does.
-        if let Some(text) =
-            no_room(&surroundings.directories.state, &surroundings.directories.state).filter(|_| !self.running)
-        {
+        let state = &surroundings.directories.state;
+        if let Some(text) = no_room(state, state).filter(|_| !self.running) {
             page.line(page.paint(Look::Warning, &text));
         }
         if let Some(refused) = &self.refused {

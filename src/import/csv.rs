@@ -97,7 +97,10 @@ impl<S: Window> Reader<S> {
         let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
         let header = Header::of(names).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
         let raw = record.raw.to_owned();
-        self.raw_header = Some(self.raw_header.take().map_or(raw.clone(), |note| format!("{note}\n{raw}")));
+        self.raw_header = Some(match self.raw_header.take() {
+            Some(note) => format!("{note}\n{raw}"),
+            None => raw,
+        });
         self.check_width().map(|()| header)
     }
 

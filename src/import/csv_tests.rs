@@ -61,6 +61,13 @@ fn a_first_line_that_names_the_delimiter_is_no_row_and_counts_as_a_line() {
     assert_eq!(read(b"sep=,\r\na,b\r\n1,2\r\n").unwrap(), [row(3, &["1", "2"])]);
     assert_eq!(read_as(b"sep=,\n1,2\n", &settings::Csv::default(), Columns::Numbered).unwrap(), [row(2, &["1", "2"])]);
     assert_eq!(refused("sep=,\na,b\n1\n2,3\n"), "line 3: 1 field where the header has 2");
+    // What is printed of rejects begins with both, to be read again.
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"sep=;\r\na;b\r\n").unwrap();
+    let source = Source::open(&file, &settings::Import::into_table("x")).unwrap();
+    let noted = Dialect { is_noted: true, delimiter: b';', ..dialect(&settings::Csv::default()) };
+    let reader = Reader::open(source, noted, Columns::Header).unwrap();
+    assert_eq!(reader.raw_header(), Some("sep=;\na;b"));
 }
 
 #[test]

@@ -72,6 +72,36 @@ fn a_right_that_the_mode_needs_is_missed_by_check_with_the_grant_that_mends_it()
     }
 }
 
+/// fault 92: the import takes them, so `check` does.
+#[test]
+fn rights_of_single_columns_are_no_missing_ones_where_the_table_can_be_locked() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE ROLE \"Ann\" LOGIN; CREATE TABLE narrow (id integer PRIMARY KEY, v text, secret text)");
+    assert_eq!(Bench::at(&server.url()).import("id\n1\n"), Ok(1));
+    server.sql("GRANT SELECT, INSERT, UPDATE ON _importerd_files TO \"Ann\"");
+    let url = server.url().replace("tester@", "Ann@");
+    let mut id = 1;
+    for (mode, setting, rights, fits) in [
+        (Mode::Upsert(vec!["id".to_owned()]), "{ upsert = [\"id\"] }", "SELECT (id, v), INSERT, UPDATE (v)", true),
+        (Mode::Append, "\"append\"", "INSERT (id, v), DELETE", true),
+        // The control: nothing of it is of the whole table.
+        (Mode::Append, "\"append\"", "INSERT (id, v)", false),
+    ] {
+        server.sql(&format!("REVOKE ALL ON narrow FROM \"Ann\"; GRANT {rights} ON narrow TO \"Ann\""));
+        server.sql("TRUNCATE _importerd_files");
+        let drop = Drop::with(&format!("import = {{ into = \"{url}\", table = \"narrow\", mode = {setting} }}"));
+        let said = drop.command(&["check"]).output().expect("run importerd check");
+        let code = if fits { 0 } else { 77 };
+        assert_eq!(said.status.code(), Some(code), "{rights}: {}", String::from_utf8_lossy(&said.stdout));
+        id += 1;
+        let settings = settings::Import { mode, ..settings::Import::into_table("narrow") };
+        let bench = Bench::reading(&settings, Address::parse(&url).expect("an address"));
+        let load = Load { id: FileId(id), ..bench.load(format!("id,v\n{id},x\n")).expect("it fits") };
+        let imported = bench.import.commit(&[load]).map(|outcomes| outcomes.len()).map_err(|fault| fault.reason().code);
+        assert_eq!(imported, if fits { Ok(1) } else { Err("no_permission") }, "{rights}");
+    }
+}
+
 /// Grants a right, or takes it away.
 fn change(server: &Server, verb: &str, right: &str, on: &str) {
     let preposition = if verb == "GRANT" { "TO" } else { "FROM" };
