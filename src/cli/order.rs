@@ -173,7 +173,7 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
 /// Without a daemon: with its locks, so that none starts meanwhile.
 fn alone(global: &Global, request: &Request, paper: &mut Paper) -> Result<(), Complaint> {
     let (Loaded { settings, .. }, directories) = loaded_and_directories(global)?;
-    stranger::refuse_elsewhere(&settings, &directories)
+    stranger::refuse_beside_another_daemon(&settings, &directories)
         .map_err(|reason| stranger::may_as_owner(global, &directories.state, reason.into()))?;
     // A ledger that is gone, or lies elsewhere, is worth another word than whose the folders are.
     if matches!(History::open(&directories.state), Ok(None)) {
@@ -320,7 +320,7 @@ fn nobody(global: &Global, directories: &Directories) -> Result<Complaint, Compl
         Daemon::Stopped => {
             // Without settings it is not known where it could be.
             if let Ok((Loaded { settings, .. }, directories)) = loaded_and_directories(global) {
-                stranger::refuse_elsewhere(&settings, &directories)?;
+                stranger::refuse_beside_another_daemon(&settings, &directories)?;
             }
             Complaint::new(exit::UNAVAILABLE, "no daemon runs", "nothing: there is none to end")
         }

@@ -40,7 +40,7 @@ pub fn refuse_root(global: &Global, state: &Path) -> Result<(), Complaint> {
 
 /// Refuses who has another state directory than the daemon that has the folders: what is known of them is known there. So is
 /// who has no ledger yet, and may not see whether a daemon has them.
-pub fn refuse_elsewhere(settings: &Settings, directories: &Directories) -> Result<(), Reason> {
+pub fn refuse_beside_another_daemon(settings: &Settings, directories: &Directories) -> Result<(), Reason> {
     let (mut held, mut unseen) = (None, None);
     for folder in settings.folders.values() {
         let active = folder.path.join("active");

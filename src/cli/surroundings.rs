@@ -81,7 +81,7 @@ impl Surroundings {
     pub fn look(global: &Global) -> Result<Self, Complaint> {
         let (directories, loaded) = Self::loaded(global)?;
         let state = directories.state.clone();
-        stranger::refuse_elsewhere(&loaded.settings, &directories)
+        stranger::refuse_beside_another_daemon(&loaded.settings, &directories)
             .map_err(Complaint::from)
             .and_then(|()| Self::at(global, directories, loaded))
             .map_err(|complaint| stranger::may_as_owner(global, &state, complaint))

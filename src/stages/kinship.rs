@@ -247,7 +247,7 @@ fn named(remembered: &Remembered) -> String {
 ///
 /// # Errors
 /// Code `ledger_other`.
-pub fn refuse_elsewhere(settings: &settings::Settings, state_directory: &Path) -> Result<(), Reason> {
+pub fn refuse_a_second_ledger(settings: &settings::Settings, state_directory: &Path) -> Result<(), Reason> {
     settings.folders.values().try_for_each(|folder| {
         let active = open_directory(&folder.path.join("active")).ok();
         match active.and_then(|active| Remembered::read(active).ok().flatten()) {

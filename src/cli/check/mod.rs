@@ -93,7 +93,9 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
     }
     let daemon = daemon(directories).and_then(|daemon| {
         let loaded = loaded.filter(|_| daemon == Daemon::Stopped);
-        loaded.map_or(Ok(()), |loaded| stranger::refuse_elsewhere(&loaded.settings, directories)).map(|()| daemon)
+        loaded
+            .map_or(Ok(()), |loaded| stranger::refuse_beside_another_daemon(&loaded.settings, directories))
+            .map(|()| daemon)
     });
     match &daemon {
         Ok(Daemon::Running { pid: 0, .. }) => section.ok("the daemon runs"),

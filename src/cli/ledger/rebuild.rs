@@ -22,7 +22,7 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
     let (directories, settings) = whereabouts(global)?;
     let state = &directories.state;
     if !force {
-        kinship::refuse_elsewhere(&settings, state)?;
+        kinship::refuse_a_second_ledger(&settings, state)?;
     }
     stranger::refuse(global, &settings, state)?;
     let _lock = lock_state(state, "").map_err(|fault| fault.reason().clone())?;

@@ -27,7 +27,7 @@ const LOOKS_MAX: usize = 3;
 /// Exit code 1: something is wrong, with what to do.
 pub fn answer(global: &Global) -> Result<u8, Complaint> {
     let (directories, settings) = whereabouts(global)?;
-    stranger::refuse_elsewhere(&settings, &directories)
+    stranger::refuse_beside_another_daemon(&settings, &directories)
         .map_err(|reason| stranger::may_as_owner(global, &directories.state, reason.into()))?;
     let checklist = checklist(global, &directories, &settings)?;
     if global.json {
