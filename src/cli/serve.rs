@@ -215,13 +215,14 @@ fn report(global: &Global, logger: &Logger, ended: &Ended, left: (u8, Left), imp
 fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) -> String {
     let Left { waiting, deferred } = left;
     let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
-    let Counts { unseen, paused, paused_by_operator, .. } = &ended.counts;
+    let Counts { paused, paused_by_operator, .. } = &ended.counts;
+    let unseen: usize = ended.counts.unseen.values().sum();
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
         let report = serde_json::json!({
             "committed": committed, "rows": rows, "with_rejects": with_rejects, "rejects": rejects,
             "duplicates": duplicates, "quarantined": quarantined, "deferred": deferred, "left": waiting,
-            "unseen": unseen.len(), "paused": pauses, "exit": code,
+            "unseen": unseen, "paused": pauses, "exit": code,
         });
         return report.to_string();
     }
@@ -234,8 +235,8 @@ fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &st
     }
     let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
-    if !unseen.is_empty() {
-        parts.push(format!("{} that can't be looked at", unseen.len()));
+    if unseen > 0 {
+        parts.push(format!("{unseen} that can't be looked at"));
     }
     if waiting > 0 {
         parts.push(format!("{waiting} left (told to stop)"));

@@ -97,6 +97,7 @@ fn tell_of_watch(voice: &Voice, folder: &Arc<str>, path: &str, notice: Notice) {
     let event = |kind| Event::new(kind).folder(Arc::clone(folder));
     voice.say(match notice {
         Notice::Reading => return voice.remind(),
+        Notice::UnseenNow(count) => return voice.count_unseen(folder, count),
         Notice::Watching => event(Kind::FolderWatching).with("path", path),
         Notice::Overflow => event(Kind::FolderOverflow),
         Notice::Unseen { name, reason } => {

@@ -37,6 +37,7 @@ pub struct Voice {
     /// A few a second at most, of which none comes from a file.
     words: Sender<Word>,
     retention: Arc<Retention>,
+    tally: Arc<Tally>,
 }
 
 /// Something to say.
@@ -71,7 +72,7 @@ impl Voice {
         let retention = Arc::clone(&speaker.retention);
         let (words, spoken) = mpsc::channel();
         thread::Builder::new().name("voice".to_owned()).spawn(move || speaker.speak(&spoken))?;
-        Ok(Self { logger: life.logger.clone(), words, retention })
+        Ok(Self { logger: life.logger.clone(), words, retention, tally: Arc::clone(tally) })
     }
 
     pub fn logger(&self) -> &Logger {
@@ -88,6 +89,11 @@ impl Voice {
         if self.retention.is_due() {
             self.tell(Word::Prune);
         }
+    }
+
+    /// So many names in a folder's inbox can't be looked at now.
+    pub fn count_unseen(&self, folder: &str, count: usize) {
+        self.tally.count_unseen(folder, count);
     }
 
     fn tell(&self, word: Word) {

@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 
 use super::{Event, Kind};
 use crate::file::FileId;
-use crate::log::escape;
 
 /// Counts events as they are told.
 #[derive(Debug, Default)]
@@ -33,8 +32,8 @@ pub struct Counts {
     pub quarantined: u64,
     /// Files whose last try came to nothing, and that will have another.
     pub deferred: BTreeSet<FileId>,
-    /// Names in inboxes, with their folder, that could not be looked at and were not claimed since.
-    pub unseen: BTreeSet<(String, String)>,
+    /// How many names can't be looked at in the inboxes of folders that have such.
+    pub unseen: BTreeMap<String, usize>,
     /// Folders that take nothing now for a fault of the world, with the cause.
     pub paused: BTreeMap<String, String>,
     /// Folders that take nothing now because an operator paused them, and by whom that is told.
@@ -77,14 +76,6 @@ impl Tally {
             Kind::FileDuplicate => counts.duplicates += 1,
             Kind::FileQuarantined => counts.quarantined += 1,
             Kind::FileDeferred => counts.deferred.extend(file),
-            Kind::FolderUnseen => {
-                let name = event.text("path").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-                counts.unseen.insert((folder(), name.to_owned()));
-            }
-            Kind::FileClaimed if !counts.unseen.is_empty() => {
-                let name = event.file.as_ref().map(|file| escape(&file.name)).unwrap_or_default();
-                counts.unseen.remove(&(folder(), name));
-            }
             Kind::FolderPaused => {
                 counts.pauses(event).insert(folder(), event.text("reason").unwrap_or_default().to_owned());
             }
@@ -95,6 +86,13 @@ impl Tally {
         }
         drop(counts);
         self.changed.notify_one();
+    }
+
+    /// So many names in a folder's inbox can't be looked at now.
+    pub fn count_unseen(&self, folder: &str, count: usize) {
+        let mut counts = self.lock();
+        counts.unseen.insert(folder.to_owned(), count);
+        counts.unseen.retain(|_, count| *count > 0);
     }
 
     /// How things stand.
@@ -132,17 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_could_not_be_looked_at_counts_until_its_file_is_claimed() {
+    fn names_that_can_not_be_looked_at_count_for_as_long_as_that_is_so() {
         let tally = Tally::default();
-        for name in ["a.txt", "b.txt", "a.txt"] {
-            let path = format!("/srv/drop/inbox/{name}");
-            tally.count(&Event::new(Kind::FolderUnseen).folder("drop").with("path", path));
+        for (folder, count) in [("drop", 2), ("other", 1), ("drop", 0)] {
+            tally.count_unseen(folder, count);
         }
-        assert_eq!(tally.counts().unseen.len(), 2);
-        let subject = Subject { id: FileId(1), name: "a.txt".into(), attempt: 1, stage: "claim" };
-        for folder in ["other", "drop"] {
-            tally.count(&Event::new(Kind::FileClaimed).folder(folder).file(subject.clone()));
-        }
-        assert_eq!(tally.counts().unseen, [("drop".to_owned(), "b.txt".to_owned())].into());
+        assert_eq!(tally.counts().unseen, [("other".to_owned(), 1)].into());
     }
 }

@@ -43,6 +43,8 @@ pub enum Notice {
         /// What the system says.
         reason: String,
     },
+    /// So many names there can't be looked at now.
+    UnseenNow(usize),
     /// It is read from end to end from here on, for whatever reason: the time for what is to be done now and then.
     Reading,
 }
@@ -63,6 +65,8 @@ pub(super) struct Finding {
     pub(super) nominated: VecDeque<OsString>,
     /// Names that can't be looked at.
     unseen: Unseen,
+    /// How many it was told that they are.
+    unseen_told: usize,
     /// How far the inbox has been read.
     walk: Option<Walk>,
     pub(super) next_walk: Instant,
@@ -82,6 +86,7 @@ impl Finding {
             others: false,
             nominated: VecDeque::new(),
             unseen: Unseen::default(),
+            unseen_told: 0,
             walk: None,
             next_walk: Instant::now(),
             walk_first: false,
@@ -143,12 +148,21 @@ impl Finding {
     /// What lies under a name was looked at, or nothing lies there.
     pub(super) fn seen(&mut self, name: &OsStr) {
         self.unseen.forget(name);
+        self.tell_unseen();
     }
 
     /// The disk doesn't say what lies under a name: the next walk comes by again.
     pub(super) fn unseen(&mut self, name: &OsStr, error: Errno) {
         if self.unseen.is_news(name) {
             (self.told)(Notice::Unseen { name: name.to_owned(), reason: std::io::Error::from(error).to_string() });
+        }
+        self.tell_unseen();
+    }
+
+    fn tell_unseen(&mut self) {
+        let now = self.unseen.len();
+        if std::mem::replace(&mut self.unseen_told, now) != now {
+            (self.told)(Notice::UnseenNow(now));
         }
     }
 
@@ -199,6 +213,10 @@ impl Finding {
         let next = walk.next();
         if !matches!(next, Ok(Some(_))) {
             self.walk = None;
+        }
+        if let Ok(None) = next {
+            self.unseen.end_walk();
+            self.tell_unseen();
         }
         next.map_err(|error| {
             self.next_walk = Instant::now();

@@ -184,9 +184,23 @@ fn a_name_that_can_not_be_looked_at_is_told_once_and_others_are_taken() {
     assert_eq!(bench.look(), ["a"]);
     let notices = bench.notices.borrow();
     assert!(
-        matches!(&notices[..], [Notice::Watching, Notice::Unseen { name, .. }] if *name == unseen()),
+        matches!(&notices[..], [Notice::Watching, Notice::Unseen { name, .. }, Notice::UnseenNow(1)] if *name == unseen()),
         "{notices:?}"
     );
+}
+
+/// fault 70
+#[test]
+fn a_name_that_could_not_be_looked_at_and_is_gone_is_told_to_be_none_any_more_when_the_inbox_was_read() {
+    let mut bench = Bench::new(Scratch::new(), rules());
+    bench.scratch.put("a", "1");
+    bench.look();
+    bench.inbox.finding.nominate(unseen());
+    bench.look();
+    bench.notices.borrow_mut().clear();
+    bench.inbox.finding.begin_walk().unwrap();
+    bench.look();
+    assert_eq!(*bench.notices.borrow(), [Notice::UnseenNow(0)]);
 }
 
 /// fault 70: it may be the oldest.

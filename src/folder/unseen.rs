@@ -33,9 +33,19 @@ impl Unseen {
         self.names.remove(name);
     }
 
-    /// The inbox is read anew: what was not met since it was read last is gone.
+    /// The inbox is read anew.
     pub(super) fn begin_walk(&mut self) {
-        self.names.retain(|_, met| std::mem::take(met));
+        self.names.values_mut().for_each(|met| *met = false);
+    }
+
+    /// It was read to its end: what was not met is gone.
+    pub(super) fn end_walk(&mut self) {
+        self.names.retain(|_, met| *met);
+    }
+
+    /// How many names are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
     }
 }
 
@@ -51,7 +61,8 @@ mod tests {
         assert!(unseen.is_news(a));
         unseen.begin_walk();
         assert!(!unseen.is_news(b));
-        unseen.begin_walk();
+        unseen.end_walk();
+        assert_eq!(unseen.len(), 1);
         assert!(unseen.is_news(a) && !unseen.is_news(b));
     }
 
