@@ -154,6 +154,24 @@ fn with_json_nothing_else_is_on_standard_output() {
 }
 
 #[test]
+fn a_file_that_is_refused_once_more_when_it_is_tried_again_is_one_refused_file() {
+    let here = TempDir::new().unwrap();
+    let mut command = importerd(here.path(), &["--json", "watch", "drop"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.any(|line| line.contains("folder.watching")));
+    fs::write(here.path().join("drop/inbox/a.csv"), "id\n1,2\n").unwrap();
+    assert!(log.any(|line| line.contains("file.quarantined")));
+    let retried = importerd(here.path(), &["retry", "a.csv", "--state-dir", "drop/.importerd"]).output().unwrap();
+    assert!(retried.status.success(), "{retried:?}");
+    assert!(log.any(|line| line.contains("file.quarantined")));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended: serde_json::Value = serde_json::from_reader(child.stdout.take().unwrap()).unwrap();
+    assert_eq!((&ended["quarantined"], &ended["deferred"]), (&1.into(), &0.into()), "{ended}");
+    child.wait().unwrap();
+}
+
+#[test]
 fn what_is_typed_wrong_is_told_with_what_helps() {
     let here = TempDir::new().unwrap();
     fs::write(here.path().join("file"), "").unwrap();

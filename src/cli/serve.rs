@@ -196,7 +196,7 @@ impl Left {
 fn code_of_once(ended: &Ended, left: Left) -> u8 {
     match ended.code {
         exit::OK if !(ended.counts.paused.is_empty() && ended.counts.paused_by_operator.is_empty()) => exit::TEMPFAIL,
-        exit::OK if ended.counts.quarantined > 0 => exit::REFUSED,
+        exit::OK if !ended.counts.quarantined.is_empty() => exit::REFUSED,
         exit::OK if left.deferred + left.waiting > 0 || !ended.counts.unseen.is_empty() => exit::TEMPFAIL,
         code => code,
     }
@@ -214,8 +214,8 @@ fn report(global: &Global, logger: &Logger, ended: &Ended, left: (u8, Left), imp
 
 fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &str) -> String {
     let Left { waiting, deferred } = left;
-    let Counts { committed, duplicates, quarantined, rows, with_rejects, rejects, .. } = &ended.counts;
-    let Counts { paused, paused_by_operator, .. } = &ended.counts;
+    let Counts { committed, duplicates, rows, with_rejects, rejects, paused, paused_by_operator, .. } = &ended.counts;
+    let quarantined = ended.counts.quarantined.len() as u64;
     let unseen: usize = ended.counts.unseen.values().sum();
     let pauses: BTreeMap<_, _> = paused.iter().chain(paused_by_operator).collect();
     if global.json {
@@ -233,7 +233,7 @@ fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &st
     if *with_rejects > 0 {
         parts.push(format!("{with_rejects} of them without {rejects} row{}", if *rejects == 1 { "" } else { "s" }));
     }
-    let more = [(*duplicates, "duplicate"), (*quarantined, "refused"), (deferred, "deferred")];
+    let more = [(*duplicates, "duplicate"), (quarantined, "refused"), (deferred, "deferred")];
     parts.extend(more.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     if unseen > 0 {
         parts.push(format!("{unseen} that can't be looked at"));
@@ -246,7 +246,7 @@ fn told(global: &Global, ended: &Ended, (code, left): (u8, Left), importerd: &st
     lines.extend(paused_by_operator.iter().map(|(folder, by_whom)| {
         format!("folder {folder} is paused {by_whom}; to let it go on, type: {importerd} resume {folder}")
     }));
-    if *quarantined > 0 {
+    if quarantined > 0 {
         lines.push(format!("see why: {importerd} ls --quarantined"));
     }
     if *with_rejects > 0 {

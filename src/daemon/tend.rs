@@ -236,8 +236,8 @@ pub(super) fn status(counts: &Counts, folders: usize) -> String {
     }
     parts.extend(counts.paused.iter().map(|(folder, cause)| format!("{folder} PAUSED: {cause}")));
     parts.extend(counts.paused_by_operator.iter().map(|(folder, by_whom)| format!("{folder} PAUSED {by_whom}")));
-    if counts.quarantined > 0 {
-        parts.push(format!("{} quarantined (importerd ls --quarantined)", counts.quarantined));
+    if !counts.quarantined.is_empty() {
+        parts.push(format!("{} quarantined (importerd ls --quarantined)", counts.quarantined.len()));
     }
     parts.join(" · ")
 }
@@ -245,6 +245,7 @@ pub(super) fn status(counts: &Counts, folders: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::FileId;
 
     #[test]
     fn the_status_line_says_what_to_type_when_something_is_wrong() {
@@ -252,7 +253,8 @@ mod tests {
         assert_eq!(status(&fine, 1), "watching 1 folder · 12 done");
         let paused = [("orders".to_owned(), "orders.db: database is locked".to_owned())].into();
         let paused_by_operator = [("scans".to_owned(), "by an operator (uid 0)".to_owned())].into();
-        let bad = Counts { committed: 12, quarantined: 3, paused, paused_by_operator, ..Counts::default() };
+        let quarantined = [1, 2, 3].map(FileId).into();
+        let bad = Counts { committed: 12, quarantined, paused, paused_by_operator, ..Counts::default() };
         assert_eq!(
             status(&bad, 2),
             "watching 2 folders · 12 done · orders PAUSED: orders.db: database is locked · \

@@ -28,8 +28,8 @@ pub struct Counts {
     pub rejects: u64,
     /// Files done before.
     pub duplicates: u64,
-    /// Files refused.
-    pub quarantined: u64,
+    /// Files refused, however often: one that was tried again since counts by what became of it then.
+    pub quarantined: BTreeSet<FileId>,
     /// Files whose last try came to nothing, and that will have another.
     pub deferred: BTreeSet<FileId>,
     /// How many names can't be looked at in the inboxes of folders that have such.
@@ -44,7 +44,7 @@ impl Counts {
     /// Files that came to their end.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        self.committed + self.duplicates + self.quarantined
+        self.committed + self.duplicates + self.quarantined.len() as u64
     }
 
     /// The two kinds of pauses go their own ways.
@@ -63,8 +63,11 @@ impl Tally {
         let mut counts = self.lock();
         let folder = || event.folder.as_deref().unwrap_or_default().to_owned();
         let file = event.file.as_ref().map(|file| file.id);
-        if let (Some(id), Kind::FileCommitted | Kind::FileDuplicate | Kind::FileQuarantined) = (file, event.kind) {
+        if let (Some(id), Kind::FileCommitted | Kind::FileDuplicate | Kind::FileDeferred | Kind::FileQuarantined) =
+            (file, event.kind)
+        {
             counts.deferred.remove(&id);
+            counts.quarantined.remove(&id);
         }
         match event.kind {
             Kind::FileCommitted => {
@@ -74,7 +77,7 @@ impl Tally {
                 counts.rejects += event.number("rejects").unwrap_or(0);
             }
             Kind::FileDuplicate => counts.duplicates += 1,
-            Kind::FileQuarantined => counts.quarantined += 1,
+            Kind::FileQuarantined => counts.quarantined.extend(file),
             Kind::FileDeferred => counts.deferred.extend(file),
             Kind::FolderPaused => {
                 counts.pauses(event).insert(folder(), event.text("reason").unwrap_or_default().to_owned());
@@ -127,6 +130,18 @@ mod tests {
         count(&tally, Kind::FileCommitted, 7);
         let counts = tally.counts();
         assert_eq!((counts.committed, counts.deferred), (1, [FileId(8)].into()));
+    }
+
+    #[test]
+    fn a_file_is_refused_once_however_often_it_was_tried_again_and_no_more_when_something_else_became_of_it() {
+        let tally = Tally::default();
+        for id in [7, 7, 8, 9] {
+            count(&tally, Kind::FileQuarantined, id);
+        }
+        count(&tally, Kind::FileCommitted, 7);
+        count(&tally, Kind::FileDeferred, 8);
+        let counts = tally.counts();
+        assert_eq!((counts.ended(), counts.quarantined, counts.deferred), (2, [FileId(9)].into(), [FileId(8)].into()));
     }
 
     #[test]
