@@ -61,12 +61,17 @@ fn who_changes_a_setting_for_a_refused_file_is_told_to_restart_the_daemon_which_
     assert_eq!(field(&drop, &["status", "--json"]), true);
     assert_eq!(field(&drop, &["try", &refused, "--json"]), true);
     assert!(said(&drop, &["check"]).0.ends_with("no failure, 1 warning\n"));
+    let (_, err) = said(&drop, &["retry", "latin1.csv"]);
+    assert_eq!(err, format!("{CHANGED}\n"));
+    daemon.wait_for_file("file.quarantined", "latin1.csv");
+    assert_eq!(said(&drop, &["retry", "--failed", "--dry-run"]).1, "", "nothing is tried");
 
     assert_eq!(daemon.stop().code(), Some(0));
     assert!(!said(&drop, &["status"]).0.contains(CHANGED), "none runs");
     let mut daemon = drop.start();
     assert_eq!(field(&drop, &["status", "--json"]), false);
-    assert!(said(&drop, &["retry", "latin1.csv"]).0.contains("back in the inbox"));
+    let (out, err) = said(&drop, &["retry", "latin1.csv"]);
+    assert!(out.contains("back in the inbox") && err.is_empty(), "{out}{err}");
     daemon.wait_for_file("file.committed", "latin1.csv");
     assert_eq!(daemon.stop().code(), Some(0));
 }

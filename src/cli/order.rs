@@ -15,7 +15,7 @@ use super::complaint::{Complaint, told};
 use super::page::{Page, print, print_json};
 use super::serve::loaded_and_directories;
 use super::stranger;
-use super::surroundings::{Daemon, daemon, directories, typed};
+use super::surroundings::{Daemon, SETTINGS_CHANGED, are_changed, daemon, directories, sources, typed};
 use crate::control::client::Given;
 use crate::control::{self, By, Ended, Line, Operator, Outcome, Refusal, Request, Selection, socket};
 use crate::daemon::Opened;
@@ -23,7 +23,7 @@ use crate::exit;
 use crate::ledger::history::History;
 use crate::ledger::{self, State};
 use crate::log::{escape, visible};
-use crate::settings::{Directories, Loaded};
+use crate::settings::{self, Directories, Loaded};
 use crate::stages::{Journal, kinship};
 
 /// `importerd pause`
@@ -152,6 +152,9 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
             while let Some(line) = given.hear().map_err(|error| garbled(&error))? {
                 paper.take(line);
             }
+            if waits_for_a_daemon(request) && paper.did > 0 && goes_by_other_settings(global, &directories) {
+                let _ = writeln!(io::stderr(), "{SETTINGS_CHANGED}");
+            }
         }
         Err(error) if is_nobody(&error) => alone(global, request, paper)?,
         Err(error) => return Err(unreachable(&directories, &error)),
@@ -168,6 +171,11 @@ fn carry(global: &Global, request: &Request, paper: &mut Paper) -> Result<u8, Co
             "what was begun is finished when it starts again; for the rest, type it again then",
         )),
     }
+}
+
+/// Whether the daemon will work on it by other settings than those that its files say now.
+fn goes_by_other_settings(global: &Global, directories: &Directories) -> bool {
+    settings::load(&sources(global, directories)).is_ok_and(|loaded| are_changed(directories, &loaded))
 }
 
 /// Without a daemon: with its locks, so that none starts meanwhile.
