@@ -290,7 +290,7 @@ fn settle_what_was_in_hand(site: &Site, list: &mut List) -> usize {
             continue;
         }
         settled += 1;
-        assert!(told.contains("look for its results in"), "{told}");
+        assert!(told.contains("make sure that its results are not in"), "{told}");
         let file = PathBuf::from(reason.to_str().unwrap().trim_end_matches(".reason.txt"));
         let content = fs::read(&file).unwrap();
         let id = told.split_once(", file #").unwrap().1.split_once(',').unwrap().0.to_owned();
@@ -434,12 +434,12 @@ fn a_ledger_that_is_well_newer_in_use_or_of_somebody_else_is_not_made_anew() {
 }
 
 /// A folder whose command writes a result, and then waits at a gate.
-fn gated() -> (harness::Drop, PathBuf) {
+fn gated(keys: &str) -> (harness::Drop, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let gate = root.path().join("gate");
     let script = "echo done >result.txt; cat \\\"$1\\\"; read -r line <\\\"$2\\\"";
     let keys = format!(
-        "run = {{ command = [\"/bin/sh\", \"-c\", \"{script}\", \"sh\", \"{{path}}\", \"{}\"] }}",
+        "{keys}run = {{ command = [\"/bin/sh\", \"-c\", \"{script}\", \"sh\", \"{{path}}\", \"{}\"] }}",
         gate.display()
     );
     let drop = harness::Drop::at(root, "", &keys);
@@ -449,8 +449,8 @@ fn gated() -> (harness::Drop, PathBuf) {
 
 /// The daemon is killed while the command runs.
 fn killed_with_a_file_in_hand(drop: &harness::Drop) {
-    let mut daemon = drop.start();
     drop.put("a.txt", "text");
+    let mut daemon = drop.start();
     daemon.wait_for_file("file.claimed", "a.txt");
     harness::eventually("the command has written its result", || {
         !harness::files(&drop.path().join("active")).is_empty() && {
@@ -468,13 +468,17 @@ fn killed_with_a_file_in_hand(drop: &harness::Drop) {
     daemon.kill();
 }
 
-#[test]
-fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produced() {
-    let (drop, _gate) = gated();
-    killed_with_a_file_in_hand(&drop);
+fn lose_ledger(drop: &harness::Drop) {
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(drop.state().join(format!("ledger.db{ending}")));
     }
+}
+
+#[test]
+fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produced() {
+    let (drop, _gate) = gated("");
+    killed_with_a_file_in_hand(&drop);
+    lose_ledger(&drop);
     let output = drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
     let text = said(&output);
     assert!(
@@ -483,6 +487,9 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
     );
     let reason = fs::read_to_string(drop.path().join("quarantine/a.txt.reason.txt")).unwrap();
     assert!(reason.contains("code ledger_lost") && reason.contains("in a.txt.unpublished,"), "{reason}");
+    let again = reason.lines().find_map(|line| line.strip_prefix("Then type: importerd ")).unwrap();
+    let (retry, by_hand) = again.split_once("   ").unwrap();
+    assert_eq!(by_hand, format!("(or move it back into {})", drop.inbox().display()), "{reason}");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt")).unwrap(), b"text");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished").join("result.txt")).unwrap(), b"done\n");
     assert_eq!(fs::read(drop.path().join("quarantine/a.txt.unpublished/stdout")).unwrap(), b"text");
@@ -492,12 +499,31 @@ fn a_file_that_was_in_hand_of_a_command_goes_to_quarantine_with_what_was_produce
     let explained = drop.command(&["explain", "a.txt"]).output().unwrap();
     let text = said(&explained);
     assert!(explained.status.success() && text.contains("in hand when the ledger was lost"), "{text}");
+    assert!(text.ends_with(&format!("; then type: importerd {retry}\n")), "{text}");
+}
+
+#[test]
+fn where_markers_say_that_files_are_ready_one_that_was_in_hand_is_not_to_be_moved_back_by_hand() {
+    let (drop, gate) = gated("ready = { marker = \".done\" }\n");
+    drop.put("a.txt.done", "");
+    killed_with_a_file_in_hand(&drop);
+    lose_ledger(&drop);
+    let rebuilt = drop.command(&["ledger", "rebuild", "--yes"]).output().unwrap();
+    assert!(rebuilt.status.success(), "{}", said(&rebuilt));
+    let reason = fs::read_to_string(drop.path().join("quarantine/a.txt.reason.txt")).unwrap();
+    assert!(reason.contains("\nThen type: importerd ") && !reason.contains("move it back"), "{reason}");
+    let retried = drop.command(&["retry", "a.txt"]).output().unwrap();
+    assert!(retried.status.success(), "{}", said(&retried));
+    let mut daemon = drop.launch();
+    harness::open_gate(&gate, "go\n");
+    daemon.wait_for_file("file.archived", "a.txt");
+    assert_eq!(daemon.stop().code(), Some(0));
 }
 
 /// The control: with a ledger that is whole it is known that nothing of it was published.
 #[test]
 fn with_a_whole_ledger_a_file_in_hand_stays_and_is_carried_again() {
-    let (drop, gate) = gated();
+    let (drop, gate) = gated("");
     killed_with_a_file_in_hand(&drop);
     let output = drop.command(&["ledger", "rebuild", "--force", "--yes"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));

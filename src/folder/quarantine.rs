@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, fsync, openat};
@@ -21,6 +22,16 @@ pub const REASON_SUFFIX: &str = ".reason.txt";
 #[must_use]
 pub fn is_reason(name: &OsStr) -> bool {
     name.as_bytes().ends_with(REASON_SUFFIX.as_bytes())
+}
+
+/// The other way to have a refused file tried again, for its reason file.
+#[must_use]
+pub fn by_hand(inbox: &Path, ready_marker: Option<&str>) -> String {
+    match ready_marker {
+        None => format!("   (or move it back into {})", inbox.display()),
+        // There, it would wait for another one.
+        Some(_) => String::new(),
+    }
 }
 
 /// A name in `quarantine/` that is free, and so is that of its reason file. Nobody else chooses one in this folder

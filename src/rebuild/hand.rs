@@ -16,10 +16,10 @@ use crate::folder::directory::{self, subdirectory};
 use crate::folder::moves::move_numbered;
 use crate::folder::name::suffixed;
 use crate::folder::places::STAGING;
-use crate::folder::quarantine::{Cell, REASON_SUFFIX};
+use crate::folder::quarantine::{Cell, REASON_SUFFIX, by_hand};
 use crate::folder::survey;
-use crate::ledger::State;
 use crate::ledger::draft::Draft;
+use crate::ledger::{self, State};
 use crate::log::escape;
 use crate::run;
 use crate::settings::Work;
@@ -137,7 +137,8 @@ impl Site<'_> {
 
     fn explanation(&self, name: &OsStr, id: FileId, cell: &OsStr) -> String {
         let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
-        let (path, inbox) = (self.settings.path.display(), self.settings.inbox.display());
+        let path = self.settings.path.display();
+        let by_hand = by_hand(&self.settings.inbox, self.settings.ready_marker.as_deref());
         // Moved there now, or by a try that was cut short.
         let kept = if self.in_quarantine(cell, UNPUBLISHED).exists() {
             format!(
@@ -147,13 +148,14 @@ impl Site<'_> {
         } else {
             String::new()
         };
-        let (name, folder) = (escape(name), &self.settings.name);
-        format!(
+        let (name, folder, number) = (escape(name), &self.settings.name, id.quoted());
+        let explanation = format!(
             "{name} was refused on {now}\n\n  it was in hand when the ledger was lost, so nobody knows whether its results \
-             are published\n{kept}\nWhat to do: look for its results in {path}/results; if they are there, it is done, and \
-             may go to {path}/archive\nIf they are not, move it back into {inbox}\n\n\
+             are published\n{kept}\nWhat to do: make sure that its results are not in {path}/results (if they are, it is \
+             done, and may go to {path}/archive)\nThen type: importerd retry {number}{by_hand}\n\n\
              folder {folder}, file {id}, attempt 1, code {CODE}\n"
-        )
+        );
+        ledger::typed(&explanation, self.importerd)
     }
 }
 

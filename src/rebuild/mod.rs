@@ -93,6 +93,8 @@ pub struct Learnt {
 struct Site<'a> {
     settings: &'a settings::Folder,
     state_directory: &'a Path,
+    /// As it is to be typed here.
+    importerd: &'a str,
     places: Places,
     filter: Filter,
     /// Whether what the old ledger doesn't say of this folder never happened.
@@ -127,16 +129,17 @@ pub fn condition(settings: &Settings, state_directory: &Path) -> Result<Conditio
     }
 }
 
-/// Makes it anew. The caller has the lock of the state directory; see [`condition`] for whether there is a need.
+/// Makes it anew. The caller has the lock of the state directory; see [`condition`] for whether there is a need. What reason files
+/// say to type has `importerd` as it is to be typed here.
 ///
 /// # Errors
 /// What can't be opened, read or written. The old ledger is as it was, or a next try finishes this one.
-pub fn rebuild(settings: &Settings, state_directory: &Path) -> Result<Report, Fault> {
+pub fn rebuild(settings: &Settings, state_directory: &Path, importerd: &str) -> Result<Report, Fault> {
     let condition = condition(settings, state_directory).map_err(Fault::Fatal)?;
     let unfinished = Draft::finished(state_directory);
     let mut sites = Vec::new();
     for folder in settings.folders.values() {
-        sites.push(Site::open(folder, state_directory)?);
+        sites.push(Site::open(folder, state_directory, importerd)?);
     }
     if let Some(draft) = unfinished
         && !sites.is_empty()
@@ -200,7 +203,7 @@ impl Condition {
 }
 
 impl<'a> Site<'a> {
-    fn open(settings: &'a settings::Folder, state_directory: &'a Path) -> Result<Self, Fault> {
+    fn open(settings: &'a settings::Folder, state_directory: &'a Path, importerd: &'a str) -> Result<Self, Fault> {
         let filter = Filter::new(&settings.matching, &settings.ignore, settings.ready_marker.as_deref());
         // One that is not mounted would be made on its mount point, and be taken for the folder by the next start. fault 13
         let places = Places::open(settings, true)?;
@@ -211,6 +214,7 @@ impl<'a> Site<'a> {
         let site = Self {
             settings,
             state_directory,
+            importerd,
             places,
             filter: filter.map_err(Fault::World)?,
             trusted: false,

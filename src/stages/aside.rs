@@ -17,7 +17,7 @@ use crate::fault::{self, Fault, Listed, Reason};
 use crate::file::FileId;
 use crate::folder::claim;
 use crate::folder::deferral::Deferral;
-use crate::folder::quarantine::Cell;
+use crate::folder::quarantine::{Cell, by_hand};
 use crate::ledger::{Durability, Entry, Failure, Row, State};
 use crate::log::{escape, unescape};
 use crate::run;
@@ -285,11 +285,7 @@ impl Refusal<'_> {
         // No full stop behind it: a hint may be a command, to be copied.
         let advice = reason.hint.as_deref().unwrap_or(fault::advice(code));
         let inbox = folder.places.inbox_path.display();
-        let by_hand = match folder.rules.ready_marker {
-            None => format!("   (or move it back into {inbox})"),
-            // There, it would wait for another one.
-            Some(_) => String::new(),
-        };
+        let by_hand = by_hand(&folder.places.inbox_path, folder.rules.ready_marker.as_deref());
         let (folder, id, number) = (&folder.name, file.id, file.id.quoted());
         let again = format!("Then type: importerd retry {number}");
         let again = if fault::names_a_setting(advice) { format!("{RESTART}\n{again}") } else { again };

@@ -36,7 +36,7 @@ pub fn answer(global: &Global, yes: bool, force: bool) -> Result<u8, Complaint> 
     if !yes && !is_wanted(state, &condition)? {
         return Err(Complaint::new(exit::REFUSED, "nothing was done", "to make it anew, answer y, or add --yes"));
     }
-    let report = rebuild(&settings, state).map_err(|fault| fault.reason().clone())?;
+    let report = rebuild(&settings, state, &typed(global)).map_err(|fault| fault.reason().clone())?;
     if global.json {
         print_json(&report)?;
     } else {
