@@ -129,3 +129,20 @@ fn who_asks_for_it_hears_of_the_disk() {
         status.printed
     );
 }
+
+#[test]
+fn it_is_listed_before_all_others_with_the_reason() {
+    let drop = Drop::new();
+    put(&drop);
+    let list = |arguments: &[&str]| run(&drop, &[&["ls"], arguments].concat(), asks_for_bad, Errno::EBADMSG).printed;
+    let lines = list(&["--waiting", "--json"]);
+    let files: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let states: Vec<_> = files.iter().map(|file| (&file["name"], &file["state"])).collect();
+    assert_eq!(states, [(&"bad.csv".into(), &"unseen".into()), (&"good.csv".into(), &"waiting".into())], "{lines}");
+    let bad = &files[0];
+    assert_eq!((&bad["since"], &bad["bytes"]), (&Value::Null, &Value::Null), "{bad}");
+    assert!(bad["reason"].as_str().is_some_and(|reason| reason.contains("Bad message")), "{bad}");
+    assert!(bad["path"].as_str().is_some_and(|path| path.ends_with("inbox/bad.csv")), "{bad}");
+    let shown = list(&["--limit", "1"]);
+    assert!(shown.contains("bad.csv") && shown.contains("Bad message") && !shown.contains("good.csv"), "{shown}");
+}

@@ -124,7 +124,7 @@ pub struct Ls {
     /// Only this folder
     #[arg(long, value_name = "NAME")]
     pub folder: Option<String>,
-    /// Only files waiting in the inbox
+    /// Only files waiting in the inbox, and those there that can't be looked at
     #[arg(long)]
     pub waiting: bool,
     /// Only files in hand

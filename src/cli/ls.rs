@@ -4,7 +4,9 @@
 //! what the ledger says.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -18,6 +20,7 @@ use super::when::{self, Stamp};
 use crate::exit;
 use crate::fault::Reason;
 use crate::folder::survey::{self, Lying};
+use crate::folder::unseen::WHAT_TO_DO;
 use crate::ledger::history::Selection;
 use crate::ledger::{Row, State};
 use crate::log::{escape, visible};
@@ -31,14 +34,16 @@ struct Listed {
     folder: String,
     /// Escaped, as everywhere.
     name: String,
-    /// `waiting active deferred committed archived duplicate quarantined replaced forgotten`.
+    /// `waiting unseen active deferred committed archived duplicate quarantined replaced forgotten`; unseen: it lies in the
+    /// inbox, and can't be looked at.
     state: &'static str,
-    /// RFC 3339: since when it has been in that state.
-    since: Stamp,
+    /// RFC 3339: since when it has been in that state. Null where it can't be looked at.
+    since: Option<Stamp>,
     rows: Option<u64>,
     /// How many rows didn't fit; it went in without them.
     rejects: Option<u64>,
-    bytes: u64,
+    /// Null where it can't be looked at.
+    bytes: Option<u64>,
     /// Why it is there.
     reason: Option<String>,
     /// What to do about it.
@@ -65,7 +70,8 @@ fn show(global: &Global, ls: &Ls) -> Result<u8, Complaint> {
     for folder in &folders {
         files.extend(listed(&surroundings, folder, &Chosen::by(ls))?);
     }
-    files.sort_by_key(|file| std::cmp::Reverse((file.since, file.id)));
+    // Of which it is not known since when, first: somebody has to see to them.
+    files.sort_by_key(|file| std::cmp::Reverse((file.since.is_none(), file.since, file.id)));
     let limit = usize::try_from(ls.limit).unwrap_or(usize::MAX);
     let more = files.len() > limit;
     files.truncate(limit);
@@ -168,7 +174,12 @@ fn in_inbox(
     // They lie in the archive until it is their turn.
     let replays = if chosen.deferred { surroundings.waiting_in_archive(folder)? } else { Vec::new() };
     files.extend(replays.iter().map(|row| Listed { state: "deferred", ..of_row(folder, row) }));
-    for file in survey::in_inbox(folder, &filter(folder)?)? {
+    let mut unseen = Vec::new();
+    let lying_there = survey::in_inbox(folder, &filter(folder)?, |name, error| {
+        unseen.push(unseen_file(folder, name, error));
+    })?;
+    files.extend(unseen.into_iter().filter(|_| chosen.waiting));
+    for file in lying_there {
         let known = deferred.get(&file.identity.inode).filter(|row| row.identity.key() == file.identity.key());
         match known {
             Some(row) if chosen.deferred => {
@@ -183,6 +194,15 @@ fn in_inbox(
         }
     }
     Ok(())
+}
+
+fn unseen_file(folder: &Folder, name: &OsStr, error: &io::Error) -> Listed {
+    Listed {
+        state: "unseen",
+        reason: Some(format!("it can't be looked at: {error}")),
+        hint: Some(WHAT_TO_DO.to_owned()),
+        ..named(folder, &folder.inbox.join(name))
+    }
 }
 
 fn deferred_file(surroundings: &Surroundings, folder: &Folder, row: &Row, file: &Lying) -> Listed {
@@ -224,30 +244,36 @@ fn in_quarantine(surroundings: &Surroundings, folder: &Folder, files: &mut Vec<L
 
 /// A file that was found where it lies, and what the ledger says of it.
 fn lying(folder: &Folder, file: &Lying, row: Option<&Row>) -> Listed {
-    let found = Listed {
+    let (since, bytes) = (Some(Stamp(file.since)), Some(file.identity.size));
+    let found = Listed { since, bytes, ..named(folder, &file.path) };
+    let Some(row) = row else { return found };
+    Listed {
+        id: Some(row.id.0),
+        since: Some(Stamp(row.changed_at)),
+        reason: row.reason.clone(),
+        hint: row.hint.clone(),
+        replaces: row.replaces.map(|id| id.0),
+        ..found
+    }
+}
+
+/// What a path says alone.
+fn named(folder: &Folder, path: &Path) -> Listed {
+    Listed {
         id: None,
         folder: folder.name.clone(),
-        name: escape(&file.name),
+        name: escape(path.file_name().unwrap_or_default()),
         state: "waiting",
-        since: Stamp(file.since),
+        since: None,
         rows: None,
         rejects: None,
-        bytes: file.identity.size,
+        bytes: None,
         reason: None,
         hint: None,
         retry_at: None,
         duplicate_of: None,
         replaces: None,
-        path: escape(file.path.as_os_str()),
-    };
-    let Some(row) = row else { return found };
-    Listed {
-        id: Some(row.id.0),
-        since: Stamp(row.changed_at),
-        reason: row.reason.clone(),
-        hint: row.hint.clone(),
-        replaces: row.replaces.map(|id| id.0),
-        ..found
+        path: escape(path.as_os_str()),
     }
 }
 
@@ -258,10 +284,10 @@ fn of_row(folder: &Folder, row: &Row) -> Listed {
         folder: row.folder.clone(),
         name: escape(&row.name),
         state: row.state.name(),
-        since: Stamp(row.changed_at),
+        since: Some(Stamp(row.changed_at)),
         rows: row.rows,
         rejects: row.rows.map(|_| row.rejects),
-        bytes: row.identity.size,
+        bytes: Some(row.identity.size),
         reason: row.reason.clone(),
         hint: row.hint.clone(),
         retry_at: None,
@@ -298,7 +324,7 @@ fn page(files: &[Listed], more: bool, limit: u32) -> Page {
         table.row([
             plain(file.id.map_or("-".to_owned(), |id| format!("#{id}"))),
             (file.look(), file.state.to_owned()),
-            plain(when::age(file.since.0)),
+            plain(file.since.map_or("-".to_owned(), |since| when::age(since.0))),
             plain(file.rows.map_or("-".to_owned(), |rows| rows.to_string())),
             plain(file.rejects.map_or("-".to_owned(), |rejects| rejects.to_string())),
             plain(file.folder.clone()),
@@ -319,7 +345,7 @@ impl Listed {
     fn look(&self) -> Look {
         match self.state {
             "quarantined" => Look::Bad,
-            "deferred" => Look::Warning,
+            "deferred" | "unseen" => Look::Warning,
             "archived" | "committed" if self.rejects > Some(0) => Look::Warning,
             "archived" | "committed" => Look::Good,
             _ => Look::Plain,

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::inbox::Rules;
 use super::name::marked_by;
 use super::places::{Open, Places};
-use super::unseen::Unseen;
+use super::unseen::{Unseen, WHAT_TO_DO};
 use super::walk::Walk;
 use super::watch::{Armed, Watch};
 use crate::log::escape;
@@ -242,8 +242,7 @@ pub(super) fn hold(places: &Places, error: Errno) -> Halt {
 /// The folder waits: this name can't be looked at, and may be the one whose turn it is.
 pub(super) fn hold_line(places: &Places, name: &OsStr, error: Errno) -> Halt {
     let (inbox, name, error) = (places.inbox_path.display(), escape(name), std::io::Error::from(error));
-    let what_to_do = "repair the filesystem, or leave that name out by the folder's `ignore`";
     Halt::Hold(format!(
-        "{inbox}/{name}: {error}; it may be the oldest, and files are taken in order here; {what_to_do}"
+        "{inbox}/{name}: {error}; it may be the oldest, and files are taken in order here; {WHAT_TO_DO}"
     ))
 }

@@ -26,6 +26,6 @@ mod scratch;
 mod settling;
 pub mod survey;
 mod unopened;
-mod unseen;
+pub mod unseen;
 mod walk;
 pub mod watch;

@@ -142,12 +142,16 @@ pub fn survey(folder: &Folder, filter: &Filter, deferred: &[Identity]) -> Result
     Ok(survey)
 }
 
-/// The files in the inbox whose names are taken.
+/// The files in the inbox whose names are taken. `unseen` is told of those that can't be looked at, and why.
 ///
 /// # Errors
 /// The directory can't be read.
-pub fn in_inbox(folder: &Folder, filter: &Filter) -> Result<Vec<Lying>, Reason> {
-    lying_in(&folder.inbox, |entry| entry.kind != FileType::Directory && filter.takes(entry.name))
+pub fn in_inbox(
+    folder: &Folder,
+    filter: &Filter,
+    unseen: impl FnMut(&OsStr, &io::Error),
+) -> Result<Vec<Lying>, Reason> {
+    lying_in(&folder.inbox, |entry| entry.kind != FileType::Directory && filter.takes(entry.name), unseen)
 }
 
 /// The files in hand, or left there by a daemon that was killed.
@@ -157,7 +161,7 @@ pub fn in_inbox(folder: &Folder, filter: &Filter) -> Result<Vec<Lying>, Reason> 
 pub fn in_active(folder: &Folder) -> Result<Vec<Lying>, Reason> {
     let mut files = Vec::new();
     for slot in slots(folder)? {
-        files.extend(lying_in(&slot, |entry| !is_hidden(entry.name))?);
+        files.extend(lying_in(&slot, |entry| !is_hidden(entry.name), |_, _| {})?);
     }
     Ok(files)
 }
@@ -167,7 +171,7 @@ pub fn in_active(folder: &Folder) -> Result<Vec<Lying>, Reason> {
 /// # Errors
 /// The directory can't be read.
 pub fn in_quarantine(folder: &Folder) -> Result<Vec<Lying>, Reason> {
-    lying_in(&folder.path.join("quarantine"), is_refused)
+    lying_in(&folder.path.join("quarantine"), is_refused, |_, _| {})
 }
 
 /// The days of the archive.
@@ -183,7 +187,7 @@ pub fn days(folder: &Folder) -> Result<Vec<PathBuf>, Reason> {
 /// # Errors
 /// The directory can't be read.
 pub fn in_day(day: &Path) -> Result<Vec<Lying>, Reason> {
-    lying_in(day, |entry| entry.kind == FileType::RegularFile && !is_hidden(entry.name))
+    lying_in(day, |entry| entry.kind == FileType::RegularFile && !is_hidden(entry.name), |_, _| {})
 }
 
 /// Every place where a file of this name is seen: inbox, active, quarantine, and the days of the archive.
@@ -256,14 +260,21 @@ fn each(path: &Path, mut visit: impl FnMut(&OwnedFd, Entry<'_>)) -> Result<(), R
     Ok(())
 }
 
-fn lying_in(path: &Path, wanted: impl Fn(&Entry<'_>) -> bool) -> Result<Vec<Lying>, Reason> {
+fn lying_in(
+    path: &Path,
+    wanted: impl Fn(&Entry<'_>) -> bool,
+    mut unseen: impl FnMut(&OsStr, &io::Error),
+) -> Result<Vec<Lying>, Reason> {
     let mut files = Vec::new();
     each(path, |directory, entry| {
-        // Gone in the meantime: then it lies elsewhere.
-        if wanted(&entry)
-            && let Some(stat) = stat(directory, entry.name)
-        {
-            files.push(lying(&path.join(entry.name), &stat));
+        if !wanted(&entry) {
+            return;
+        }
+        match look(directory, entry.name) {
+            Ok(Some(stat)) => files.push(lying(&path.join(entry.name), &stat)),
+            // Gone in the meantime: then it lies elsewhere.
+            Ok(None) => {}
+            Err(error) => unseen(entry.name, &error),
         }
     })?;
     Ok(files)

@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 
+/// What to do about such a name.
+pub const WHAT_TO_DO: &str = "repair the filesystem, or leave that name out by the folder's `ignore`";
+
 /// The most names remembered; more are not told.
 const NAMES_MAX: usize = 1_000;
 

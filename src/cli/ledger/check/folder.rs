@@ -57,8 +57,8 @@ pub fn section(folder: &Folder, state: &Path, history: &History, importerd: &str
 fn entries(folder: &Folder, history: &History, section: &mut Section) -> Result<(), Reason> {
     let mut counts = Counts::default();
     // An inode alone may have been given to another file.
-    let inbox: HashSet<_> =
-        survey::in_inbox(folder, &filter(folder)?)?.into_iter().map(|file| file.identity.key()).collect();
+    let inbox = survey::in_inbox(folder, &filter(folder)?, |_, _| {})?;
+    let inbox: HashSet<_> = inbox.into_iter().map(|file| file.identity.key()).collect();
     history.each_file(&folder.name, |row| counts.add(folder, &row, &inbox))?;
     let Counts { archived, pruned, refused, taken_from_quarantine, waiting, gone_from_inbox, .. } = counts;
     let mut say = |count: u64, text: String| {
