@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Drop, eventually, has, open_gate};
+use crate::harness::{Drop, eventually, gate_in_use, has, open_gate};
 use crate::order;
 
 /// Its command waits at a gate.
@@ -116,6 +116,8 @@ fn a_daemon_that_is_killed_while_it_drains_is_told_so() {
     let mut daemon = drop.start();
     drop.put("a.txt", "a");
     daemon.wait_for_file("file.claimed", "a.txt");
+    // Its command outlives it, but not this.
+    let _gate = gate_in_use(&drop.root().join("gate"));
     let (mut child, lines) = draining(&drop);
     daemon.kill();
     assert_eq!(last(lines), serde_json::json!({ "drained": false, "exit": 75 }));

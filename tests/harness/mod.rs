@@ -353,13 +353,18 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Waits until a command reads from the FIFO, and lets it read this.
 pub fn open_gate(gate: &Path, text: &str) {
+    gate_in_use(gate).write_all(text.as_bytes()).expect("write into the FIFO");
+}
+
+/// Waits until a command reads from the FIFO, which it does until this is dropped.
+pub fn gate_in_use(gate: &Path) -> fs::File {
     let mut opened = None;
     eventually(&format!("a command reads {}", gate.display()), || {
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("a flag");
         opened = fs::OpenOptions::new().write(true).custom_flags(flags).open(gate).ok();
         opened.is_some()
     });
-    opened.expect("opened above").write_all(text.as_bytes()).expect("write into the FIFO");
+    opened.expect("opened above")
 }
 
 /// Whether a program is there; where it isn't, says that the test is skipped, and fails in CI.
