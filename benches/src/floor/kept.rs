@@ -40,6 +40,12 @@ const TELL: &str = "INSERT INTO event (at_us, kind, file_id, json) VALUES (1, ?,
 
 const FLAGS: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 
+/// What is there.
+pub fn backlog(root: &Path) -> Outcome<()> {
+    let (spool, mut keeper) = (Spool::open(root)?, Keeper::open(root)?);
+    spool.names()?.chunks(BATCH).try_for_each(|names| keeper.take(&spool, names))
+}
+
 /// What comes, by one thread.
 pub fn live(root: &Path) -> Outcome<()> {
     let (spool, mut keeper) = (Spool::open(root)?, Keeper::open(root)?);

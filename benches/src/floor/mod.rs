@@ -21,6 +21,7 @@ pub fn main(words: &[String]) -> Outcome<()> {
         ["write-ahead-live", root] => write_ahead::live(Path::new(root)),
         ["import", root] => import::backlog(Path::new(root)),
         ["import-live", root] => import::live(Path::new(root)),
+        ["kept", root] => kept::backlog(Path::new(root)),
         ["kept-live", root] => kept::live(Path::new(root)),
         ["handed-live", root] => kept::handed(Path::new(root)),
         ["csv", file, database] => large::csv(Path::new(file), Path::new(database)),

@@ -19,6 +19,7 @@ pub fn hold(setup: &Setup) -> Standing {
     let contenders = [
         stage.importer("importerd once", |ground| setup.importerd_into_sqlite(ground, "once")),
         stage.importer("by hand, durable", |ground| Ok(setup.floor_over("import", ground))),
+        stage.importer("by hand, with claims, markers and a ledger", |ground| Ok(setup.floor_over("kept", ground))),
         stage.floor("bare calls, 2 threads", "bare"),
         stage.floor("write-ahead record, 64 a flush, durable", "write-ahead"),
         stage.peer("Go", files, Peers::go(&peers, false)).unless(peers.no_go()),
@@ -28,7 +29,7 @@ pub fn hold(setup: &Setup) -> Standing {
     ];
     let title = format!("Small files: {files} of 4 KiB waiting");
     let figure = Figure { title, unit: "files/s" };
-    contest::hold(setup.rounds, vec![figure], &[1, 2, 5], &contenders)
+    contest::hold(setup.rounds, vec![figure], &[1, 3, 6], &contenders)
 }
 
 struct Stage<'a> {
