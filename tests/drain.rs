@@ -201,7 +201,11 @@ fn a_stop_while_the_target_is_locked_ends_well_and_leaves_the_file_claimed_and_t
     let cause = daemon.wait_for("folder.paused")["reason"].to_string();
     assert!(cause.contains("locked by another program"), "{cause}");
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.wait_for("daemon.drained")["in_hand"], 1);
+    let drained = daemon.wait_until("the end, and no second pause", |record| {
+        assert_ne!(record["event"], "folder.paused");
+        record["event"] == "daemon.drained"
+    });
+    assert_eq!(drained["in_hand"], 1);
     assert_eq!(daemon.end().code(), Some(0));
     assert_eq!(drop.names("active"), ["b.csv"]);
     target.execute_batch("ROLLBACK").expect("unlock the target");
@@ -210,6 +214,25 @@ fn a_stop_while_the_target_is_locked_ends_well_and_leaves_the_file_claimed_and_t
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(drop.row_count(), 2);
     assert_eq!(charged(&drop, "b.csv"), (0, 0));
+}
+
+/// fault 81
+#[test]
+fn a_folder_that_is_held_only_after_the_stop_is_told_with_the_cause() {
+    let drop = Drop::new();
+    let mut daemon = drop.start();
+    drop.put("a.csv", "id\n1\n");
+    daemon.wait_for_file("file.archived", "a.csv");
+    let target = drop.rows();
+    target.execute_batch("BEGIN EXCLUSIVE").expect("lock the target");
+    drop.put("b.csv", "id\n2\n");
+    daemon.wait_for_file("file.claimed", "b.csv");
+    daemon.signal(Signal::TERM);
+    daemon.wait_for("daemon.draining");
+    let paused = daemon.wait_for("folder.paused");
+    assert!(paused["reason"].to_string().contains("locked by another program"), "{paused}");
+    assert_eq!(daemon.wait_for("daemon.drained")["in_hand"], 1);
+    assert_eq!(daemon.end().code(), Some(0));
 }
 
 /// faults 81, 92

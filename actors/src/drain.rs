@@ -1,5 +1,6 @@
 //! The drain: stop taking files, finish those in hand, end. Each step makes the next one possible.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,9 +34,9 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
         let is_all_done = files == 0 && !self.pool.is_unknown() && !self.cut_short.get();
         self.end(match finished {
             Some(Finished::Fatal { cause }) => Ending::Fatal(cause),
-            Some(Finished::Empty) if is_all_done => Ending::Drained,
-            Some(Finished::Empty) if !self.plan.once => Ending::Held { files },
-            Some(Finished::Empty) | None => Ending::LeftBehind { files },
+            Some(Finished::Empty { .. }) if is_all_done => Ending::Drained,
+            Some(Finished::Empty { .. }) if !self.plan.once => Ending::Held { files },
+            Some(Finished::Empty { .. }) | None => Ending::LeftBehind { files },
         });
     }
 
@@ -52,6 +53,12 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
     async fn finish(self: Rc<Self>) -> Finished {
         self.stop_scanning().await;
         let finished = self.empty_mailboxes().await;
+        if let Finished::Empty { held } = &finished {
+            // Its Scanner has stopped, and heard nothing of what came since.
+            for (&folder, cause) in held {
+                self.observer.observe(Happening::FolderLeft { folder, cause: cause.clone() });
+            }
+        }
         self.leave().await;
         finished
     }
@@ -77,13 +84,16 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
             let tree = Rc::clone(self);
             slots.spawn_local(async move { tree.empty_mailbox(slot).await });
         }
+        let mut all_held = BTreeMap::new();
         while let Some(finished) = slots.join_next().await {
-            if let Ok(Finished::Fatal { cause }) = finished {
-                return Finished::Fatal { cause };
+            match finished {
+                Ok(Finished::Fatal { cause }) => return Finished::Fatal { cause },
+                Ok(Finished::Empty { held }) => all_held.extend(held),
+                Err(_) => {}
             }
         }
         self.pool.idle().await;
-        Finished::Empty
+        Finished::Empty { held: all_held }
     }
 
     /// One that crashes over it has a successor, and the successor is asked.
@@ -94,7 +104,7 @@ impl<S: Stages, I: Inbox<Settled = S::Settled>> Tree<S, I> {
                 Err(_) => self.pool.lost(slot, &processor),
             }
         }
-        Finished::Empty
+        Finished::Empty { held: BTreeMap::new() }
     }
 
     /// Step 3: the Processors leave and their threads end.

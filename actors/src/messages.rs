@@ -1,5 +1,6 @@
 //! All messages, with who sends them to whom, and what can follow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::Message;
@@ -61,8 +62,8 @@ impl Message for Finish {
 /// The mailbox is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finished {
-    /// What was claimed is carried, but for the files of held folders.
-    Empty,
+    /// What was claimed is carried, but for the files of these folders, which are held for these causes.
+    Empty { held: BTreeMap<usize, String> },
     /// The daemon can't go on.
     Fatal { cause: String },
 }

@@ -197,6 +197,13 @@ pub enum Happening {
         /// When it is tried again.
         retry_in: Duration,
     },
+    /// A folder is held at the end of a drain: what is claimed of it stays claimed.
+    FolderLeft {
+        /// Which.
+        folder: usize,
+        /// Why.
+        cause: String,
+    },
     /// The cause is gone.
     FolderResumed {
         /// Which.

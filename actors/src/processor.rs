@@ -259,16 +259,18 @@ impl<S: Stages> Handler<Finish> for Processor<S> {
     fn handle(&mut self, _: Finish, _: &mut Self::Context) -> Self::Result {
         self.begin();
         let folders: Vec<usize> = self.left.keys().copied().collect();
+        let mut held = BTreeMap::new();
         for folder in folders {
             if self.fatal.is_none()
                 && let Err(halt) = self.carry_left(folder)
+                && let Answer::Held { cause } = self.halt(folder, halt)
             {
-                self.halt(folder, halt);
+                held.insert(folder, cause);
             }
         }
         self.rest();
         MessageResult(match &self.fatal {
-            None => Finished::Empty,
+            None => Finished::Empty { held },
             Some(cause) => Finished::Fatal { cause: cause.clone() },
         })
     }

@@ -277,6 +277,24 @@ fn a_drain_with_a_held_folder_says_how_many_files_stay_claimed() {
 }
 
 #[test]
+fn a_folder_that_is_held_while_the_daemon_drains_is_told_with_the_cause() {
+    for holds in [false, true] {
+        on_threads(async {
+            let world = World::new();
+            let (tree, gate) = all_in_hand(&world, threads(2)).await;
+            let files = world.state().claimed.len();
+            tree.begin_drain().await;
+            world.script(move |step| if holds && step.stage == Stage::Commit { Act::Hold } else { Act::Go });
+            gate.open();
+            assert_eq!(tree.end().await, if holds { Ending::Held { files } } else { Ending::Drained });
+            let told = |what: &Happening| matches!(what, Happening::FolderLeft { cause, .. } if !cause.is_empty());
+            assert_eq!(world.state().happened(told), usize::from(holds));
+            assert_eq!(world.state().happened(|what| matches!(what, Happening::FolderPaused { .. })), 0);
+        });
+    }
+}
+
+#[test]
 fn a_drain_with_a_folder_held_from_the_start_counts_no_file_that_nobody_has_seen() {
     for once in [false, true] {
         stopped_clock(async {

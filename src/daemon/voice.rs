@@ -255,6 +255,12 @@ impl Speaker {
                 let retry_at = event.at.checked_add(retry_in).unwrap_or(jiff::Timestamp::MAX);
                 self.say(event.with("retry_at", retry_at.to_string()));
             }
+            Happening::FolderLeft { folder, cause } => {
+                // Else it was told when its Scanner met it.
+                if !self.tally.counts().paused.contains_key(&*self.opened.folders[folder].name) {
+                    self.say(self.of_folder(Kind::FolderPaused, folder).with("reason", cause));
+                }
+            }
             Happening::FolderResumed { folder } => self.say(self.of_folder(Kind::FolderResumed, folder)),
             Happening::Draining { cause } => self.draining(cause),
             Happening::DrainProgress { in_hand, oldest } => self.drain_progress(in_hand, oldest),
