@@ -4,7 +4,7 @@
 //! `sslrootcert`. No password is ever shown: not by `Debug`, not by `Display`, not in an error.
 
 use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -21,6 +21,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server's usual one.
 const PORT: u16 = 5432;
+
+/// Where the service that is shipped has its credentials.
+const CREDENTIALS_OF_SERVICE: &str = "/run/credentials/importerd.service";
 
 /// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
 /// how many answers may be missing: half a connection is noticed after about 11 s, an unanswered write after 10 s.
@@ -60,7 +63,7 @@ pub enum Tls {
 pub enum Secret {
     /// This file; a newline at its end doesn't count.
     File(PathBuf),
-    /// systemd's credential of this name, in `$CREDENTIALS_DIRECTORY`.
+    /// systemd's credential of this name, in `$CREDENTIALS_DIRECTORY` or where the service has it.
     Credential(String),
 }
 
@@ -168,21 +171,38 @@ impl Tls {
     }
 }
 
+/// Why there is no password, and what to do.
+#[derive(Debug)]
+pub struct Unread {
+    /// Where it can't be read, and why.
+    pub why: String,
+    /// What is to be typed, if that helps.
+    pub hint: Option<String>,
+}
+
 impl Secret {
-    /// Reads the password.
+    /// Reads the password. A credential that systemd didn't give this process is read where the service has it: as long as it runs,
+    /// its user and root may, so that what an operator types reaches the same database.
     ///
     /// # Errors
-    /// Where it can't be read, and why.
-    pub fn read(&self) -> Result<String, String> {
+    /// It can't be read.
+    pub fn read(&self) -> Result<String, Unread> {
+        let given = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let is_given = given.is_some();
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Credential(name) => {
-                let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
-                    .ok_or_else(|| format!("the credential {name}: systemd gave this process no credentials"))?;
-                Path::new(&directory).join(name)
-            }
+            Self::Credential(name) => given.unwrap_or_else(|| CREDENTIALS_OF_SERVICE.into()).join(name),
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| match self {
+            Self::Credential(name) if !is_given => Unread {
+                why: format!("systemd gave the credential {name} to the service alone ({}: {error})", path.display()),
+                hint: Some(format!(
+                    "start the service, and type this as root or as its user; or type \
+                     systemd-run --pipe --wait -p User=importerd -p LoadCredential={name}:FILE importerd …"
+                )),
+            },
+            _ => Unread { why: format!("{}: {error}", path.display()), hint: None },
+        })?;
         Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
     }
 }

@@ -78,7 +78,10 @@ impl Session {
         let unusable = |code, why: String| Fault::world(code, format!("{place}: {why}"));
         let mut config = address.config.clone();
         if let Some(secret) = &address.password {
-            config.password(secret.read().map_err(|why| unusable("no_password", why))?);
+            config.password(secret.read().map_err(|unread| {
+                let fault = unusable("no_password", unread.why);
+                unread.hint.into_iter().fold(fault, Fault::with_hint)
+            })?);
         }
         let long = patience(&config);
         let tls = connector(&address.tls).map_err(|why| unusable("tls", why))?;

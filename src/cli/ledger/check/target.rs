@@ -39,8 +39,9 @@ pub fn check(
         Ok(target) => target,
         Err(fault) => {
             let fault: Fault = fault;
-            let fix = "make it readable, or restore it from a backup".to_owned();
-            section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
+            let Reason { text, hint, .. } = fault.reason().clone();
+            let fix = hint.unwrap_or_else(|| "make it readable, or restore it from a backup".to_owned());
+            section.fail(exit::UNAVAILABLE, text, Some(fix));
             return Ok(());
         }
     };
