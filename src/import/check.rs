@@ -238,10 +238,8 @@ impl Typing {
             };
             let known = self.layout.names().len();
             if record.names.len() > known {
-                for name in &record.names[known..] {
-                    let added = Arc::make_mut(&mut self.layout).add(name);
-                    added.map_err(|reason| Fault::Permanent(record.place(reason)))?;
-                }
+                let added = Arc::make_mut(&mut self.layout).add(&record.names[known..]);
+                added.map_err(|reason| Fault::Permanent(record.place(reason)))?;
             }
             match misfit(&record, &self.layout, &mut self.scratch, |value| rows.cell(value)) {
                 None if self.texts == Texts::Kept => rows.row(record.line, &record.text()),

@@ -55,26 +55,29 @@ impl Layout {
             of_key: 0,
             is_complete: false,
         };
-        let new: Vec<&str> = names.iter().map(String::as_str).filter(|name| table.number(name).is_none()).collect();
-        if !new.is_empty() && settings.new_columns != NewColumns::Ignore {
-            let reason = new_columns(table, &new);
-            return Err(if new.len() == names.len() { reason.hint(NO_COLUMN) } else { reason });
-        }
-        names.iter().try_for_each(|name| layout.add(name))?;
+        layout.add(names)?;
         if !names.is_empty() {
             layout.check_key()?;
         }
         Ok(layout)
     }
 
-    /// Adds a column of the file.
-    pub fn add(&mut self, name: &str) -> Result<(), Reason> {
+    /// Adds columns of the file. Those that the table lacks are all named at once.
+    pub fn add(&mut self, names: &[String]) -> Result<(), Reason> {
+        let is_new = |name: &&str| self.table.number(name).is_none();
+        let new: Vec<&str> = names.iter().map(String::as_str).filter(is_new).collect();
+        if !new.is_empty() && self.settings.new_columns != NewColumns::Ignore {
+            let reason = new_columns(&self.table, &new);
+            let is_all = self.names.is_empty() && new.len() == names.len();
+            return Err(if is_all { reason.hint(NO_COLUMN) } else { reason });
+        }
+        names.iter().try_for_each(|name| self.add_one(name))
+    }
+
+    fn add_one(&mut self, name: &str) -> Result<(), Reason> {
         let Some(number) = self.table.number(name) else {
-            if self.settings.new_columns == NewColumns::Ignore {
-                self.names.push(name.to_owned());
-                return Ok(());
-            }
-            return Err(new_columns(&self.table, &[name]));
+            self.names.push(name.to_owned());
+            return Ok(());
         };
         let column = &self.table.columns()[number];
         if column.generated {
@@ -215,13 +218,18 @@ fn new_columns(table: &Table, names: &[&str]) -> Reason {
     if let Some(name) = names.iter().find(is_there) {
         let _ = write!(text, "; without its spaces, {} is one that it has", shown::value(name));
     }
-    if more > 0 {
-        return Reason::new(NEW_COLUMN, text).hint("to take them all: import.new_columns = \"add\"");
-    }
     let add = |name: &&str| format!("ALTER TABLE {place} ADD COLUMN {} TEXT", identifier(name));
-    let statements = names.iter().map(add).collect::<Vec<_>>().join("; ");
-    let them = if names.len() == 1 { "it" } else { "them" };
-    Reason::new(NEW_COLUMN, text).hint(format!("to take {them}: {statements}; then retry"))
+    let statements: Vec<String> = names.iter().map(add).collect();
+    Reason::new(NEW_COLUMN, text).hint(to_take(&statements))
+}
+
+/// What to do with columns that the table lacks; `statements`: each gives it one.
+pub fn to_take(statements: &[String]) -> String {
+    match statements.len() {
+        1 => format!("to take it: {}; then retry", statements[0]),
+        2..=NEW_TOLD_MAX => format!("to take them: {}; then retry", statements.join("; ")),
+        _ => "to take them all: import.new_columns = \"add\"".to_owned(),
+    }
 }
 
 /// Nothing of the file is meant for this table.

@@ -109,12 +109,12 @@ pub use trial::{Column as TriedColumn, Dialect as TriedDialect, ReadAs, Subject,
 
 use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
-use crate::settings::{self, NewColumns::Add};
+use crate::settings::{self, NewColumns};
 use check::Content;
 use infer::Inferred;
-use layout::{Layout, NEW_COLUMN};
+use layout::{Layout, NEW_COLUMN, to_take};
 use reader::Reader;
-use table::{AsMade, Table};
+use table::{AsMade, Maker, Table};
 
 /// How one folder imports. Shared by all Processors.
 pub struct Import {
@@ -329,7 +329,7 @@ impl Import {
     /// Checks against this table. `None`: it isn't there.
     fn check(&self, file: &File, name: &OsStr, table: Option<&Arc<Table>>) -> Result<Checked, Fault> {
         let (delimiter, known) = (*lock(&self.delimiter), lock(&self.layout).clone());
-        check(&self.settings, (file, name), delimiter, table, known, &|kind| self.target.as_made(kind))
+        check(&self.settings, (file, name), delimiter, table, known, &*self.target)
     }
 }
 
@@ -352,17 +352,27 @@ fn check(
     delimiter: Option<u8>,
     table: Option<&Arc<Table>>,
     known: Option<Arc<Layout>>,
-    as_made: AsMade<'_>,
+    maker: &dyn Maker,
 ) -> Result<Checked, Fault> {
+    let as_made: AsMade<'_> = &|kind| maker.as_made(kind);
     let open = |table: Option<&Arc<Table>>| Reader::open(file, name, settings, delimiter, table.map(Arc::as_ref));
     if let Some(table) = table {
         // Not the file's fault, and mended without it.
         reading::check(table, settings).map_err(Fault::World)?;
         let checked = match check::against(&mut open(Some(table))?, table, settings, known) {
-            Err(Fault::Permanent(reason)) if reason.code == NEW_COLUMN && settings.new_columns == Add => {
+            Err(Fault::Permanent(reason)) if reason.code == NEW_COLUMN && settings.new_columns == NewColumns::Add => {
                 let wider = Arc::new(infer::widen(&mut open(Some(table))?, table, settings, as_made)?);
                 let checked = check::against(&mut open(Some(&wider))?, &wider, settings, None)?;
                 Checked { narrower: Some(Arc::clone(table)), ..checked }
+            }
+            Err(Fault::Permanent(reason))
+                if reason.code == NEW_COLUMN && settings.new_columns == NewColumns::Refuse =>
+            {
+                return Err(match infer::widen(&mut open(Some(table))?, table, settings, as_made) {
+                    Ok(wider) => Fault::Permanent(reason.hint(to_take(&maker.add_column_sql(table, &wider)))),
+                    Err(Fault::Permanent(_)) => Fault::Permanent(reason),
+                    Err(fault) => fault,
+                });
             }
             checked => checked?,
         };

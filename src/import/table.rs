@@ -23,6 +23,15 @@ pub struct Column {
 /// What a column of a table that a database makes for a type holds: as it is read back.
 pub type AsMade<'a> = &'a dyn Fn(Type) -> (Type, Bounds);
 
+/// A database that tables are made in.
+pub trait Maker {
+    /// What a column of a table that is made here for a type holds: as it is read back.
+    fn as_made(&self, kind: Type) -> (Type, Bounds);
+
+    /// The statements that make a table wider.
+    fn add_column_sql(&self, table: &Table, wider: &Table) -> Vec<String>;
+}
+
 /// A column that isn't there yet.
 fn made(as_made: AsMade<'_>) -> impl Fn((String, Type)) -> Column + '_ {
     move |(name, kind)| {

@@ -4,24 +4,19 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::bounds::Bounds;
 use super::layout::Layout;
 use super::marker::{Counted, Marker, Newest};
 use super::mode::Written;
 use super::reject::Rejected;
 use super::rows::Sink;
-use super::table::Table;
-use super::value::Type;
+use super::table::{Maker, Table};
 use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
 
 /// A database that rows go into, shared by all Processors and by all folders that import into it.
-pub trait Target: Send + Sync {
+pub trait Target: Maker + Send + Sync {
     /// What it is called in messages: `the database /srv/orders.db`. Never with a password.
     fn place(&self) -> String;
-
-    /// What a column of a table that is made here for a type holds: as it is read back.
-    fn as_made(&self, kind: Type) -> (Type, Bounds);
 
     /// The table as committed. `None`: it isn't there.
     ///

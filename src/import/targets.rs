@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lock;
-use super::table::Table;
+use super::table::{Maker, Table};
 use super::target::{Markers, Target};
 use super::value::Type;
 use super::{postgres, sqlite};
@@ -127,14 +127,6 @@ impl Place {
         }
     }
 
-    /// What a column of a table that is made there for a type holds: as it is read back.
-    pub(super) fn as_made(&self, kind: Type) -> (Type, Bounds) {
-        match self {
-            Self::Sqlite(_) => (sqlite::as_made(kind), Bounds::Open),
-            Self::Postgres(_) => postgres::as_made(kind),
-        }
-    }
-
     /// How a table that is made there declares a column of this type.
     pub(super) fn declared(&self, kind: Type) -> &'static str {
         match self {
@@ -150,6 +142,22 @@ impl Place {
     /// [`Fault::World`]: it can't be read.
     pub fn has_table(&self, name: &str) -> Result<bool, Fault> {
         self.table(name).map(|table| table.is_some())
+    }
+}
+
+impl Maker for Place {
+    fn as_made(&self, kind: Type) -> (Type, Bounds) {
+        match self {
+            Self::Sqlite(_) => (sqlite::as_made(kind), Bounds::Open),
+            Self::Postgres(_) => postgres::as_made(kind),
+        }
+    }
+
+    fn add_column_sql(&self, table: &Table, wider: &Table) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => sqlite::add_column_sql(table, wider).collect(),
+            Self::Postgres(_) => postgres::add_column_sql(table, wider).collect(),
+        }
     }
 }
 

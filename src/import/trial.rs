@@ -21,7 +21,7 @@ use super::record::Records;
 use super::reject::{Refused, Rejected};
 use super::rows::{Reject, Rows};
 use super::source::{Source, Window as _};
-use super::table::{AsMade, Table};
+use super::table::{AsMade, Maker as _, Table};
 use super::target::Markers;
 use super::targets::Place;
 use super::value::Type;
@@ -145,7 +145,7 @@ impl Trial {
         check_table_name(&folder.name, &import.table)?;
         let table = target.table(&import.table)?;
         let (settings, as_made) = (Arc::new(import.clone()), |kind| target.as_made(kind));
-        let checked = check_file(&settings, (file, name), None, table.as_ref(), None, &as_made).and_then(|checked| {
+        let checked = check_file(&settings, (file, name), None, table.as_ref(), None, target).and_then(|checked| {
             checked.to_be().map_or(Ok(()), |table| target.check_possible(table))?;
             Ok(checked)
         });

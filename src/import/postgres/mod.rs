@@ -38,7 +38,7 @@ use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
-use super::table::Table;
+use super::table::{Maker, Table};
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::{Fault, Reason};
@@ -52,7 +52,7 @@ use markers::Connected;
 use references::Sure;
 use session::Session;
 use table::Read;
-pub use table::{as_made, check_possible, create_sql, declared};
+pub use table::{add_column_sql, as_made, check_possible, create_sql, declared};
 use transaction::Open;
 use turns::Turns;
 
@@ -184,13 +184,19 @@ fn place(address: &Address) -> String {
     format!("the database {address}")
 }
 
+impl Maker for Database {
+    fn as_made(&self, kind: Type) -> (Type, Bounds) {
+        as_made(kind)
+    }
+
+    fn add_column_sql(&self, table: &Table, wider: &Table) -> Vec<String> {
+        add_column_sql(table, wider).collect()
+    }
+}
+
 impl Target for Database {
     fn place(&self) -> String {
         self.place.clone()
-    }
-
-    fn as_made(&self, kind: Type) -> (Type, Bounds) {
-        as_made(kind)
     }
 
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {

@@ -30,7 +30,7 @@ use super::bounds::Bounds;
 use super::contract::Contract;
 use super::lately::Lately;
 use super::lock;
-use super::table::Table;
+use super::table::{Maker, Table};
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::Fault;
@@ -43,7 +43,7 @@ use hashes::Recent;
 use markers::{Connected, NAME};
 #[cfg(fuzzing)]
 pub(super) use table::type_of;
-pub(super) use table::{as_made, create_sql, declared};
+pub(super) use table::{add_column_sql, as_made, create_sql, declared};
 use transaction::Open;
 
 /// How often who waits for a connection gives a sign of life.
@@ -183,13 +183,19 @@ impl Database {
     }
 }
 
+impl Maker for Database {
+    fn as_made(&self, kind: Type) -> (Type, Bounds) {
+        (as_made(kind), Bounds::Open)
+    }
+
+    fn add_column_sql(&self, table: &Table, wider: &Table) -> Vec<String> {
+        add_column_sql(table, wider).collect()
+    }
+}
+
 impl Target for Database {
     fn place(&self) -> String {
         place(&self.path)
-    }
-
-    fn as_made(&self, kind: Type) -> (Type, Bounds) {
-        (as_made(kind), Bounds::Open)
     }
 
     fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {

@@ -37,6 +37,52 @@ fn a_new_column_is_refused_until_the_table_has_it() {
     assert_eq!(orders.rows("SELECT id, channel FROM orders"), ["1|NULL", "2|'web'"]);
 }
 
+/// What a refusal says to type.
+fn statements(reason: &Reason) -> String {
+    let hint = reason.hint.as_deref().unwrap_or_default();
+    let sql = hint.strip_prefix("to take them: ").and_then(|hint| hint.strip_suffix("; then retry"));
+    sql.unwrap_or_else(|| panic!("{hint}")).to_owned()
+}
+
+// fault 52
+#[test]
+fn new_keys_of_an_object_are_told_all_at_once_with_the_types_that_the_whole_file_gives_them() {
+    let decimal = [("paid", settings::Column::Decimal)].into_iter().collect();
+    let mut orders = Orders::reading(&settings::Import { columns: decimal, ..settings("orders") });
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let csv = "id,n,day,code,paid\n2,1,2026-11-22,7,1.5\n3,2,2026-11-23,x,\n";
+    let ndjson = r#"{"id": 2}
+{"id": 3, "n": 1, "day": "2026-11-22", "code": 7, "paid": 1.5}
+{"id": 4, "code": "x", "late": true}
+"#;
+    let add = |name, kind| format!(r#"ALTER TABLE "orders" ADD COLUMN "{name}" {kind}"#);
+    let known = [add("n", "INTEGER"), add("day", "DATE"), add("code", "TEXT"), add("paid", "DECIMAL TEXT")].join("; ");
+    for (name, content, line, late) in [("b.csv", csv, "", ""), ("b.ndjson", ndjson, "line 2: ", "late")] {
+        let Err(Fault::Permanent(reason)) = orders.import(name, content) else { panic!("not refused") };
+        let told = r#"new columns "n", "day", "code", "paid": the table "orders" has no such columns"#;
+        assert_eq!(reason.to_string(), format!("{line}{told}"));
+        let more = if late.is_empty() { String::new() } else { format!("; {}", add(late, "BOOLEAN")) };
+        assert_eq!(statements(&reason), format!("{known}{more}"));
+    }
+    let Err(Fault::Permanent(reason)) = orders.import("b.ndjson", ndjson) else { panic!("not refused") };
+    orders.sql().execute_batch(&statements(&reason)).unwrap();
+    assert_eq!(orders.import("b.ndjson", ndjson).unwrap(), loaded(3));
+    let rows = orders.rows("SELECT n, day, code, paid, late FROM orders WHERE id > 2");
+    assert_eq!(rows, ["1|'2026-11-22'|'7'|'1.5'|NULL", "NULL|NULL|'x'|NULL|1"]);
+}
+
+/// A file that can't be read to its end says nothing of types; and what is no column of the table may not be meant for it.
+#[test]
+fn a_new_column_of_which_the_type_is_not_known_is_text() {
+    let mut orders = Orders::new();
+    orders.import("a.csv", "id\n1\n").unwrap();
+    let Err(Fault::Permanent(reason)) = orders.import("b.csv", "id,n,m\n2,3,4\n\"") else { panic!("not refused") };
+    let add = |name| format!(r#"ALTER TABLE "orders" ADD COLUMN "{name}" TEXT"#);
+    assert_eq!(statements(&reason), [add("n"), add("m")].join("; "));
+    let Err(Fault::Permanent(reason)) = orders.import("b.ndjson", r#"{"n": 2, "m": 3}"#) else { panic!("not refused") };
+    assert!(reason.text.starts_with(r#"new columns "n", "m""#) && reason.hint.unwrap().contains("import.records"));
+}
+
 // fault 52
 #[test]
 fn new_columns_are_told_all_at_once() {
@@ -46,9 +92,7 @@ fn new_columns_are_told_all_at_once() {
     let Err(Fault::Permanent(reason)) = orders.import("b.csv", content) else { panic!("not refused") };
     let told = r#"new columns " ID ", "channel": the table "orders" has no such columns; without its spaces, " ID " is one that it has"#;
     assert_eq!(reason.to_string(), told);
-    let hint = reason.hint.unwrap();
-    let sql = hint.strip_prefix("to take them: ").and_then(|hint| hint.strip_suffix("; then retry")).unwrap();
-    orders.sql().execute_batch(sql).unwrap();
+    orders.sql().execute_batch(&statements(&reason)).unwrap();
     assert_eq!(orders.import("b.csv", content).unwrap(), loaded(1));
     let many: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
     let Err(Fault::Permanent(reason)) = orders.import("c.csv", format!("id,{}\n", many.join(","))) else {
