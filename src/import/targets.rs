@@ -12,10 +12,9 @@ use super::lock;
 use super::table::{Maker, Table};
 use super::target::{Markers, Target};
 use super::value::Type;
-use super::{postgres, sqlite};
-use crate::fault::{Fault, Reason};
-use crate::settings::Mode;
-use crate::settings::postgres::Address;
+use super::{postgres, postgres::Missing, sqlite};
+use crate::fault::Fault;
+use crate::settings::{self, postgres::Address};
 
 /// Which database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,16 +93,15 @@ impl Place {
         }
     }
 
-    /// What a server doesn't let us do and files of this mode into this table need. What may be done with a file, its directory
-    /// says.
+    /// What a server doesn't let us do and files of this folder need. What may be done with a database file, its directory says.
     ///
     /// # Errors
     ///
     /// It can't be asked.
-    pub fn missing_rights(&self, name: &str, mode: &Mode) -> Result<Vec<Reason>, Fault> {
+    pub fn missing_rights(&self, import: &settings::Import) -> Result<Vec<Missing>, Fault> {
         match self {
             Self::Sqlite(_) => Ok(Vec::new()),
-            Self::Postgres(address) => postgres::Looked::open(address)?.missing_rights(name, mode),
+            Self::Postgres(address) => postgres::Looked::open(address)?.missing_rights(import),
         }
     }
 

@@ -102,6 +102,62 @@ fn rights_of_single_columns_are_no_missing_ones_where_the_table_can_be_locked() 
     }
 }
 
+/// What `check` of a folder with these settings says to Ann, and how many rows of this file she then imports.
+fn tried(server: &Server, import: &settings::Import, keys: &str, content: &str) -> (Option<i32>, String, Option<u64>) {
+    let url = server.url().replace("tester@", "ann@");
+    let table = &import.table;
+    let drop = Drop::with(&format!("import = {{ into = \"{url}\", table = \"{table}\"{keys} }}"));
+    let said = drop.command(&["check"]).output().expect("run importerd check");
+    let imported = Bench::reading(import, Address::parse(&url).expect("an address")).import(content);
+    (said.status.code(), String::from_utf8_lossy(&said.stdout).into_owned(), imported.ok())
+}
+
+/// Of all else that an import needs: `check` names what it is held for, and says nothing of what it isn't.
+///
+/// fault 92
+#[test]
+fn a_right_beside_those_of_the_table_is_missed_where_files_need_it() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE ROLE ann LOGIN; ALTER ROLE ann SET search_path = s; ALTER ROLE tester SET search_path = s");
+    let into = |table: &str| settings::Import::into_table(table);
+    let rejecting = settings::Import { rejects: settings::Tolerance::Rows(9), ..into("orders") };
+    let upsert = settings::Import { mode: Mode::Upsert(vec!["id".to_owned()]), ..into("orders") };
+    let (rejects, by_id, id) = (", rejects = 9", ", mode = { upsert = [\"id\"] }", "id\n1\n");
+    let orders = "CREATE TABLE orders (id integer); GRANT INSERT ON orders TO ann";
+    let serial = "CREATE TABLE orders (id serial, n integer); GRANT INSERT ON orders TO ann";
+    let keyed = |columns| format!("CREATE TABLE orders ({columns}); GRANT SELECT, INSERT ON orders TO ann");
+    let (only_key, more) = (keyed("id serial UNIQUE"), keyed("id integer UNIQUE, n integer"));
+    let without = |ours, table| format!("DROP TABLE {ours}; {table}");
+    for (import, keys, setup, content, code, grant) in [
+        (&into("orders"), "", "", id, 77, "CREATE ON SCHEMA s"),
+        (&into("s.orders"), "", "", id, 77, "CREATE ON SCHEMA s"),
+        (&into("orders"), "", &*without("_importerd_files", orders), id, 77, "CREATE ON SCHEMA s"),
+        (&rejecting, rejects, &*without("_importerd_rejects", orders), "id\n1\nx\n", 77, "CREATE ON SCHEMA s"),
+        (&rejecting, rejects, orders, "id\n1\nx\n", 77, "INSERT ON \"_importerd_rejects\""),
+        (&into("orders"), "", serial, "n\n1\n", 0, "USAGE ON SEQUENCE orders_id_seq"),
+        (&upsert, by_id, &*more, "id,n\n1,2\n", 77, "UPDATE ON \"orders\""),
+        // The controls.
+        (&into("orders"), "", &*without("_importerd_rejects", orders), id, 0, ""),
+        (&into("orders"), "", &*format!("{serial}; GRANT UPDATE ON orders_id_seq TO ann"), "n\n1\n", 0, ""),
+        (&upsert, by_id, &*only_key, id, 0, ""),
+    ] {
+        server.sql("DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO ann");
+        assert_eq!(Bench::into(&server.url(), "other").import(id), Ok(1));
+        server.sql("TRUNCATE _importerd_files; GRANT SELECT, INSERT, UPDATE ON _importerd_files TO ann");
+        server.sql(setup);
+        if !grant.is_empty() {
+            let (said_code, said, imported) = tried(&server, import, keys, content);
+            let fix = format!("fix: type GRANT {grant} TO ann in the database");
+            assert!(said_code == Some(code) && said.contains(&fix), "{setup}: {said}");
+            assert_eq!(imported, None, "{setup} without {grant}");
+            server.sql(&format!("GRANT {grant} TO ann"));
+        }
+        let (code, said, imported) = tried(&server, import, keys, content);
+        assert!(code == Some(0) && !said.contains("GRANT"), "{setup}: {said}");
+        assert_eq!(imported, Some(1), "{setup} with {grant}");
+    }
+}
+
 /// Grants a right, or takes it away.
 fn change(server: &Server, verb: &str, right: &str, on: &str) {
     let preposition = if verb == "GRANT" { "TO" } else { "FROM" };

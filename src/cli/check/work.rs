@@ -12,7 +12,7 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use super::rights;
 use crate::exit;
-use crate::import::{BRING_BACK, Place};
+use crate::import::{BRING_BACK, Missing, Place};
 use crate::ledger::history::History;
 use crate::run::argv;
 use crate::settings::{Directories, Folder, Import, Mode, Settings, Work};
@@ -59,12 +59,12 @@ fn server(import: &Import, place: &Place, section: &mut Section) {
     match place.has_table(&import.table) {
         Ok(true) => {
             section.ok(format!("the database {place} has the table {}", import.table));
-            rights_there(import, place, section);
             losing(import, place, section);
         }
         Ok(false) => section.ok(format!("the database {place}: the first file makes the table {}", import.table)),
-        Err(fault) => section.fail(exit::UNAVAILABLE, fault.to_string(), fault.reason().hint.clone()),
+        Err(fault) => return section.fail(exit::UNAVAILABLE, fault.to_string(), fault.reason().hint.clone()),
     }
+    rights_there(import, place, section);
 }
 
 fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut Section) {
@@ -111,8 +111,16 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
 
 /// fault 92: else the folder is held at its first file.
 fn rights_there(import: &Import, place: &Place, section: &mut Section) {
-    match place.missing_rights(&import.table, &import.mode) {
-        Ok(missing) => missing.iter().for_each(|reason| section.fail_for(reason, "importerd")),
+    match place.missing_rights(import) {
+        Ok(missing) => {
+            for Missing { reason, of_some } in missing {
+                if of_some {
+                    section.warn(reason.text, reason.hint);
+                } else {
+                    section.fail_for(&reason, "importerd");
+                }
+            }
+        }
         Err(fault) => section.fail_for(fault.reason(), "importerd"),
     }
 }

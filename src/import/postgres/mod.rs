@@ -41,15 +41,16 @@ use super::lock;
 use super::table::{Maker, Table};
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::file::FileId;
-use crate::settings::Mode;
+use crate::settings::Import;
 use crate::settings::postgres::Address;
 use doubt::Doubt;
 use driver::{Driver, patience};
 use fault::LOCK_WAIT_SECS;
 use markers::Connected;
 use references::Sure;
+pub use rights::Missing;
 use session::Session;
 use table::Read;
 pub use table::{add_column_sql, as_made, check_possible, create_sql, declared};
@@ -285,9 +286,9 @@ impl Looked {
         references::losing_with(&self.session, name, Yielding::All, Sure::Now)
     }
 
-    /// What this role may not do and files of this mode need.
-    pub fn missing_rights(&self, name: &str, mode: &Mode) -> Result<Vec<Reason>, Fault> {
-        rights::missing(&self.session, name, mode)
+    /// What this role may not do and files of this folder need.
+    pub fn missing_rights(&self, import: &Import) -> Result<Vec<Missing>, Fault> {
+        rights::missing(&self.session, import)
     }
 
     /// The table of this name. `None`: it isn't there.

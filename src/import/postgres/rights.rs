@@ -3,21 +3,30 @@
 use super::session::Session;
 use super::table::qualified;
 use crate::fault::{Fault, Reason};
-use crate::settings::Mode;
+use crate::settings::{Import, Mode, Tolerance};
 
 const MARKERS: &str = "_importerd_files";
+const REJECTS: &str = "_importerd_rejects";
 
-/// What is missing for files of this mode into the table of this name, each with the statement that grants it. A table that
-/// isn't there is its maker's.
-pub fn missing(session: &Session, table: &str, mode: &Mode) -> Result<Vec<Reason>, Fault> {
-    let mut missing = Vec::new();
-    let of_table: &[&str] = match mode {
-        Mode::Append => &["INSERT"],
-        Mode::Replace => &["SELECT", "INSERT", "DELETE"],
-        Mode::Insert(_) => &["SELECT", "INSERT"],
-        Mode::Upsert(_) => &["SELECT", "INSERT", "UPDATE"],
-    };
-    for (table, needed) in [(table, of_table), (MARKERS, &["SELECT", "INSERT", "UPDATE"])] {
+/// A right that a folder may miss.
+#[derive(Debug)]
+pub struct Missing {
+    /// What is missing, with the statement that grants it.
+    pub reason: Reason,
+    /// Not every file needs it.
+    pub of_some: bool,
+}
+
+/// What is missing for the files of a folder with these settings.
+pub fn missing(session: &Session, import: &Import) -> Result<Vec<Missing>, Fault> {
+    let key: Vec<String> = import.mode.key().iter().map(|name| name.to_lowercase()).collect();
+    let rejects = (import.rejects != Tolerance::NONE).then_some(REJECTS);
+    let mut missing = to_make(session, &import.table, rejects)?;
+    let of_table = of_table(session, import, &key)?;
+    let ours = [(MARKERS, &["SELECT", "INSERT", "UPDATE"][..])];
+    let tables =
+        [(&*import.table, of_table)].into_iter().chain(ours).chain(rejects.map(|table| (table, &["INSERT"][..])));
+    for (table, needed) in tables {
         let name = qualified(table);
         // Of single columns they may be those that the files have; but to lock the table takes one of the whole.
         let sql = "SELECT needed, quote_ident(current_user) FROM unnest($2::text[]) AS needed
@@ -31,7 +40,7 @@ pub fn missing(session: &Session, table: &str, mode: &Mode) -> Result<Vec<Reason
         }
     }
     // Rows wait beside the table.
-    if !mode.key().is_empty() {
+    if !key.is_empty() {
         let sql = "SELECT quote_ident(current_database()), quote_ident(current_user)
             WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')";
         for row in session.query(sql, &[])? {
@@ -40,10 +49,65 @@ pub fn missing(session: &Session, table: &str, mode: &Mode) -> Result<Vec<Reason
             missing.push(lacks(row.get(1), "TEMPORARY", &on, &format!("DATABASE {database}")));
         }
     }
+    missing.extend(sequences(session, &import.table, &key)?);
     Ok(missing)
 }
 
-fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> Reason {
+/// Of the table itself. An upsert that has nothing to overwrite leaves rows alone.
+fn of_table(session: &Session, import: &Import, key: &[String]) -> Result<&'static [&'static str], Fault> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0
+        AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' AND lower(attname) <> ALL ($2::text[]))";
+    Ok(match import.mode {
+        Mode::Append => &["INSERT"],
+        Mode::Replace => &["SELECT", "INSERT", "DELETE"],
+        Mode::Upsert(_) if session.query_one(sql, &[&qualified(&import.table), &key])?.get(0) => {
+            &["SELECT", "INSERT", "UPDATE"]
+        }
+        Mode::Insert(_) | Mode::Upsert(_) => &["SELECT", "INSERT"],
+    })
+}
+
+/// To make those of the tables that aren't there.
+fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<Missing>, Fault> {
+    let tables: Vec<String> = [table, MARKERS].into_iter().chain(rejects).map(qualified).collect();
+    let schema = table.split_once('.').map(|(schema, _table)| schema);
+    let sql = "SELECT DISTINCT quote_ident(schema), quote_ident(current_user)
+        FROM unnest($1::text[]) WITH ORDINALITY AS made (name, number),
+            coalesce(CASE number WHEN 1 THEN $2 END, current_schema()::text) AS schema
+        WHERE to_regclass(name) IS NULL AND NOT has_schema_privilege(to_regnamespace(quote_ident(schema)), 'CREATE')";
+    let rows = session.query(sql, &[&tables, &schema])?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let schema: &str = row.get(0);
+            lacks(row.get(1), "CREATE", &format!("the schema {schema}"), &format!("SCHEMA {schema}"))
+        })
+        .collect())
+}
+
+/// Of sequences that number the rows of a file without that column.
+fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<Missing>, Fault> {
+    let sql = "SELECT sequence.oid::regclass::text, quote_ident(current_user), quote_ident(attname)
+        FROM pg_attrdef
+            JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+            JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
+                AND refclassid = 'pg_class'::regclass
+            JOIN pg_class AS sequence ON sequence.oid = refobjid
+        WHERE adrelid = to_regclass($1) AND lower(attname) <> ALL ($2::text[])
+            AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(sequence.oid, 'USAGE, UPDATE') END";
+    let rows = session.query(sql, &[&qualified(table), &key])?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let (sequence, column): (&str, &str) = (row.get(0), row.get(2));
+            let on = format!("the sequence {sequence}, which numbers the rows of files without the column {column}");
+            Missing { of_some: true, ..lacks(row.get(1), "USAGE", &on, &format!("SEQUENCE {sequence}")) }
+        })
+        .collect())
+}
+
+fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> Missing {
     let text = format!("the role {role} lacks {rights} on {on}");
-    Reason::new("no_permission", text).hint(format!("type GRANT {rights} ON {in_sql} TO {role} in the database"))
+    let hint = format!("type GRANT {rights} ON {in_sql} TO {role} in the database");
+    Missing { reason: Reason::new("no_permission", text).hint(hint), of_some: false }
 }
