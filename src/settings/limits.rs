@@ -73,6 +73,10 @@ pub fn table(text: &str) -> Result<(), Wrong> {
     if text.contains('\0') {
         return Err(format!("{} holds a NUL byte, no table's name can", excerpt(text)));
     }
+    if let Some(placeholder) = placeholders_of(text).next() {
+        let how = "write a folder for each table (rename a table that is really called so)";
+        return Err(format!("{placeholder} is not filled in, one table takes all files of a folder; {how}"));
+    }
     let name = text.to_ascii_lowercase();
     if name.starts_with("sqlite_") || name.starts_with("_importerd_") {
         return Err(format!(
@@ -81,6 +85,16 @@ pub fn table(text: &str) -> Result<(), Wrong> {
         ));
     }
     Ok(())
+}
+
+/// What looks as if it were to be filled in, `{stem}`, but no variable of a shell.
+pub fn placeholders_of(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('{').filter_map(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let name = rest[1..].split_once('}')?.0;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (is_name && !before.ends_with('$')).then(|| &rest[..name.len() + 2])
+    })
 }
 
 pub fn suffix(text: &str) -> Result<(), Wrong> {

@@ -33,6 +33,7 @@ mod tests;
 pub use self::column::{Column, Columns};
 pub use self::directories::Directories;
 pub use self::error::{Error, Problem};
+pub(crate) use self::limits::placeholders_of;
 pub use self::load::{Loaded, are_changed, load};
 pub use self::mode::Mode;
 pub use self::postgres::word_without_password;

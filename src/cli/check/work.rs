@@ -15,7 +15,7 @@ use crate::exit;
 use crate::import::{BRING_BACK, Missing, Place};
 use crate::ledger::history::History;
 use crate::run::argv;
-use crate::settings::{Directories, Folder, Import, Mode, Settings, Work};
+use crate::settings::{Directories, Folder, Import, Mode, Settings, Work, placeholders_of};
 use crate::stages;
 
 /// The kernel looks no further for an interpreter.
@@ -189,15 +189,10 @@ fn missing_interpreter(script: &Path) -> Option<String> {
 
 /// What looks like a placeholder and is none: it reaches the command as it stands. It may be meant so.
 fn placeholders(command: &[String], section: &mut Section) {
-    let arguments = command.iter().skip(1);
-    let braces = arguments.flat_map(|argument| argument.match_indices('{').map(move |(at, _)| argument.split_at(at)));
-    for (before, rest) in braces {
-        let Some((name, _)) = rest[1..].split_once('}').filter(|_| !before.ends_with('$')) else { continue };
-        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_name && !argv::PLACEHOLDERS.contains(&&*format!("{{{name}}}")) {
-            let fix = format!("if the file is meant: write {}", argv::PLACEHOLDERS.join(" or "));
-            section.warn(format!("{{{name}}} is not filled in, the command gets it as it is"), Some(fix));
-        }
+    let all = command.iter().skip(1).flat_map(|argument| placeholders_of(argument));
+    for placeholder in all.filter(|placeholder| !argv::PLACEHOLDERS.contains(placeholder)) {
+        let fix = format!("if the file is meant: write {}", argv::PLACEHOLDERS.join(" or "));
+        section.warn(format!("{placeholder} is not filled in, the command gets it as it is"), Some(fix));
     }
 }
 

@@ -164,6 +164,11 @@ fn a_value_of_the_right_type_can_still_make_no_sense() {
         ),
         ("import.table = ''", "3:16: folder.orders.import.table: the name of a table can't be empty"),
         (
+            "import.table = 'of_{stem}'",
+            "3:16: folder.orders.import.table: {stem} is not filled in, one table takes all files of a folder; \
+             write a folder for each table (rename a table that is really called so)",
+        ),
+        (
             "import.table = '_importerd_x'",
             "3:16: folder.orders.import.table: \"_importerd_x\" can't be a table: names that start with sqlite_ or _importerd_ are taken",
         ),
