@@ -5,7 +5,7 @@
 use std::str;
 
 use super::dialect::{Dialect, Note};
-use super::header::{COLUMNS_MAX, Header};
+use super::header::{COLUMNS_MAX, EMPTY_COLUMN, Header};
 use super::record::{Holds, Record, Span};
 use super::reject::Refused;
 use super::scanner::{Scanner, breaks, rewrite};
@@ -13,6 +13,9 @@ use super::shown;
 use super::source::{RECORD_BYTES_MAX, Window};
 use super::table::Table;
 use crate::fault::{Fault, Reason};
+
+const ENDS_OPEN: &str =
+    "this line ends with a delimiter, most likely all do: have files written without, or give it a name";
 
 /// Where the names of the columns come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +98,13 @@ impl<S: Window> Reader<S> {
     fn header_row(&mut self) -> Result<Header, Fault> {
         let Some(record) = self.record().map_err(Refused::of_file)? else { return Ok(Header::default()) };
         let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
-        let header = Header::of(names).map_err(|reason| Fault::Permanent(reason.at_line(record.line)))?;
+        let before = names.clone().take_while(|name| !name.is_empty()).count();
+        let ends_open = before > 0 && names.clone().skip(before).all(str::is_empty);
+        let header = Header::of(names).map_err(|reason| {
+            let reason = reason.at_line(record.line);
+            let ends_open = ends_open && reason.code == EMPTY_COLUMN;
+            Fault::Permanent(if ends_open { reason.hint(ENDS_OPEN) } else { reason })
+        })?;
         let raw = record.raw.to_owned();
         self.raw_header = Some(match self.raw_header.take() {
             Some(note) => format!("{note}\n{raw}"),

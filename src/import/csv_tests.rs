@@ -154,6 +154,15 @@ fn headers_that_no_table_can_have_are_refused_at_their_line() {
     assert_eq!(refused("\na,b,a\n1,2,3\n"), r#"line 2: columns 1 and 3 are both named "a""#);
     assert_eq!(refused("a,,c\n"), "line 1: column 2 has no name");
     assert_eq!(refused("a,b,\n1,2,\n"), "line 1: column 3 has no name");
+    for (content, ends_open) in
+        [("a,b,\n1,2,\n", true), ("a,,\n", true), ("a,,c\n", false), (",\n", false), ("a,a,\n", false)]
+    {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        let source = Source::open(&file, &settings::Import::into_table("x")).unwrap();
+        let Err(fault) = Reader::open(source, dialect(&settings::Csv::default()), Columns::Header) else { panic!() };
+        assert_eq!(fault.reason().hint.as_deref() == Some(ENDS_OPEN), ends_open, "{content}");
+    }
     let wide: Vec<String> = (0..2_001).map(|at| format!("c{at}")).collect();
     assert_eq!(refused(wide.join(",")), "line 1: 2001 columns, where at most 1998 fit a table");
 }

@@ -9,6 +9,9 @@ use crate::fault::Reason;
 /// The most columns of a file: SQLite's 2,000, less our two.
 pub const COLUMNS_MAX: usize = 1_998;
 
+/// The code of a refusal for a column without a name.
+pub const EMPTY_COLUMN: &str = "empty_column";
+
 /// The columns that carry where a row came from: the file's number and its line.
 pub const LINEAGE: [&str; 2] = ["_file_id", "_line"];
 
@@ -63,7 +66,7 @@ impl Header {
     pub fn push(&mut self, name: &str) -> Result<usize, Reason> {
         let number = self.names.len();
         if name.is_empty() {
-            return Err(Reason::new("empty_column", format!("column {} has no name", number + 1)));
+            return Err(Reason::new(EMPTY_COLUMN, format!("column {} has no name", number + 1)));
         }
         if name.contains('\0') {
             let text = format!("the column name {} has a NUL character, no table's can", shown::value(name));
