@@ -106,6 +106,20 @@ fn a_trial_refuses_columns_that_no_table_of_postgresql_can_have() {
     }
 }
 
+/// Whatever stands between the column and JSON, only the server knows what is none. The control is a domain over text.
+///
+/// fault 57
+#[test]
+fn a_trial_says_that_values_of_domains_over_json_are_only_read_when_rows_go_in() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE DOMAIN j AS jsonb; CREATE DOMAIN jj AS j; CREATE DOMAIN jjj AS jj; CREATE DOMAIN t AS text");
+    for (kind, reads_itself) in [("jsonb", true), ("j", true), ("jj", true), ("jjj", true), ("t", false)] {
+        server.sql(&format!("DROP TABLE IF EXISTS orders; CREATE TABLE orders (v {kind})"));
+        let said = tried(&folder(&server, "orders", ""), "v\n{}\n");
+        assert_eq!(said["import"]["notes"].to_string().contains("JSON"), reads_itself, "{kind}: {said}");
+    }
+}
+
 /// They are known before the first row goes in, so however many they are, the file is copied once.
 ///
 /// fault 66

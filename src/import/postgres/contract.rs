@@ -22,11 +22,11 @@ pub fn read(session: &Session, name: &str) -> Result<Option<Contract>, Fault> {
         OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1)
             AND (indisunique OR indexprs IS NOT NULL OR indpred IS NOT NULL))
         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1)),
-        current_setting('server_encoding') <> 'UTF8' OR EXISTS (SELECT 1 FROM pg_attribute
-            JOIN pg_type AS declared ON declared.oid = atttypid
-            LEFT JOIN pg_type AS base ON base.oid = declared.typbasetype
-            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
-                AND coalesce(base.typname, declared.typname) IN ('json', 'jsonb', 'xml'))";
+        current_setting('server_encoding') <> 'UTF8' OR EXISTS (WITH RECURSIVE chain AS (
+                SELECT pg_type.* FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+                WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+                UNION ALL SELECT base.* FROM chain JOIN pg_type AS base ON base.oid = chain.typbasetype)
+            SELECT 1 FROM chain WHERE typname IN ('json', 'jsonb', 'xml'))";
     let rules = session.query_one(sql, &[&name])?;
     let column = |row: &tokio_postgres::Row| {
         let name: String = row.get(0);
