@@ -75,3 +75,17 @@ fn is_left(found: &StatFs, for_root: bool) -> bool {
     let inodes = found.f_files == 0 || found.f_ffree > 0;
     inodes && blocks.saturating_mul(found.f_bsize.cast_unsigned()) >= ROOM_BYTES_MIN
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By its counts alone it would be full: that is the control.
+    #[test]
+    fn a_filesystem_that_reports_no_size_is_not_full() {
+        let directory = Path::new("/proc");
+        let found = statfs(directory).unwrap();
+        assert!(found.f_blocks == 0 && !is_left(&found, true) && !is_left(&found, false));
+        assert!(!is_full(directory, true) && !is_full(directory, false));
+    }
+}

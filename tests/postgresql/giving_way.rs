@@ -126,6 +126,30 @@ fn a_row_that_comes_to_refer_to_those_of_a_replay_is_not_lost_with_them() {
     }
 }
 
+/// Who may update no column can't hold the rows that go, and sees who refers to them all the same. The control is that lock.
+#[test]
+fn a_role_that_may_not_lock_rows_replays_them() {
+    let Some(server) = Server::start() else { return };
+    server.sql(&REFERS_TO_ITSELF.replace("(id))", "(id) ON DELETE CASCADE)"));
+    assert_eq!(Bench::at(&server.url()).import("id,under\n1,\n2,1\n"), Ok(2));
+    server.sql(
+        "CREATE ROLE ann LOGIN; GRANT SELECT, INSERT, DELETE ON orders, _importerd_rejects TO ann;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON _importerd_files TO ann",
+    );
+    let lock = "SELECT count(*) FROM (SELECT FROM orders FOR UPDATE) AS held";
+    assert_eq!((server.number(lock), server.number(&format!("SET ROLE ann; {lock}"))), (2, 0));
+    let bench = Bench::at(&server.url().replace("tester@", "ann@"));
+    let replay = |id: i64, of: i64| {
+        let load =
+            Load { id: FileId(id), replaces: Some(FileId(of)), ..bench.load("id,under\n1,\n").expect("it fits") };
+        bench.import.commit(&[load]).expect("the world is well").remove(0)
+    };
+    let outcome = replay(2, 1);
+    assert!(matches!(outcome, Outcome::Replaced { rows: 1, rows_before: 2, .. }), "{outcome:?}");
+    server.sql("INSERT INTO orders VALUES (NULL, NULL, 7, 1)");
+    assert_eq!(refusal(replay(3, 2)).code, "cascade");
+}
+
 /// All that is there goes, and the row as well: the second time it is seen.
 #[test]
 fn a_row_that_comes_to_refer_to_those_of_a_snapshot_refuses_none() {
