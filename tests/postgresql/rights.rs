@@ -158,6 +158,21 @@ fn a_right_beside_those_of_the_table_is_missed_where_files_need_it() {
     }
 }
 
+/// fault 92
+#[test]
+fn a_schema_that_is_not_there_is_missed_where_the_table_is_to_be_made() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE ROLE ann LOGIN; GRANT CREATE ON SCHEMA public TO ann");
+    let import = settings::Import::into_table("sales.orders");
+    let make = "CREATE SCHEMA sales AUTHORIZATION ann";
+    let (code, said, imported) = tried(&server, &import, "", "id\n1\n");
+    assert!(code == Some(69) && said.contains("there is no schema sales") && said.contains(make), "{said}");
+    assert_eq!(imported, None);
+    server.sql(make);
+    let (code, said, imported) = tried(&server, &import, "", "id\n1\n");
+    assert_eq!((code, imported), (Some(0), Some(1)), "{said}");
+}
+
 /// Grants a right, or takes it away.
 fn change(server: &Server, verb: &str, right: &str, on: &str) {
     let preposition = if verb == "GRANT" { "TO" } else { "FROM" };

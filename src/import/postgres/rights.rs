@@ -1,5 +1,7 @@
 //! What the role of a session may not do and a folder needs.
 
+use tokio_postgres::Row;
+
 use super::session::Session;
 use super::table::qualified;
 use crate::fault::{Fault, Reason};
@@ -71,18 +73,24 @@ fn of_table(session: &Session, import: &Import, key: &[String]) -> Result<&'stat
 fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<Missing>, Fault> {
     let tables: Vec<String> = [table, MARKERS].into_iter().chain(rejects).map(qualified).collect();
     let schema = table.split_once('.').map(|(schema, _table)| schema);
-    let sql = "SELECT DISTINCT quote_ident(schema), quote_ident(current_user)
+    let sql = "SELECT DISTINCT quote_ident(schema), quote_ident(current_user),
+            to_regnamespace(quote_ident(schema)) IS NOT NULL
         FROM unnest($1::text[]) WITH ORDINALITY AS made (name, number),
             coalesce(CASE number WHEN 1 THEN $2 END, current_schema()::text) AS schema
-        WHERE to_regclass(name) IS NULL AND NOT has_schema_privilege(to_regnamespace(quote_ident(schema)), 'CREATE')";
+        WHERE schema IS NOT NULL AND to_regclass(name) IS NULL
+            AND has_schema_privilege(to_regnamespace(quote_ident(schema)), 'CREATE') IS NOT TRUE";
     let rows = session.query(sql, &[&tables, &schema])?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let schema: &str = row.get(0);
-            lacks(row.get(1), "CREATE", &format!("the schema {schema}"), &format!("SCHEMA {schema}"))
-        })
-        .collect())
+    let lacking = |row: &Row| {
+        let (schema, role): (&str, &str) = (row.get(0), row.get(1));
+        if row.get(2) {
+            return lacks(role, "CREATE", &format!("the schema {schema}"), &format!("SCHEMA {schema}"));
+        }
+        let hint =
+            format!("type CREATE SCHEMA {schema} AUTHORIZATION {role} in the database, or correct the table's name");
+        let text = format!("there is no schema {schema}");
+        Missing { reason: Reason::new("target_missing", text).hint(hint), of_some: false }
+    };
+    Ok(rows.iter().map(lacking).collect())
 }
 
 /// Of sequences that number the rows of a file without that column.
