@@ -15,7 +15,7 @@ use super::table::Table;
 use crate::fault::{Fault, Reason};
 
 const ENDS_OPEN: &str =
-    "this line ends with a delimiter, most likely all do: have files written without, or give it a name";
+    "this line ends with a delimiter, most likely all do: have files written without it, or name the column";
 
 /// Where the names of the columns come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -253,6 +253,29 @@ fn where_a_row_came_from_is_written_into_integers_of_any_size() {
     }
 }
 
+/// The statements that a refusal has to type make them as a new table would have them.
+///
+/// fault 52
+#[test]
+fn new_columns_are_refused_with_statements_of_the_types_that_they_have() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE TABLE orders (id integer)");
+    let bench = Bench::at(&server.url());
+    let content = r#"{"id": 1, "n": 7, "at": "2026-11-22T03:04:05Z"}
+{"id": 2, "n": 0.5, "v": [1]}
+"#;
+    let reason = bench.refused(content);
+    assert!(reason.text.starts_with("new columns \"n\", \"at\": "), "{reason}");
+    let hint = reason.hint.unwrap_or_default();
+    let sql =
+        hint.strip_prefix("to take them: ").and_then(|hint| hint.strip_suffix("; then retry")).expect("statements");
+    let add = |column| format!("ALTER TABLE \"orders\" ADD COLUMN {column}");
+    assert_eq!(sql, ["\"n\" numeric", "\"at\" timestamptz", "\"v\" text"].map(add).join("; "));
+    server.sql(sql);
+    assert_eq!(bench.import(content), Ok(2));
+    assert_eq!(server.sql("SELECT n, v FROM orders ORDER BY id"), "7|NULL\n0.5|[1]");
+}
+
 /// What no file can mend is none's fault.
 #[test]
 fn where_a_row_came_from_does_not_go_into_another_column_and_holds_the_folder() {

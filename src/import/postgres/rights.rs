@@ -12,7 +12,7 @@ const REJECTS: &str = "_importerd_rejects";
 
 /// A right that a folder may miss.
 #[derive(Debug)]
-pub struct Missing {
+pub struct MissingRight {
     /// What is missing, with the statement that grants it.
     pub reason: Reason,
     /// Not every file needs it.
@@ -20,7 +20,7 @@ pub struct Missing {
 }
 
 /// What is missing for the files of a folder with these settings.
-pub fn missing(session: &Session, import: &Import) -> Result<Vec<Missing>, Fault> {
+pub fn missing(session: &Session, import: &Import) -> Result<Vec<MissingRight>, Fault> {
     let key: Vec<String> = import.mode.key().iter().map(|name| name.to_lowercase()).collect();
     let rejects = (import.rejects != Tolerance::NONE).then_some(REJECTS);
     let mut missing = to_make(session, &import.table, rejects)?;
@@ -70,7 +70,7 @@ fn of_table(session: &Session, import: &Import, key: &[String]) -> Result<&'stat
 }
 
 /// To make those of the tables that aren't there.
-fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<Missing>, Fault> {
+fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<MissingRight>, Fault> {
     let tables: Vec<String> = [table, MARKERS].into_iter().chain(rejects).map(qualified).collect();
     let schema = table.split_once('.').map(|(schema, _table)| schema);
     let sql = "SELECT DISTINCT quote_ident(schema), quote_ident(current_user),
@@ -88,13 +88,13 @@ fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<
         let hint =
             format!("type CREATE SCHEMA {schema} AUTHORIZATION {role} in the database, or correct the table's name");
         let text = format!("there is no schema {schema}");
-        Missing { reason: Reason::new("target_missing", text).hint(hint), of_some: false }
+        MissingRight { reason: Reason::new("target_missing", text).hint(hint), of_some: false }
     };
     Ok(rows.iter().map(lacking).collect())
 }
 
 /// Of sequences that number the rows of a file without that column.
-fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<Missing>, Fault> {
+fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<MissingRight>, Fault> {
     let sql = "SELECT sequence.oid::regclass::text, quote_ident(current_user), quote_ident(attname)
         FROM pg_attrdef
             JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
@@ -109,13 +109,13 @@ fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<Missi
         .map(|row| {
             let (sequence, column): (&str, &str) = (row.get(0), row.get(2));
             let on = format!("the sequence {sequence}, which numbers the rows of files without the column {column}");
-            Missing { of_some: true, ..lacks(row.get(1), "USAGE", &on, &format!("SEQUENCE {sequence}")) }
+            MissingRight { of_some: true, ..lacks(row.get(1), "USAGE", &on, &format!("SEQUENCE {sequence}")) }
         })
         .collect())
 }
 
-fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> Missing {
+fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> MissingRight {
     let text = format!("the role {role} lacks {rights} on {on}");
     let hint = format!("type GRANT {rights} ON {in_sql} TO {role} in the database");
-    Missing { reason: Reason::new("no_permission", text).hint(hint), of_some: false }
+    MissingRight { reason: Reason::new("no_permission", text).hint(hint), of_some: false }
 }
