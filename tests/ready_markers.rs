@@ -6,6 +6,7 @@ mod harness;
 mod tracer;
 
 use std::ffi::OsString;
+use std::iter;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -90,8 +91,13 @@ const SECOND: [Plan; 4] = [
 /// faults 20, 68, 80: which files had a command, and so which markers are whose, is known for as long as it is asked.
 #[test]
 fn what_fails_in_a_recovery_leaves_no_marker_for_the_next_upload_either() {
+    const ROUNDS_MAX: usize = 5;
     let mut left = 0;
-    for at in 1..60 {
+    // A busy machine may have no two files in one batch: that says nothing.
+    for at in iter::repeat_n(1..60, ROUNDS_MAX).flatten() {
+        if at == 1 && left > 1 {
+            break;
+        }
         let keys = "ready = { marker = \".done\" }\nduplicates = \"allow\"\nrun = { command = [\"true\"] }";
         let drop = Drop::with_daemon("processors = 1\nbackoff = { min = \"10ms\", max = \"20ms\" }", keys);
         for file in 10..22 {
