@@ -401,6 +401,36 @@ fn an_older_ledger_learns_what_was_imported_since_and_gives_no_number_twice() {
     assert!(below > last, "{below}");
 }
 
+/// fault 76: the other way round, a database restored from an older backup.
+#[test]
+fn a_target_that_does_not_know_what_went_in_last_is_told_at_a_start() {
+    let drop = Drop::new();
+    worked_on(&drop);
+    let target = drop.state().join("rows.db");
+    let backup = fs::read(&target).unwrap();
+    let told = || {
+        let mut once = Daemon::of(drop.command(&["once"]));
+        assert_eq!(once.end().code(), Some(0));
+        let heard = once.heard();
+        let told: Vec<_> = heard.iter().filter(|record| record["code"] == "target_older").cloned().collect();
+        told
+    };
+    drop.put("b.csv", "id\n2\n");
+    assert_eq!(told(), [] as [Value; 0], "nor while it goes in");
+    assert_eq!(told(), [] as [Value; 0]);
+    fs::write(&target, &backup).unwrap();
+    let told_then = told();
+    assert_eq!(told_then.len(), 1, "once, and not by every Processor: {told_then:?}");
+    let text = told_then[0]["msg"].to_string();
+    assert!(text.contains("b.csv (#") && text.contains("ledger check"), "{text}");
+    // What it says is a way: the file is named, and goes in again.
+    let check = drop.command(&["ledger", "check"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&check.stdout).contains("b.csv"), "{}", String::from_utf8_lossy(&check.stdout));
+    drop.put("b.csv", "id\n2\n");
+    assert_eq!(told().len(), 1);
+    assert_eq!((told(), drop.row_count()), (Vec::new(), 2));
+}
+
 /// fault 76: nobody but the ledger knows what a command has published.
 #[test]
 fn an_older_ledger_of_a_command_is_refused() {

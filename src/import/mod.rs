@@ -285,6 +285,12 @@ impl Import {
         self.markers()?.by_identity(&self.folder, identity)
     }
 
+    /// What the database is called in messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.target.place()
+    }
+
     /// The marker with this number, forgotten or not.
     ///
     /// # Errors

@@ -61,6 +61,7 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::LAST_OF_KIND, "SEARCH event USING INDEX event_rare (kind=?)"),
         (schema::HAS_WATCHED, "SEARCH event USING INDEX event_rare (kind=?)"),
         // Up to the first that has rows.
+        (schema::LATEST_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::HAS_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::PRUNE_OUTDATED, "SEARCH later USING INDEX event_rare (kind=? AND rowid>?)"),
         (schema::COUNTER, "SEARCH counter USING PRIMARY KEY (name=?)"),

@@ -138,6 +138,14 @@ impl Ledger {
         self.rows(schema::UNPLACED, params![folder, state.name()])
     }
 
+    /// The file whose rows went in last, of those that lie in the archive.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn latest_imported(&self, folder: &str) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(schema::LATEST_IMPORTED, params![folder, State::Archived.name()])?.pop())
+    }
+
     /// The folder's files that wait for a try, wherever they lie, oldest first.
     ///
     /// # Errors

@@ -241,6 +241,10 @@ SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
 /// Asked only where a database is missing: nearly always the first row answers it.
 pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL LIMIT 1";
 
+/// Nearly always it is the first that is looked at.
+pub(super) const LATEST_IMPORTED: &str = "
+SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND rows IS NOT NULL ORDER BY changed_at_us DESC, id DESC LIMIT 1";
+
 pub(super) const HAS_WATCHED: &str = "
 SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?
   AND json ->> 'path' = ? AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";

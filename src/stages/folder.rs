@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub struct Folder {
     /// How many Processors are about to find out what lies in their slots.
     pub(super) recovering: AtomicUsize,
     pub(super) unentered: Unentered,
+    /// The number of the file of which it was told last that the target doesn't know it.
+    pub(super) told_missing: AtomicI64,
 }
 
 /// What a folder does with a file.
@@ -111,6 +113,7 @@ impl Folder {
             planned: Mutex::default(),
             belonging: Belonging::new(folder, state_directory),
             recovering: AtomicUsize::new(0),
+            told_missing: AtomicI64::new(0),
             unentered: Unentered::default(),
         };
         if opened.places.now().is_ok() {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use importerd_actors::Halt;
 use jiff::{Span, Timestamp, Zoned};
@@ -41,6 +42,7 @@ impl Carrier {
             self.journal.warn(fault);
         }
         self.learn_markers(folder)?;
+        self.warn_of_an_older_target(folder)?;
         self.finish_unplaced(folder, State::Committed)?;
         self.finish_unplaced(folder, State::Duplicate)
     }
@@ -88,6 +90,26 @@ impl Carrier {
         }
         news.into_iter().try_for_each(|marker| self.learn(folder, marker)).map_err(halted)?;
         if forgotten.is_empty() { Ok(()) } else { self.ledger.forget(&forgotten, &[]).map_err(halted) }
+    }
+
+    /// A database of an earlier time lacks what went in since, and would go on as if nothing were missing.
+    fn warn_of_an_older_target(&self, folder: usize) -> Result<(), Halt> {
+        let folder = &self.folders[folder];
+        let Work::Import(import) = &folder.work else { return Ok(()) };
+        let halted = |fault: Fault| halt(&fault);
+        let Some(latest) = self.ledger.latest_imported(&folder.name).map_err(halted)? else { return Ok(()) };
+        if import.marker_of(latest.id).map_err(halted)?.is_none()
+            && folder.told_missing.swap(latest.id.0, Ordering::Relaxed) != latest.id.0
+        {
+            let (file, id, name) = (escape(&latest.name), latest.id, &folder.name);
+            let text = format!(
+                "folder {name}: {file} ({id}) went in last, and {} doesn't know of it; if it was restored from a backup, stop the \
+                 daemon and type importerd ledger check: it names the files that are missing",
+                import.place()
+            );
+            self.journal.warn(&Fault::world("target_older", text));
+        }
+        Ok(())
     }
 
     fn learn(&self, folder: &Folder, marker: &Marker) -> Result<(), Fault> {
