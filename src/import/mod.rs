@@ -97,7 +97,7 @@ use std::time::{Duration, Instant};
 pub use check::Checked;
 pub use marker::{Counted, Marker, Newest};
 pub use mode::{Effect, Written};
-pub use postgres::MissingRight;
+pub use postgres::Hindrance;
 pub use recheck::Recheck;
 pub use reject::Rejected;
 pub use rows::KEPT_BYTES_MAX;

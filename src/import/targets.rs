@@ -12,7 +12,7 @@ use super::lock;
 use super::table::{Maker, Table};
 use super::target::{Markers, Target};
 use super::value::Type;
-use super::{postgres, postgres::MissingRight, sqlite};
+use super::{postgres, postgres::Hindrance, sqlite};
 use crate::fault::Fault;
 use crate::settings::{self, postgres::Address};
 
@@ -98,7 +98,7 @@ impl Place {
     /// # Errors
     ///
     /// It can't be asked.
-    pub fn missing_rights(&self, import: &settings::Import) -> Result<Vec<MissingRight>, Fault> {
+    pub fn missing_rights(&self, import: &settings::Import) -> Result<Vec<Hindrance>, Fault> {
         match self {
             Self::Sqlite(_) => Ok(Vec::new()),
             Self::Postgres(address) => postgres::Looked::open(address)?.missing_rights(import),

@@ -160,6 +160,44 @@ fn a_right_beside_those_of_the_table_is_missed_where_files_need_it() {
 
 /// fault 92
 #[test]
+fn what_no_grant_mends_is_told_with_what_does() {
+    let Some(server) = Server::start() else { return };
+    server.sql("CREATE ROLE ann LOGIN; GRANT CREATE ON SCHEMA public TO ann");
+    let append = settings::Import::into_table("orders");
+    let adding = settings::Import { new_columns: settings::NewColumns::Add, ..append.clone() };
+    let upsert = settings::Import { mode: Mode::Upsert(vec!["id".to_owned()]), ..append.clone() };
+    let (add, by_id) = (", new_columns = \"add\"", ", mode = { upsert = [\"id\"] }");
+    let (secured, owned) =
+        ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", "CREATE POLICY all_rows ON orders USING (true)");
+    let secured = &*format!("{secured}; {owned}");
+    let anew = "DROP TABLE IF EXISTS _importerd_files, _importerd_rejects";
+    for (import, keys, setup, code, told, mended) in [
+        (&append, "", secured, 77, "row-level security of the table \"orders\"", "ALTER ROLE ann BYPASSRLS"),
+        (&adding, add, "", 0, "it can't add the new columns", "ALTER TABLE orders OWNER TO ann"),
+        (&append, "", "ALTER TABLE orders SET UNLOGGED", 0, "is UNLOGGED", "ALTER TABLE orders SET LOGGED"),
+        // The controls.
+        (&append, "", "", 0, "", ""),
+        (&upsert, by_id, secured, 0, "", ""),
+    ] {
+        server.sql(&format!("{anew}; DROP TABLE IF EXISTS orders; CREATE TABLE orders (id integer UNIQUE)"));
+        server.sql("ALTER ROLE ann NOBYPASSRLS; GRANT SELECT, INSERT, UPDATE ON orders TO ann");
+        server.sql(setup);
+        let (said_code, said, imported) = tried(&server, import, keys, "id\n1\n");
+        assert!(said_code == Some(code) && said.contains(told), "{setup}: {said}");
+        assert_eq!(imported.is_some(), code == 0, "{setup}");
+        if !mended.is_empty() {
+            assert!(said.replace('"', "").contains(&format!("fix: type {mended}")), "{said}");
+            server.sql(mended);
+        }
+        server.sql(&format!("{anew}; TRUNCATE orders"));
+        let (code, said, imported) = tried(&server, import, keys, "id\n2\n");
+        assert!(code == Some(0) && (told.is_empty() || !said.contains(told)), "{setup}: {said}");
+        assert_eq!(imported, Some(1), "{setup} after {mended}");
+    }
+}
+
+/// fault 92
+#[test]
 fn a_schema_that_is_not_there_is_missed_where_the_table_is_to_be_made() {
     let Some(server) = Server::start() else { return };
     server.sql("CREATE ROLE ann LOGIN; GRANT CREATE ON SCHEMA public TO ann");

@@ -12,7 +12,7 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use super::rights;
 use crate::exit;
-use crate::import::{BRING_BACK, MissingRight, Place};
+use crate::import::{BRING_BACK, Hindrance, Place};
 use crate::ledger::history::History;
 use crate::run::argv;
 use crate::settings::{Directories, Folder, Import, Mode, Settings, Work, placeholders_of};
@@ -113,7 +113,7 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
 fn rights_there(import: &Import, place: &Place, section: &mut Section) {
     match place.missing_rights(import) {
         Ok(missing) => {
-            for MissingRight { reason, of_some } in missing {
+            for Hindrance { reason, of_some } in missing {
                 if of_some {
                     section.warn(reason.text, reason.hint);
                 } else {

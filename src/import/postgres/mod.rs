@@ -50,7 +50,7 @@ use driver::{Driver, patience};
 use fault::LOCK_WAIT_SECS;
 use markers::Connected;
 use references::Sure;
-pub use rights::MissingRight;
+pub use rights::Hindrance;
 use session::Session;
 use table::Read;
 pub use table::{add_column_sql, as_made, check_possible, create_sql, declared};
@@ -287,7 +287,7 @@ impl Looked {
     }
 
     /// What this role may not do and files of this folder need.
-    pub fn missing_rights(&self, import: &Import) -> Result<Vec<MissingRight>, Fault> {
+    pub fn missing_rights(&self, import: &Import) -> Result<Vec<Hindrance>, Fault> {
         rights::missing(&self.session, import)
     }
 

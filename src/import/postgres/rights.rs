@@ -5,22 +5,22 @@ use tokio_postgres::Row;
 use super::session::Session;
 use super::table::qualified;
 use crate::fault::{Fault, Reason};
-use crate::settings::{Import, Mode, Tolerance};
+use crate::settings::{Import, Mode, NewColumns, Tolerance};
 
 const MARKERS: &str = "_importerd_files";
 const REJECTS: &str = "_importerd_rejects";
 
-/// A right that a folder may miss.
+/// What stands in the way of a folder's files.
 #[derive(Debug)]
-pub struct MissingRight {
-    /// What is missing, with the statement that grants it.
+pub struct Hindrance {
+    /// What it is, with the statement that mends it.
     pub reason: Reason,
-    /// Not every file needs it.
+    /// Not of every file, or not now.
     pub of_some: bool,
 }
 
 /// What is missing for the files of a folder with these settings.
-pub fn missing(session: &Session, import: &Import) -> Result<Vec<MissingRight>, Fault> {
+pub fn missing(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fault> {
     let key: Vec<String> = import.mode.key().iter().map(|name| name.to_lowercase()).collect();
     let rejects = (import.rejects != Tolerance::NONE).then_some(REJECTS);
     let mut missing = to_make(session, &import.table, rejects)?;
@@ -52,7 +52,39 @@ pub fn missing(session: &Session, import: &Import) -> Result<Vec<MissingRight>, 
         }
     }
     missing.extend(sequences(session, &import.table, &key)?);
+    missing.extend(by_nature(session, import)?);
     Ok(missing)
+}
+
+/// What no grant mends: whose the table is, who sees its rows, and whether they outlive the server.
+fn by_nature(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fault> {
+    let table = qualified(&import.table);
+    let sql = "SELECT quote_ident(current_user), row_security_active(oid), pg_has_role(relowner, 'USAGE'), relpersistence = 'u'
+        FROM pg_class WHERE oid = to_regclass($1)";
+    let Some(row) = session.query(sql, &[&table])?.pop() else { return Ok(Vec::new()) };
+    let role: &str = row.get(0);
+    let mut found = Vec::new();
+    // Rows of an upsert are copied into a table of its own first.
+    if row.get(1) && import.mode.key().is_empty() {
+        let text =
+            format!("the row-level security of the table {table} holds for the role {role}: no COPY goes into it");
+        let hint = format!(
+            "type ALTER ROLE {role} BYPASSRLS, or ALTER TABLE {table} DISABLE ROW LEVEL SECURITY, in the database"
+        );
+        found.push(Hindrance { reason: Reason::new("no_permission", text).hint(hint), of_some: false });
+    }
+    if !row.get::<_, bool>(2) && import.new_columns == NewColumns::Add {
+        let text = format!("the table {table} is not the role {role}'s: it can't add the new columns of a file");
+        let hint = format!("type ALTER TABLE {table} OWNER TO {role} in the database, or leave out new_columns");
+        found.push(Hindrance { reason: Reason::new("no_permission", text).hint(hint), of_some: true });
+    }
+    if row.get(3) {
+        let text =
+            format!("the table {table} is UNLOGGED: a crash of the server empties it, and its files stay imported");
+        let hint = format!("type ALTER TABLE {table} SET LOGGED in the database");
+        found.push(Hindrance { reason: Reason::new("unlogged", text).hint(hint), of_some: true });
+    }
+    Ok(found)
 }
 
 /// Of the table itself. An upsert that has nothing to overwrite leaves rows alone.
@@ -70,7 +102,7 @@ fn of_table(session: &Session, import: &Import, key: &[String]) -> Result<&'stat
 }
 
 /// To make those of the tables that aren't there.
-fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<MissingRight>, Fault> {
+fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<Hindrance>, Fault> {
     let tables: Vec<String> = [table, MARKERS].into_iter().chain(rejects).map(qualified).collect();
     let schema = table.split_once('.').map(|(schema, _table)| schema);
     let sql = "SELECT DISTINCT quote_ident(schema), quote_ident(current_user),
@@ -88,13 +120,13 @@ fn to_make(session: &Session, table: &str, rejects: Option<&str>) -> Result<Vec<
         let hint =
             format!("type CREATE SCHEMA {schema} AUTHORIZATION {role} in the database, or correct the table's name");
         let text = format!("there is no schema {schema}");
-        MissingRight { reason: Reason::new("target_missing", text).hint(hint), of_some: false }
+        Hindrance { reason: Reason::new("target_missing", text).hint(hint), of_some: false }
     };
     Ok(rows.iter().map(lacking).collect())
 }
 
 /// Of sequences that number the rows of a file without that column.
-fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<MissingRight>, Fault> {
+fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<Hindrance>, Fault> {
     let sql = "SELECT sequence.oid::regclass::text, quote_ident(current_user), quote_ident(attname)
         FROM pg_attrdef
             JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
@@ -109,13 +141,13 @@ fn sequences(session: &Session, table: &str, key: &[String]) -> Result<Vec<Missi
         .map(|row| {
             let (sequence, column): (&str, &str) = (row.get(0), row.get(2));
             let on = format!("the sequence {sequence}, which numbers the rows of files without the column {column}");
-            MissingRight { of_some: true, ..lacks(row.get(1), "USAGE", &on, &format!("SEQUENCE {sequence}")) }
+            Hindrance { of_some: true, ..lacks(row.get(1), "USAGE", &on, &format!("SEQUENCE {sequence}")) }
         })
         .collect())
 }
 
-fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> MissingRight {
+fn lacks(role: &str, rights: &str, on: &str, in_sql: &str) -> Hindrance {
     let text = format!("the role {role} lacks {rights} on {on}");
     let hint = format!("type GRANT {rights} ON {in_sql} TO {role} in the database");
-    MissingRight { reason: Reason::new("no_permission", text).hint(hint), of_some: false }
+    Hindrance { reason: Reason::new("no_permission", text).hint(hint), of_some: false }
 }
