@@ -431,6 +431,81 @@ fn a_target_that_does_not_know_what_went_in_last_is_told_at_a_start() {
     assert_eq!((told(), drop.row_count()), (Vec::new(), 2));
 }
 
+/// A ledger of yesterday, from when a file was refused; it has been mended and loaded since. Returns the file's number.
+fn mended_since(drop: &Drop) -> i64 {
+    worked_on(drop);
+    drop.put("bad.csv", "id\n1,2\n");
+    drop.once();
+    let backup = fs::read(ledger(drop)).unwrap();
+    fs::write(drop.path().join("quarantine/bad.csv"), "id\n2\n").unwrap();
+    assert!(drop.command(&["retry", "bad.csv"]).output().unwrap().status.success());
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+    let id = number(drop, "bad.csv");
+    remove_ledger(drop);
+    fs::write(ledger(drop), &backup).unwrap();
+    id
+}
+
+fn answer(drop: &Drop, arguments: &[&str]) -> String {
+    let output = drop.command(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+/// fault 76: it would tell to drop the file again, which is in.
+#[test]
+fn an_older_ledger_learns_that_a_refused_file_was_mended_and_imported_since() {
+    let drop = Drop::new();
+    let id = mended_since(&drop);
+    let checked = answer(&drop, &["ledger", "check"]);
+    assert!(checked.contains("1 load markers are news"), "{checked}");
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+    let explained = answer(&drop, &["explain", &format!("#{id}")]);
+    assert!(explained.contains("nothing: it is done") && !explained.contains("drop it again"), "{explained}");
+    assert!(answer(&drop, &["ledger", "check"]).contains("2 load markers in"));
+    let replayed = answer(&drop, &["replay", &format!("#{id}")]);
+    assert!(replayed.contains("is loaded again"), "{replayed}");
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+}
+
+/// fault 76: however many files have come since it was refused.
+#[test]
+fn an_older_ledger_learns_that_of_a_file_with_a_number_of_long_ago_too() {
+    let drop = Drop::new();
+    let id = mended_since(&drop);
+    let later = "UPDATE file SET id = id + 100000 WHERE name = 'a.csv'";
+    assert_eq!(drop.ledger().execute(later, []).unwrap(), 1);
+    assert_eq!(
+        drop.rows().execute("UPDATE _importerd_files SET id = id + 100000 WHERE name = 'a.csv'", []).unwrap(),
+        1
+    );
+    let checked = answer(&drop, &["ledger", "check"]);
+    assert!(checked.contains("1 load markers are news"), "{checked}");
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+    let explained = answer(&drop, &["explain", &format!("#{id}")]);
+    assert!(explained.contains("nothing: it is done"), "{explained}");
+}
+
+/// fault 76: the archive had no room, so the file is still in its slot. The control: without its load marker it is imported.
+#[test]
+fn a_refused_file_that_was_imported_since_and_not_archived_is_not_imported_twice() {
+    for is_marked in [true, false] {
+        let drop = Drop::with("duplicates = \"allow\"");
+        let id = mended_since(&drop);
+        let archived = harness::files(&drop.path().join("archive"));
+        let archived = archived.iter().find(|path| path.ends_with("bad.csv")).unwrap();
+        fs::rename(archived, drop.path().join("active/0/bad.csv")).unwrap();
+        if !is_marked {
+            drop.rows().execute("DELETE FROM _importerd_files WHERE id = ?", [id]).unwrap();
+        }
+        assert_eq!(drop.once().code(), Some(0));
+        assert_eq!(drop.row_count(), if is_marked { 2 } else { 3 });
+        assert_eq!(drop.names("archive"), ["a.csv", "bad.csv"]);
+        let state: String =
+            drop.ledger().query_row("SELECT state FROM file WHERE id = ?", [id], |row| row.get(0)).unwrap();
+        assert_eq!(state, if is_marked { "archived" } else { "quarantined" });
+    }
+}
+
 /// fault 76: nobody but the ledger knows what a command has published.
 #[test]
 fn an_older_ledger_of_a_command_is_refused() {

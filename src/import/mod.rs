@@ -309,6 +309,15 @@ impl Import {
         self.markers()?.since(&self.folder, from)
     }
 
+    /// Those of them with these numbers.
+    ///
+    /// # Errors
+    ///
+    /// The world is at fault.
+    pub fn markers_among(&self, ids: &[FileId]) -> Result<Vec<Marker>, Fault> {
+        if ids.is_empty() { Ok(Vec::new()) } else { self.markers()?.among(&self.folder, ids) }
+    }
+
     /// The markers of the target, in short. `None`: there are none.
     ///
     /// # Errors

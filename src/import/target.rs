@@ -85,6 +85,9 @@ pub trait Markers {
     /// The markers of this folder from a number on, oldest first, forgotten or not.
     fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault>;
 
+    /// The markers of this folder with these numbers, oldest first, forgotten or not.
+    fn among(&self, folder: &str, ids: &[FileId]) -> Result<Vec<Marker>, Fault>;
+
     /// All markers in short. `None`: no file was ever imported.
     fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault>;
 

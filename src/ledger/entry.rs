@@ -103,11 +103,11 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Whether nothing is known of its number, or only that the file was deferred.
+    /// Whether nothing is known of its number, or only that the file was deferred or refused.
     pub(super) fn is_news(&self, transaction: &Connection) -> rusqlite::Result<bool> {
         let mut query = transaction.prepare_cached(schema::STATE)?;
         let state: Option<String> = query.query_row([self.id.0], |row| row.get(0)).optional()?;
-        Ok(state.is_none_or(|state| state == State::Deferred.name()))
+        Ok(state.is_none_or(|state| State::named(&state).is_some_and(State::may_go_in)))
     }
 
     pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {

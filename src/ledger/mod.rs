@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     /// Enters what the target says was done, unless the ledger knows more than that the file was
-    /// deferred. Returns whether it was news.
+    /// deferred or refused. Returns whether it was news.
     ///
     /// # Errors
     /// The ledger can't be written; nothing is entered.

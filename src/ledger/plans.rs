@@ -38,7 +38,7 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::RELEASING, "SEARCH file USING INDEX file_released (folder=?)"),
         (schema::IN_STATE, OPEN),
         (schema::IN_STATE_AFTER, OPEN),
-        (schema::DEFERRED_BELOW, OPEN),
+        (schema::NOT_IN_BELOW, OPEN),
         (schema::QUARANTINED_AT, "SEARCH file USING INDEX file_refused (folder=? AND place=?)"),
         (schema::LET_GO, "SEARCH file USING INDEX file_let_go (folder=?)"),
         (schema::UNPLACED, "SEARCH file USING INDEX file_unplaced (folder=? AND state=?)"),

@@ -154,12 +154,12 @@ impl Ledger {
         self.rows(schema::IN_STATE, [folder, State::Deferred.name()])
     }
 
-    /// Those of them with lower numbers than this.
+    /// The folder's files with lower numbers than this that may still go in, as far as is known.
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn deferred_below(&self, folder: &str, id: FileId) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::DEFERRED_BELOW, params![folder, id.0])
+    pub fn not_in_below(&self, folder: &str, id: FileId) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::NOT_IN_BELOW, params![folder, id.0])
     }
 
     /// The highest number entered for a folder, 0 when there is none.
@@ -179,7 +179,7 @@ impl Ledger {
         self.read(|connection| connection.query_row(schema::UNDER_WAY, [folder], |row| row.get(0).map(FileId)))
     }
 
-    /// The folder's numbers from one on, but for those that are only known to be deferred.
+    /// The folder's numbers from one on, but for those of files that may still go in, as far as is known.
     ///
     /// # Errors
     /// The ledger can't be read.

@@ -216,8 +216,9 @@ SELECT * FROM file WHERE folder = ? AND place = ? AND state = 'quarantined' ORDE
 pub(super) const LET_GO: &str = "
 SELECT * FROM file INDEXED BY file_let_go WHERE folder = ? AND state = 'forgotten' AND place GLOB 'quarantine/*'";
 
-pub(super) const DEFERRED_BELOW: &str = "
-SELECT * FROM file WHERE folder = ? AND state = 'deferred' AND state NOT IN ('archived', 'duplicate') AND id < ?";
+pub(super) const NOT_IN_BELOW: &str = "
+SELECT * FROM file WHERE folder = ? AND state IN ('deferred', 'quarantined')
+  AND state NOT IN ('archived', 'duplicate') AND id < ?";
 
 /// Of the states that files stay in.
 pub(super) const ENDED_AFTER: &str = "
@@ -234,9 +235,9 @@ FROM file WHERE folder = ?1 AND state IN ('committed', 'duplicate') AND place IS
 
 pub(super) const LAST_ID: &str = "SELECT coalesce(max(id), 0) FROM file WHERE folder = ?";
 
-/// Without those of which a target may know more.
+/// Without those of which a target may know more: `State::may_go_in`.
 pub(super) const IDS_ENDED_FROM: &str = "
-SELECT id FROM file WHERE folder = ? AND id >= ? AND state <> 'deferred'";
+SELECT id FROM file WHERE folder = ? AND id >= ? AND state NOT IN ('deferred', 'quarantined')";
 
 /// Asked only where a database is missing: nearly always the first row answers it.
 pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL LIMIT 1";

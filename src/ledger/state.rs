@@ -38,6 +38,12 @@ impl State {
         Self::Forgotten,
     ];
 
+    /// Whether a file may still go in under its number; where a load marker with that number is there, it has.
+    #[must_use]
+    pub fn may_go_in(self) -> bool {
+        matches!(self, Self::Deferred | Self::Quarantined)
+    }
+
     /// As the ledger stores it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -329,7 +329,7 @@ fn every_question_is_answered_by_an_index_without_sorting() {
         (schema::IN_STATE_AFTER, "file_open (folder=? AND state=? AND rowid>?)"),
         (schema::QUARANTINED_AT, "file_refused (folder=? AND place=?)"),
         (schema::RELEASING, "file_released (folder=?)"),
-        (schema::DEFERRED_BELOW, "file_open (folder=? AND state=? AND rowid<?)"),
+        (schema::NOT_IN_BELOW, "file_open (folder=? AND state=? AND rowid<?)"),
         (schema::LET_GO, "file_let_go (folder=?)"),
         (schema::REPLAY_OF, "file_replaces (replaces=?)"),
         (schema::ENDED_AFTER, "file_folder (folder=? AND rowid>?)"),

@@ -90,5 +90,5 @@ pub use file::{Claimed, Committed, Processed};
 pub use folder::{Folder, Work, has_imports, refuse_ledger, target};
 pub use journal::Journal;
 pub(crate) use process::hash;
-pub(crate) use reconcile::MARKERS_BACK;
+pub(crate) use reconcile::{MARKERS_BACK, has_gone_in};
 pub use release::{Back, Released};

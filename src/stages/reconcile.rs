@@ -1,7 +1,7 @@
 //! Reconcile: before a slot is recovered, the ledger learns what the target knows, and files that a power cut
 //! put back to where they were before they were claimed are brought to their end.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -59,7 +59,7 @@ impl Carrier {
         let Work::Import(import) = &folder.work else { return Ok(row) };
         let Some(marker) = import.marker(file).map_err(halted)? else { return Ok(row) };
         let is_news =
-            row.as_ref().is_none_or(|row| marker.id > row.id || (marker.id == row.id && row.state == State::Deferred));
+            row.as_ref().is_none_or(|row| marker.id > row.id || (marker.id == row.id && row.state.may_go_in()));
         if !is_news {
             return Ok(row);
         }
@@ -77,11 +77,13 @@ impl Carrier {
         let from = FileId(last.0 - MARKERS_BACK);
         let known: HashSet<i64> = self.ledger.ids_ended_from(&folder.name, from).map_err(halted)?.into_iter().collect();
         let mut markers = import.markers_from(from).map_err(halted)?;
-        // A file that was deferred, or is to be loaded again, may have waited for so long that its number is far below.
-        for row in self.ledger.deferred_below(&folder.name, from).map_err(halted)? {
-            let marker = import.marker_of(row.id).map_err(halted)?;
-            markers.extend(marker.filter(|marker| marker.identity.key() == row.identity.key()));
-        }
+        // A file that was deferred or refused, or is to be loaded again, may have waited for so long that its number is far
+        // below.
+        let waited = self.ledger.not_in_below(&folder.name, from).map_err(halted)?;
+        let ids: Vec<_> = waited.iter().map(|row| row.id).collect();
+        let waited: HashMap<FileId, Row> = waited.into_iter().map(|row| (row.id, row)).collect();
+        let gone_in = import.markers_among(&ids).map_err(halted)?;
+        markers.extend(gone_in.into_iter().filter(|marker| has_gone_in(&waited[&marker.id], marker)));
         let forgotten: Vec<_> = markers.iter().filter(|marker| marker.forgotten_at.is_some()).map(|it| it.id).collect();
         let news: Vec<_> = markers.iter().filter(|marker| !known.contains(&marker.id.0)).collect();
         // Before the first is entered: what a crash leaves entered is no news next time.
@@ -260,6 +262,12 @@ impl Carrier {
             .map_err(|error| Halt::Fatal(format!("the ledger's plan of results of {}: {error}", row.id)))?;
         self.publish(folder, vec![(row.id, Publication { staging, plan })])
     }
+}
+
+/// Whether a load marker, however old its number, says that a file went in of which the ledger doesn't know that. One that
+/// was refused may have been mended by an editor, which puts another in its place.
+pub(crate) fn has_gone_in(row: &Row, marker: &Marker) -> bool {
+    row.state.may_go_in() && (row.state == State::Quarantined || marker.identity.key() == row.identity.key())
 }
 
 /// The marker says it in milliseconds, and its file was claimed before that and is archived after.

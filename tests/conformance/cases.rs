@@ -248,7 +248,10 @@ pub fn a_marker_comes_back_as_it_was_written_whatever_the_name(bench: &Bench) {
     assert_eq!((marker.identity, marker.table.as_str()), (load.identity, "orders"));
     assert_eq!(marker.blake3, Digest(*blake3::hash(b"id\n1\n").as_bytes()));
     assert_eq!(import.marker_of(FileId(1)).unwrap(), Some(marker.clone()));
-    assert_eq!(import.markers_from(FileId(1)).unwrap(), [marker]);
+    let all = vec![marker];
+    assert_eq!(import.markers_from(FileId(1)).unwrap(), all);
+    let ids = [3, 1, 2].map(FileId);
+    assert_eq!((import.markers_among(&ids).unwrap(), import.markers_among(&ids[..1]).unwrap()), (all, vec![]));
     assert_eq!(import.markers_from(FileId(2)).unwrap(), []);
     let newest = import.newest_marker().unwrap().expect("there is one");
     assert_eq!((newest.of_all, newest.has_folder), (FileId(1), true));

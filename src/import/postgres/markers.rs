@@ -150,6 +150,16 @@ pub trait Answers: Connected {
         Ok(found)
     }
 
+    fn among(&self, folder: &str, ids: &[FileId]) -> Result<Vec<Marker>, Fault> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let mut found = Vec::new();
+        self.all(select!("folder = $1 AND id = ANY ($2::bigint[]) ORDER BY id"), &[&folder, &ids], &mut |marker| {
+            found.push(marker);
+            true
+        })?;
+        Ok(found)
+    }
+
     fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault> {
         if !self.has_markers()? {
             return Ok(None);
@@ -282,6 +292,10 @@ macro_rules! answer_for {
 
             fn since(&self, folder: &str, from: FileId) -> Result<Vec<Marker>, Fault> {
                 Answers::since(self, folder, from)
+            }
+
+            fn among(&self, folder: &str, ids: &[FileId]) -> Result<Vec<Marker>, Fault> {
+                Answers::among(self, folder, ids)
             }
 
             fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault> {

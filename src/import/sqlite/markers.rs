@@ -65,6 +65,10 @@ impl<C: Connected> Markers for C {
         since(self.connection(), folder, from).map_err(|error| self.fault(&error))
     }
 
+    fn among(&self, folder: &str, ids: &[FileId]) -> Result<Vec<Marker>, Fault> {
+        among(self.connection(), folder, ids).map_err(|error| self.fault(&error))
+    }
+
     fn newest(&self, folder: &str) -> Result<Option<Newest>, Fault> {
         newest(self.connection(), folder).map_err(|error| self.fault(&error))
     }
@@ -200,6 +204,15 @@ const SINCE: &str = select!("+folder = ?1 AND id >= ?2 ORDER BY id");
 fn since(connection: &Connection, folder: &str, from: FileId) -> rusqlite::Result<Vec<Marker>> {
     let mut query = connection.prepare_cached(SINCE)?;
     query.query_map((folder, from.0), read)?.collect()
+}
+
+/// The numbers are a list in JSON.
+const AMONG: &str = select!("+folder = ?1 AND id IN (SELECT value FROM json_each(?2)) ORDER BY id");
+
+/// The markers of this folder with these numbers, oldest first, forgotten or not.
+fn among(connection: &Connection, folder: &str, ids: &[FileId]) -> rusqlite::Result<Vec<Marker>> {
+    let ids = ids.iter().map(|id| id.0).collect::<serde_json::Value>().to_string();
+    connection.prepare_cached(AMONG)?.query_map((folder, ids), read)?.collect()
 }
 
 /// Shows every marker of this folder, oldest first, until no more are wanted.

@@ -8,10 +8,10 @@ use crate::fault::{Fault, Reason};
 use crate::file::FileId;
 use crate::import::{Counted, Marker, Markers, Place};
 use crate::ledger::history::History;
-use crate::ledger::{self, REBUILD, Row, State};
+use crate::ledger::{self, REBUILD, State};
 use crate::log::escape;
 use crate::settings::Folder;
-use crate::stages::MARKERS_BACK;
+use crate::stages::{MARKERS_BACK, has_gone_in};
 
 /// So many are named.
 const EXAMPLES_MAX: usize = 5;
@@ -65,9 +65,10 @@ fn unknown_markers(
     let highest = history.last_id(&folder.name)?;
     let (mut to_learn, mut lost) = (0, Vec::new());
     for marker in markers {
-        let is_known = |row: &Row| row.folder == folder.name && row.state != State::Deferred;
-        match history.by_id(marker.id)? {
-            Some(row) if is_known(&row) => {}
+        let row = history.by_id(marker.id)?.filter(|row| row.folder == folder.name);
+        match row {
+            Some(row) if !row.state.may_go_in() => {}
+            Some(row) if has_gone_in(&row, marker) => to_learn += 1,
             _ if marker.id.0 >= highest.0 - MARKERS_BACK => to_learn += 1,
             _ => lost.push((marker.id, escape(&marker.name))),
         }
