@@ -48,7 +48,7 @@ pub use state::State;
 
 use crate::events::Event;
 use crate::fault::Fault;
-use crate::file::FileId;
+use crate::file::{FileId, Identity};
 use crate::write_back::Log;
 use ids::Ids;
 
@@ -179,6 +179,20 @@ impl Ledger {
                 write_event(transaction, event)?;
             }
             Ok(entered > 0)
+        })
+    }
+
+    /// Enters which file a committed one is in a folder that was copied, unless somebody has entered that meanwhile, or its
+    /// place.
+    ///
+    /// # Errors
+    /// The ledger can't be written.
+    pub fn copied(&self, row: &Row, copy: &Identity) -> Result<(), Fault> {
+        let (was, born_then, ..) = row::identity_columns(&row.identity);
+        let (inode, born, _, mtime) = row::identity_columns(copy);
+        self.write(Durability::Lazy, |transaction| {
+            let mut update = transaction.prepare_cached(schema::COPIED)?;
+            update.execute(params![row.id.0, was, born_then, copy.device.cast_signed(), inode, born, mtime]).map(drop)
         })
     }
 

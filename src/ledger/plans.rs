@@ -18,6 +18,7 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::ARCHIVED, by_id),
         (schema::FOUND_ARCHIVED, by_id),
         (schema::QUARANTINED_AS, by_id),
+        (schema::COPIED, by_id),
         (schema::PUBLISHED, by_id),
         (schema::REPLACED, by_id),
         (schema::FORGOTTEN, by_id),

@@ -138,6 +138,11 @@ pub(super) const FOUND_ARCHIVED: &str = "
 UPDATE file SET state = CASE WHEN state IN ('duplicate', 'forgotten') THEN state ELSE 'archived' END, place = ?2
 WHERE id = ?1 AND place IS NULL";
 
+/// By who found it first: whoever found it as what it was before is behind.
+pub(super) const COPIED: &str = "
+UPDATE file SET device = ?4, inode = ?5, born_ns = ?6, mtime_ns = ?7
+WHERE id = ?1 AND inode = ?2 AND born_ns = ?3 AND state = 'committed' AND place IS NULL";
+
 pub(super) const QUARANTINED_AS: &str = "UPDATE file SET place = ?2 WHERE id = ?1";
 
 pub(super) const PUBLISHED: &str = "UPDATE file SET results = ?2 WHERE id = ?1";

@@ -71,6 +71,7 @@ mod aside;
 mod belonging;
 mod carrier;
 mod commit;
+mod copied;
 mod file;
 mod folder;
 mod forget;

@@ -216,11 +216,14 @@ impl Carrier {
         for slot in self.slots(folder)? {
             rustix::fs::fsync(&self.slot_directory(folder, slot)?.descriptor).map_err(|error| failed(error.into()))?;
         }
-        rows.iter().try_for_each(|row| {
+        for row in rows {
             let place = found.remove(&row.identity).map(|place| escape(&place));
             let place = place.map_or_else(|| self.never_left(folder, row), |place| Ok(Some(place)))?;
-            self.enter_archived(row, place.as_deref())
-        })
+            if place.is_some() || !self.is_copied(folder, row)? {
+                self.enter_archived(row, place.as_deref())?;
+            }
+        }
+        Ok(())
     }
 
     /// With the event that was not told. `place`: where it was found.

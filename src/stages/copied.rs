@@ -1,0 +1,66 @@
+//! A folder that was copied, to another disk or from a backup: its files have other inodes there. One that was committed and
+//! not archived before is known by what a copy keeps, or it would be done a second time.
+//!
+//! Asked only of a file that lies nowhere as what it was, and answered only by one in a slot that nobody knows: with its
+//! name, bytes and modification time. So the same bytes that are dropped twice on purpose are two files: in a folder that was
+//! not copied the first one is found as what it was; in a copy both are there, and the second stays unknown.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+use importerd_actors::Halt;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, openat, statx};
+
+use super::carrier::{Carrier, halt};
+use super::file::SlotDirectory;
+use super::process::hash;
+use crate::fault::{Fault, if_there};
+use crate::file::{Digest, Identity};
+use crate::folder::places::{identity, identity_flags};
+use crate::ledger::{Row, State};
+
+impl Carrier {
+    /// Whether a copy of this committed file lies in a slot: it is known as this file then, and recovered with its slot.
+    pub(super) fn is_copied(&mut self, folder: usize, row: &Row) -> Result<bool, Halt> {
+        let Some(digest) = row.blake3.filter(|_| row.state == State::Committed) else { return Ok(false) };
+        for slot in self.slots(folder)? {
+            let slot = self.slot_directory(folder, slot)?;
+            let fault = |error| halt(&Fault::io(slot.path.join(&row.name).display(), &error));
+            let Some(copy) = look(&slot, &row.name).map_err(fault)?.filter(|copy| is_alike(copy, row)) else {
+                continue;
+            };
+            match self.known(folder, &copy)? {
+                // Another Processor was here.
+                Some(known) if known.id == row.id => return Ok(true),
+                None if has_bytes(&slot, &row.name, &copy, digest).map_err(fault)? => {
+                    self.ledger.copied(row, &copy).map_err(|fault| halt(&fault))?;
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Nothing else than a file was ever committed.
+fn look(slot: &SlotDirectory, name: &OsStr) -> io::Result<Option<Identity>> {
+    let found = statx(&slot.descriptor, name, AtFlags::SYMLINK_NOFOLLOW, identity_flags()).map_err(Into::into);
+    let is_file = |stat: &Statx| FileType::from_raw_mode(stat.stx_mode.into()).is_file();
+    Ok(if_there(found)?.filter(is_file).map(|stat| identity(&stat)))
+}
+
+/// Some programs copy a time in whole seconds.
+fn is_alike(copy: &Identity, row: &Row) -> bool {
+    let then = row.identity.mtime_ns;
+    let seconds = then - then.rem_euclid(1_000_000_000);
+    copy.size == row.identity.size && [then, seconds].contains(&copy.mtime_ns)
+}
+
+fn has_bytes(slot: &SlotDirectory, name: &OsStr, copy: &Identity, digest: Digest) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(&slot.descriptor, name, flags, Mode::empty())?);
+    let opened = identity(&statx(&file, "", AtFlags::EMPTY_PATH, identity_flags())?);
+    Ok(opened == *copy && hash(&file)? == digest)
+}

@@ -1,0 +1,112 @@
+//! A folder that was copied to another disk: what is done is known there, though every file is another by its inode.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::Drop;
+
+/// Where today's files are archived, as a file: there is no room.
+fn without_archive(drop: &Drop) -> PathBuf {
+    let day = drop.path().join("archive").join(jiff::Zoned::now().strftime("%Y-%m-%d").to_string());
+    fs::write(&day, "").unwrap();
+    day
+}
+
+/// The folder lies on another disk.
+fn copy(drop: &Drop, option: &str) {
+    let away = drop.root().join("away");
+    fs::rename(drop.path(), &away).unwrap();
+    assert!(Command::new("cp").arg(option).args([&away, &drop.path()]).status().unwrap().success());
+    fs::remove_dir_all(&away).unwrap();
+}
+
+/// How often the files were worked on.
+fn times(drop: &Drop) -> u64 {
+    let ran = fs::read_to_string(drop.root().join("ran")).unwrap_or_default();
+    drop.row_count() + ran.lines().count() as u64
+}
+
+/// Imports, or counts how often it ran, and takes the same bytes as often as they come.
+fn drops() -> [Drop; 2] {
+    let root = tempfile::tempdir().unwrap();
+    let script = format!("echo x >>'{}/ran'; cat \\\"$1\\\"", root.path().display());
+    let run =
+        format!("duplicates = \"allow\"\nrun = {{ command = [\"sh\", \"-c\", \"{script}\", \"sh\", \"{{path}}\"] }}");
+    [Drop::with("duplicates = \"allow\""), Drop::at(root, "", &run)]
+}
+
+/// The file `a.csv` is worked on, and can't be archived.
+fn stuck(drop: &Drop) {
+    let day = without_archive(drop);
+    drop.put("a.csv", "id\n1\n");
+    drop.once();
+    assert_eq!((times(drop), drop.names("active")), (1, vec!["a.csv".into()]));
+    fs::remove_file(day).unwrap();
+}
+
+fn in_slot(drop: &Drop) -> PathBuf {
+    harness::files(&drop.path().join("active")).into_iter().find(|path| path.ends_with("a.csv")).unwrap()
+}
+
+fn state(drop: &Drop, id: i64) -> String {
+    let sql = "SELECT state || ' ' || place FROM file WHERE id = ?";
+    drop.ledger().query_row(sql, [id], |row| row.get(0)).unwrap()
+}
+
+fn place(path: &Path, drop: &Drop) -> String {
+    format!("archived {}", path.strip_prefix(drop.path()).unwrap().display())
+}
+
+/// The control: what a copy does not keep the time of is another file.
+#[test]
+fn a_file_that_was_worked_on_and_not_archived_is_archived_in_the_copy_and_not_worked_on_again() {
+    for (option, expected) in [("-a", 1), ("-r", 2)] {
+        for drop in drops() {
+            stuck(&drop);
+            copy(&drop, option);
+            assert_eq!(drop.once().code(), Some(0));
+            assert_eq!((times(&drop), drop.names("archive")), (expected, vec!["a.csv".into()]));
+            if expected == 1 {
+                assert_eq!(state(&drop, 1), place(&harness::files(&drop.path().join("archive"))[0], &drop));
+            }
+            drop.once();
+            assert_eq!(times(&drop), expected);
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_dropped_twice_on_purpose_are_worked_on_twice_in_the_copy_too() {
+    for drop in drops() {
+        stuck(&drop);
+        let again = drop.inbox().join("a.csv");
+        assert!(Command::new("cp").arg("-p").args([in_slot(&drop), again]).status().unwrap().success());
+        copy(&drop, "-a");
+        for _ in 0..2 {
+            assert_eq!(drop.once().code(), Some(0));
+            assert_eq!((times(&drop), drop.names("archive")), (2, vec!["a.csv".into(), "a~2.csv".into()]));
+        }
+    }
+}
+
+/// Not copied, and the second one is in a slot already, when the first has come to the archive and nobody has entered that.
+#[test]
+fn the_same_bytes_dropped_twice_on_purpose_are_never_taken_for_each_other() {
+    for drop in drops() {
+        stuck(&drop);
+        let (first, day) = (in_slot(&drop), without_archive(&drop));
+        fs::remove_file(&day).unwrap();
+        fs::create_dir(&day).unwrap();
+        fs::rename(&first, day.join("a.csv")).unwrap();
+        assert!(Command::new("cp").arg("-p").args([&day.join("a.csv"), &first]).status().unwrap().success());
+        for _ in 0..2 {
+            assert_eq!(drop.once().code(), Some(0));
+            assert_eq!((times(&drop), drop.names("archive")), (2, vec!["a.csv".into(), "a~2.csv".into()]));
+        }
+    }
+}
