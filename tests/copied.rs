@@ -110,3 +110,78 @@ fn the_same_bytes_dropped_twice_on_purpose_are_never_taken_for_each_other() {
         }
     }
 }
+
+/// One file imported, the same again, and a refused one.
+fn worked_on() -> Drop {
+    let drop = Drop::new();
+    for (name, content) in [("a.csv", "id\n1\n2\n"), ("same.csv", "id\n1\n2\n"), ("bad.csv", "id\n1,2\n")] {
+        drop.put(name, content);
+        drop.once();
+    }
+    drop
+}
+
+fn said(drop: &Drop, arguments: &[&str]) -> String {
+    let output = drop.command(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+/// What the ledger says of every file, but for what a copy changes.
+fn entries(drop: &Drop) -> Vec<String> {
+    let ledger = drop.ledger();
+    let sql = "SELECT id || ' ' || name || ' ' || state || ' ' || place FROM file ORDER BY id";
+    let mut query = ledger.prepare(sql).unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// The control: what is put there by hand is told of.
+#[test]
+fn files_of_the_copy_are_not_called_unknown() {
+    let drop = worked_on();
+    copy(&drop, "-a");
+    let checked = said(&drop, &["ledger", "check"]);
+    assert!(checked.contains("all is well") && !checked.contains("not in the ledger"), "{checked}");
+    for name in ["a.csv", "same.csv", "bad.csv"] {
+        let explained = said(&drop, &["explain", name]);
+        assert!(!explained.contains("unknown") && explained.matches(&format!("{name}  ")).count() < 2, "{explained}");
+    }
+    let archived = harness::files(&drop.path().join("archive"))[0].with_file_name("mine.csv");
+    fs::write(&archived, "id\n1\n2\n").unwrap();
+    let checked = said(&drop, &["ledger", "check"]);
+    assert!(
+        checked.contains("1 in archive/ and quarantine/ are not in the ledger, for instance archive/"),
+        "{checked}"
+    );
+    assert!(said(&drop, &["explain", "mine.csv"]).contains("unknown"));
+}
+
+#[test]
+fn a_rebuild_knows_the_files_of_the_copy_and_they_can_be_replayed() {
+    let drop = worked_on();
+    let before = entries(&drop);
+    copy(&drop, "-a");
+    let rebuilt = said(&drop, &["ledger", "rebuild", "--yes", "--force"]);
+    assert_eq!(entries(&drop), before, "{rebuilt}");
+    let replayed = said(&drop, &["replay", "#1"]);
+    assert!(replayed.contains("is loaded again"), "{replayed}");
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+}
+
+/// As an earlier version rebuilt it.
+#[test]
+fn a_file_that_a_rebuild_took_for_a_duplicate_of_itself_is_replayed_all_the_same() {
+    let drop = worked_on();
+    let columns =
+        "folder, name, device, inode, born_ns, size, mtime_ns, blake3, 'duplicate', attempts, deferrals, rows,
+        claimed_at_us, changed_at_us, retry_at_us, place, reason_code, reason, hint, 1, results, replaces, rejects";
+    let phantom = format!("INSERT INTO file SELECT 5000, {columns} FROM file WHERE id = 1");
+    drop.ledger().execute_batch(&format!("{phantom}; UPDATE file SET inode = inode + 1 WHERE id = 1")).unwrap();
+    let replayed = said(&drop, &["replay", "#1"]);
+    assert!(replayed.contains("is loaded again"), "{replayed}");
+    // The control: another file in its place is not loaded.
+    let drop = worked_on();
+    drop.ledger().execute_batch(&format!("{phantom}; UPDATE file SET inode = inode + 1 WHERE id = 1")).unwrap();
+    drop.ledger().execute_batch("UPDATE file SET blake3 = zeroblob(32) WHERE id = 5000").unwrap();
+    let refused = said(&drop, &["replay", "#1"]);
+    assert!(refused.contains("no longer lies in the archive"), "{refused}");
+}

@@ -17,7 +17,7 @@ use crate::fault::{Fault, Reason};
 use crate::file::{FileId, Identity};
 
 /// A draft is asked for all files by their hashes, a ledger in use only for those of commands: its own index has no others.
-const INDEX: &str = "CREATE INDEX draft_bytes ON file(folder, blake3) WHERE state IN ('committed', 'archived')";
+const INDEX: &str = "CREATE INDEX draft_bytes ON file(folder, blake3) WHERE blake3 IS NOT NULL";
 
 const WITH_BYTES: &str = "
 SELECT * FROM file INDEXED BY draft_bytes WHERE folder = ? AND blake3 = ? AND state IN ('committed', 'archived')
@@ -41,6 +41,10 @@ pub struct Draft {
 pub(super) fn path(state_directory: &Path) -> PathBuf {
     beside(&state_directory.join(FILE_NAME), ".new")
 }
+
+/// Whatever became of them.
+const WITH_BYTES_AT: &str = "
+SELECT * FROM file INDEXED BY draft_bytes WHERE folder = ? AND blake3 = ? AND place = ? ORDER BY id DESC LIMIT 1";
 
 impl Draft {
     /// The number of one that an earlier try finished, and had no time to put in place.
@@ -186,6 +190,14 @@ impl Draft {
     /// The draft can't be read.
     pub fn missing_with(&self, folder: &str, digest: crate::file::Digest) -> Result<Option<Row>, Fault> {
         self.row(MISSING_WITH_BYTES, params![folder, digest.0])
+    }
+
+    /// The file of the folder with these bytes that was put there last: in a copied folder it is another one by its inode.
+    ///
+    /// # Errors
+    /// The draft can't be read.
+    pub fn put_at(&self, folder: &str, place: &str, digest: crate::file::Digest) -> Result<Option<Row>, Fault> {
+        self.row(WITH_BYTES_AT, params![folder, digest.0, place])
     }
 
     fn row(&self, sql: &str, params: impl rusqlite::Params) -> Result<Option<Row>, Fault> {

@@ -58,10 +58,12 @@ impl Site<'_> {
         }
         let digest = File::open(&file.path).and_then(|opened| hash(&opened));
         let digest = digest.map_err(|error| Fault::io(file.path.display(), &error))?;
-        if known.is_none()
-            && let Some(missing) = draft.missing_with(&self.settings.name, digest)?
-        {
-            return draft.place(missing.id, &place, &file.identity);
+        if known.is_none() {
+            let put_here = draft.put_at(&self.settings.name, &place, digest)?;
+            let missing = || draft.missing_with(&self.settings.name, digest);
+            if let Some(row) = put_here.map_or_else(missing, |row| Ok(Some(row)))? {
+                return draft.place(row.id, &place, &file.identity);
+            }
         }
         self.enter_archived(draft, file, known.map(|row| row.id), (digest, place), learnt)
     }

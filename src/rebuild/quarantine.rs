@@ -11,7 +11,7 @@ use crate::folder::name::suffixed;
 use crate::folder::quarantine::REASON_SUFFIX;
 use crate::folder::survey::{self, Lying};
 use crate::ledger::draft::Draft;
-use crate::ledger::{Entry, State};
+use crate::ledger::{Entry, Row, State};
 use crate::log::unescape;
 
 /// What a reason file says.
@@ -46,16 +46,20 @@ impl Site<'_> {
 
     fn enter_quarantined(&self, draft: &mut Draft, file: &Lying, explanation: Explanation) -> Result<(), Fault> {
         let Explanation { id, name, attempt, code, reason, hint } = explanation;
-        // A number that another file has is not believed.
-        let is_free =
-            |id: FileId| draft.by_id(id).map(|row| row.is_none_or(|row| row.identity.is_same_file(&file.identity)));
+        // A number that another file has is not believed. In a copied folder it is known by its place.
+        let place = self.place(&file.path);
+        let is_its_own = |row: Row| {
+            let is_here = row.folder == self.settings.name && row.place.as_ref() == Some(&place);
+            row.identity.is_same_file(&file.identity) || (row.state == State::Quarantined && is_here)
+        };
+        let is_free = |id: FileId| draft.by_id(id).map(|row| row.is_none_or(is_its_own));
         let id = match id {
             Some(id) if is_free(id)? => id,
             _ => draft.next_id(),
         };
         let entry = Entry {
             attempts: attempt,
-            place: Some(self.place(&file.path)),
+            place: Some(place.clone()),
             claimed_at: file.since,
             changed_at: file.since,
             ..self.entry(id, name.as_ref().unwrap_or(&file.name), file.identity, State::Quarantined)

@@ -159,9 +159,12 @@ impl Folder {
             let at = archive::look(&self.places, &place)
                 .map_err(|error| Fault::io(self.places.path.join(&place).display(), &error))?;
             let Some(identity) = at else { continue };
-            // The archive may have been moved away, and another file have been given the name since.
+            // The archive may have been moved away, and another file have been given the name since. Of a folder that was
+            // copied, a rebuild of an earlier version took every file for a duplicate of itself.
             let holder = ledger.by_identity(&self.name, &identity)?;
-            let is_another = |holder: Row| holder.id != row.id && holder.replaces != Some(row.id);
+            let has_bytes = |holder: &Row| holder.blake3.is_some() && holder.blake3 == row.blake3;
+            let is_another =
+                |holder: Row| holder.id != row.id && holder.replaces != Some(row.id) && !has_bytes(&holder);
             if identity.is_same_file(&row.identity) || !holder.is_some_and(is_another) {
                 return Ok((place, identity));
             }

@@ -251,7 +251,7 @@ fn published(results: &str) -> Vec<String> {
 }
 
 /// Whether what the ledger says is of the file as it lies there now: it may have been dropped again since. One that was refused may have
-/// been mended by an editor, which puts another in its place.
+/// been mended by an editor, which puts another in its place; and in a folder that was copied every file is another.
 pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
     let may_lie_there = match row.state {
         State::Deferred => true,
@@ -259,8 +259,8 @@ pub fn lies_by(row: &Row, folder: &Folder, file: &Lying) -> bool {
         State::Quarantined => is_within(&file.path, &folder.path.join("quarantine")),
         _ => !file.path.starts_with(&folder.inbox),
     };
-    let is_mended = || row.state == State::Quarantined && place(folder, row).as_ref() == Some(&file.path);
-    (is_of(row, file) && may_lie_there) || is_mended()
+    let is_alike = row.state == State::Quarantined || row.identity.size == file.identity.size;
+    (is_of(row, file) && may_lie_there) || (is_alike && place(folder, row).as_ref() == Some(&file.path))
 }
 
 /// Whether an operator has moved it back into the inbox when it was at its end.

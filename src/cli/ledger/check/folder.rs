@@ -1,6 +1,6 @@
 //! One folder: what the ledger says of its files, and where they are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::super::super::check::checklist::Section;
@@ -113,20 +113,30 @@ fn place(folder: &Folder, row: &Row) -> Option<PathBuf> {
     Some(folder.path.join(unescape(row.place.as_deref().filter(|place| *place != TAKEN_AWAY)?)?))
 }
 
-/// Files at their end that the ledger doesn't know: the same bytes would be done again.
+/// Files at their end that the ledger doesn't know: the same bytes would be done again. In a folder that was copied, and in
+/// place of a refused file that an editor has mended, it knows them by their places.
 fn strangers(folder: &Folder, history: &History, importerd: &str, section: &mut Section) -> Result<(), Reason> {
     let filter = filter(folder)?;
     let mut files = survey::in_quarantine(folder)?;
     for day in survey::days(folder)? {
         files.extend(survey::in_day(&day)?);
     }
-    let mut unknown = Vec::new();
+    let mut unknown = BTreeMap::new();
     for file in files {
         if !is_marker(&filter, &file) && history.by_identity(&folder.name, &file.identity)?.is_none() {
-            unknown.push(file.path);
+            unknown.insert(file.path, file.identity.size);
         }
     }
-    if let Some(first) = unknown.first() {
+    if !unknown.is_empty() {
+        history.each_file(&folder.name, |row| {
+            let Some(path) = place(folder, &row) else { return };
+            let bytes = unknown.get(&path);
+            if bytes.is_some_and(|bytes| row.state == State::Quarantined || *bytes == row.identity.size) {
+                unknown.remove(&path);
+            }
+        })?;
+    }
+    if let Some(first) = unknown.keys().next() {
         let example = escape(first.strip_prefix(&folder.path).unwrap_or(first).as_os_str());
         let text =
             format!("{} in archive/ and quarantine/ are not in the ledger, for instance {example}", unknown.len());
