@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use harness::Drop;
@@ -182,4 +183,78 @@ fn a_deferred_file_whose_inode_has_another_file_now_is_gone_from_the_inbox() {
     // As if it had been removed, and its inode been given to the one that lies there.
     assert_eq!(drop.ledger().execute("UPDATE file SET born_ns = born_ns - 1", []).unwrap(), 1);
     assert_says(&drop, 0, &["1 wait for another try, of which 1 were taken out"]);
+}
+
+/// Files imported, and the database as it was before the last ones.
+fn with_an_older_database(keys: &str, files: u8) -> Drop {
+    let drop = Drop::with(keys);
+    drop.put("0.csv", "id\n0\n");
+    drop.once();
+    let older = fs::read(drop.state().join("rows.db")).unwrap();
+    for file in 1..=files {
+        drop.put(format!("{file}.csv"), format!("id\n{file}\n"));
+    }
+    assert_eq!(drop.once().code(), Some(0));
+    fs::write(drop.state().join("rows.db"), older).unwrap();
+    drop
+}
+
+#[test]
+fn files_that_a_restored_database_lacks_are_all_named_and_no_longer_when_they_were_dropped_again() {
+    let drop = with_an_older_database("", 7);
+    assert_says(&drop, 1, &["7 have no load marker in", "… (--json names all)", "drop again from archive/"]);
+    let output = drop.command(&["--json", "ledger", "check"]).output().unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let items = list["sections"][1]["items"].as_array().unwrap();
+    let failed = items.iter().find(|item| item["level"] == "fail").unwrap();
+    let files = failed["files"].as_array().unwrap();
+    let names: BTreeSet<_> = files.iter().map(|file| file["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((files.len(), names), (7, (1..=7).map(|file| format!("{file}.csv")).collect()), "{list}");
+    for file in 1..=7 {
+        drop.put(format!("again-{file}.csv"), format!("id\n{file}\n"));
+        if file == 6 {
+            assert_eq!(drop.once().code(), Some(0));
+            assert_says(&drop, 1, &["1 have no load marker in", "7.csv"]);
+        }
+    }
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 8));
+    assert_says(&drop, 0, &["8 load markers in", "all is well"]);
+}
+
+/// The same bytes may have been meant twice.
+#[test]
+fn where_duplicates_are_allowed_a_later_file_does_not_hide_that_an_earlier_one_is_missing() {
+    let drop = with_an_older_database("duplicates = \"allow\"", 1);
+    drop.put("1.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    assert_says(
+        &drop,
+        1,
+        &["1 have no load marker in", "what was dropped again since: importerd", "forget its number"],
+    );
+    let id: i64 =
+        drop.ledger().query_row("SELECT min(id) FROM file WHERE name = '1.csv'", [], |row| row.get(0)).unwrap();
+    assert!(drop.command(&["forget", &format!("#{id}")]).output().unwrap().status.success());
+    assert_says(&drop, 0, &["all is well"]);
+}
+
+#[test]
+fn where_files_overwrite_each_others_rows_they_are_brought_back_in_their_order_and_the_later_ones_with_them() {
+    let keys = "import = { into = \"sqlite:rows.db\", table = \"drop\", mode = \"replace\" }";
+    let drop = with_an_older_database(keys, 1);
+    assert_says(&drop, 1, &["with all that came later", "pause drop", "cp -p", "resume drop"]);
+    drop.put("2.csv", "id\n2\n");
+    assert_eq!(drop.once().code(), Some(0));
+    assert!(drop.command(&["pause", "drop"]).output().unwrap().status.success());
+    for name in ["2.csv", "1.csv"] {
+        let archived =
+            harness::files(&drop.path().join("archive")).into_iter().find(|path| path.ends_with(name)).unwrap();
+        let copied = std::process::Command::new("cp").arg("-p").args([&archived, &drop.inbox()]).status().unwrap();
+        assert!(copied.success());
+    }
+    assert!(drop.command(&["resume", "drop"]).output().unwrap().status.success());
+    assert_eq!(drop.once().code(), Some(0));
+    let id: i64 = drop.rows().query_row("SELECT id FROM \"drop\"", [], |row| row.get(0)).unwrap();
+    assert_eq!((id, drop.row_count()), (2, 1));
+    assert_says(&drop, 0, &["all is well"]);
 }

@@ -29,6 +29,16 @@ struct Item {
     fix: Option<String>,
     /// The exit code that a failure leads to; 0 otherwise.
     exit: u8,
+    /// All the files that it is about, where it is about files: the text names a few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<About>,
+}
+
+/// A file, and what is said of it.
+#[derive(Debug, Serialize)]
+pub struct About {
+    pub id: i64,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,8 +70,15 @@ impl Section {
         self.add(Level::Fail, text.into(), fix, code);
     }
 
+    /// What was entered last is about these.
+    pub fn about(&mut self, files: Vec<About>) {
+        if let Some(item) = self.items.last_mut() {
+            item.files = files;
+        }
+    }
+
     fn add(&mut self, level: Level, text: String, fix: Option<String>, exit: u8) {
-        self.items.push(Item { level, text, fix, exit });
+        self.items.push(Item { level, text, fix, exit, files: Vec::new() });
     }
 }
 

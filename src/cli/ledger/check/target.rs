@@ -1,16 +1,16 @@
 //! A folder's target: its load markers, against the ledger and against the rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::super::super::check::checklist::Section;
+use super::super::super::check::checklist::{About, Section};
 use crate::exit;
 use crate::fault::{Fault, Reason};
-use crate::file::FileId;
+use crate::file::{Digest, FileId};
 use crate::import::{Counted, Marker, Markers, Place};
 use crate::ledger::history::History;
-use crate::ledger::{self, REBUILD, State};
+use crate::ledger::{self, REBUILD, Row, State};
 use crate::log::escape;
-use crate::settings::Folder;
+use crate::settings::{Duplicates, Folder, Work};
 use crate::stages::{MARKERS_BACK, has_gone_in};
 
 /// So many are named.
@@ -46,7 +46,7 @@ pub fn check(
         }
     };
     unknown_markers(folder, &markers, history, importerd, section)?;
-    unmarked_entries(folder, place, &markers, history, section)?;
+    unmarked_entries(folder, place, &markers, history, importerd, section)?;
     if let Some(target) = target {
         rows(folder, &*target, section);
         rejects(&*target, section);
@@ -79,6 +79,7 @@ fn unknown_markers(
     if !lost.is_empty() {
         let text = format!("{} were imported and are not in the ledger: {}", lost.len(), listed(&lost));
         section.fail(exit::REFUSED, text, Some(ledger::typed(&format!("{REBUILD} --force"), importerd)));
+        section.about(about(lost));
     }
     Ok(())
 }
@@ -89,13 +90,15 @@ fn unmarked_entries(
     place: &Place,
     markers: &[Marker],
     history: &History,
+    importerd: &str,
     section: &mut Section,
 ) -> Result<(), Reason> {
     let marked: HashSet<FileId> = markers.iter().map(|marker| marker.id).collect();
+    let again = Again::of(folder, markers);
     let mut unmarked = Vec::new();
     history.each_file(&folder.name, |row| {
         let is_imported = matches!(row.state, State::Committed | State::Archived) && row.rows.is_some();
-        if is_imported && !marked.contains(&row.id) {
+        if is_imported && !marked.contains(&row.id) && !again.has(&row) {
             unmarked.push((row.id, escape(&row.name)));
         }
     })?;
@@ -103,10 +106,61 @@ fn unmarked_entries(
         section.ok(format!("{} load markers in {}, one for every imported file", markers.len(), place));
     } else {
         let text = format!("{} have no load marker in {}: {}", unmarked.len(), place, listed(&unmarked));
-        let fix = "restore the database's latest state; what is in no backup, drop again from archive/".to_owned();
-        section.fail(exit::REFUSED, text, Some(fix));
+        section.fail(exit::REFUSED, text, Some(bring_back(folder, importerd)));
+        section.about(about(unmarked));
     }
     Ok(())
+}
+
+/// Files that went in later than others with the same bytes.
+struct Again<'m> {
+    latest: HashMap<Digest, &'m Marker>,
+    duplicates: Duplicates,
+    needs_order: bool,
+}
+
+impl<'m> Again<'m> {
+    fn of(folder: &Folder, markers: &'m [Marker]) -> Self {
+        let counting = markers.iter().filter(|marker| marker.forgotten_at.is_none());
+        Self {
+            latest: counting.map(|marker| (marker.blake3, marker)).collect(),
+            duplicates: folder.duplicates,
+            needs_order: folder.needs_order(),
+        }
+    }
+
+    /// Whether the bytes of a file that has no marker are in all the same: it was dropped again. Where files overwrite each
+    /// other's rows, the later one says the same. Where a duplicate is refused, it would be one if the earlier were in; where
+    /// it is not, both may have been meant.
+    fn has(&self, row: &Row) -> bool {
+        let later = row.blake3.and_then(|digest| self.latest.get(&digest)).filter(|later| later.id > row.id);
+        later.is_some_and(|later| match self.duplicates {
+            _ if self.needs_order => true,
+            Duplicates::ByContent => true,
+            Duplicates::ByName => later.name == row.name,
+            Duplicates::Allow => false,
+        })
+    }
+}
+
+/// What to do about files that are not in a database of an earlier backup.
+fn bring_back(folder: &Folder, importerd: &str) -> String {
+    let restore = "restore the database's latest state; what is in no backup, drop again from archive/";
+    let (overwrites, adds) = match &folder.work {
+        Work::Import(import) => (import.mode.overwrites(), !import.mode.needs_order()),
+        Work::Run(_) => (false, false),
+    };
+    if overwrites {
+        let name = &folder.name;
+        return format!(
+            "{restore} with all that came later, or older rows take the place of newer ones: first type: {importerd} pause {name}; \
+             copy them with their times (cp -p), by which they are taken; then type: {importerd} resume {name}"
+        );
+    }
+    match folder.duplicates {
+        Duplicates::Allow if adds => format!("{restore}; what was dropped again since: {importerd} forget its number"),
+        _ => restore.to_owned(),
+    }
 }
 
 /// Only tables that say in `_file_id` where a row came from.
@@ -134,10 +188,12 @@ fn rows(folder: &Folder, target: &dyn Markers, section: &mut Section) {
     if !by_triggers.is_empty() {
         let text = format!("{} files have more: {}", by_triggers.len(), listed(&by_triggers));
         section.warn(format!("{text}; the table's triggers, or somebody, put them there"), None);
+        section.about(about(by_triggers));
     }
     if !more.is_empty() {
         let fix = "look at the rows of that _file_id: nothing but the user's own statements adds any".to_owned();
         section.fail(exit::REFUSED, format!("{} files have more: {}", more.len(), listed(&more)), Some(fix));
+        section.about(about(more));
     }
 }
 
@@ -155,12 +211,17 @@ fn rejects(target: &dyn crate::import::Markers, section: &mut Section) {
         Ok(()) => {
             let fix = "look at the rows of _importerd_rejects with that file_id".to_owned();
             section.fail(exit::REFUSED, format!("{} files have others: {}", wrong.len(), listed(&wrong)), Some(fix));
+            section.about(about(wrong));
         }
     }
 }
 
 fn listed(files: &[(FileId, String)]) -> String {
     let shown: Vec<_> = files.iter().take(EXAMPLES_MAX).map(|(id, text)| format!("{id} {text}")).collect();
-    let rest = if files.len() > EXAMPLES_MAX { ", …" } else { "" };
+    let rest = if files.len() > EXAMPLES_MAX { ", … (--json names all)" } else { "" };
     shown.join(", ") + rest
+}
+
+fn about(files: Vec<(FileId, String)>) -> Vec<About> {
+    files.into_iter().map(|(id, text)| About { id: id.0, text }).collect()
 }
