@@ -94,16 +94,19 @@ fn the_same_bytes_dropped_twice_on_purpose_are_worked_on_twice_in_the_copy_too()
     }
 }
 
-/// Not copied, and the second one is in a slot already, when the first has come to the archive and nobody has entered that.
+/// The second one is in a slot already, when the first has come to the archive and nobody has entered that.
 #[test]
 fn the_same_bytes_dropped_twice_on_purpose_are_never_taken_for_each_other() {
-    for drop in drops() {
+    for (drop, is_copied) in drops().into_iter().zip([false; 2]).chain(drops().into_iter().zip([true; 2])) {
         stuck(&drop);
         let (first, day) = (in_slot(&drop), without_archive(&drop));
         fs::remove_file(&day).unwrap();
         fs::create_dir(&day).unwrap();
         fs::rename(&first, day.join("a.csv")).unwrap();
         assert!(Command::new("cp").arg("-p").args([&day.join("a.csv"), &first]).status().unwrap().success());
+        if is_copied {
+            copy(&drop, "-a");
+        }
         for _ in 0..2 {
             assert_eq!(drop.once().code(), Some(0));
             assert_eq!((times(&drop), drop.names("archive")), (2, vec!["a.csv".into(), "a~2.csv".into()]));

@@ -189,6 +189,23 @@ pub fn find(
     Ok(found)
 }
 
+/// Every file that lies in one of these days under this name, or one that was given for it: where, relative to the folder, and
+/// which one it is.
+///
+/// # Errors
+/// What the system says.
+pub fn namesakes(places: &Places, days: &BTreeSet<String>, name: &OsStr) -> io::Result<Vec<(OsString, Identity)>> {
+    let mut found = Vec::new();
+    for day in days {
+        for name in (1..).map(|copy| numbered(name, copy)) {
+            let place = Path::new("archive").join(day).join(name).into_os_string();
+            let Some(there) = look(places, &place)? else { break };
+            found.push((place, there));
+        }
+    }
+    Ok(found)
+}
+
 /// Makes all moves into the directories of these days durable.
 ///
 /// # Errors

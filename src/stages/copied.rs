@@ -3,7 +3,8 @@
 //!
 //! Asked only of a file that lies nowhere as what it was, and answered only by one in a slot that nobody knows: with its
 //! name, bytes and modification time. So the same bytes that are dropped twice on purpose are two files: in a folder that was
-//! not copied the first one is found as what it was; in a copy both are there, and the second stays unknown.
+//! not copied the first one is found as what it was; in a copy both are there, and the second stays unknown. Where the first
+//! may have come to the archive before, nobody can say which of them lies in the slot: that one is worked on.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,15 +16,21 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, openat, statx};
 use super::carrier::{Carrier, halt};
 use super::file::SlotDirectory;
 use super::process::hash;
+use super::reconcile::likely_days;
 use crate::fault::{Fault, if_there};
 use crate::file::{Digest, Identity};
+use crate::folder::archive;
 use crate::folder::places::{identity, identity_flags};
 use crate::ledger::{Row, State};
+use crate::log::escape;
 
 impl Carrier {
     /// Whether a copy of this committed file lies in a slot: it is known as this file then, and recovered with its slot.
     pub(super) fn is_copied(&mut self, folder: usize, row: &Row) -> Result<bool, Halt> {
         let Some(digest) = row.blake3.filter(|_| row.state == State::Committed) else { return Ok(false) };
+        if self.may_be_archived(folder, row)? {
+            return Ok(false);
+        }
         for slot in self.slots(folder)? {
             let slot = self.slot_directory(folder, slot)?;
             let fault = |error| halt(&Fault::io(slot.path.join(&row.name).display(), &error));
@@ -41,6 +48,22 @@ impl Carrier {
             }
         }
         Ok(false)
+    }
+}
+
+impl Carrier {
+    /// Whether something lies in the archive that may be a copy of this file: at a place that no other is known to have.
+    fn may_be_archived(&self, folder: usize, row: &Row) -> Result<bool, Halt> {
+        let places = &self.folders[folder].places;
+        let namesakes = archive::namesakes(places, &likely_days(row).into_iter().collect(), &row.name)
+            .map_err(|error| halt(&Fault::io(places.path.join("archive").display(), &error)))?;
+        let mut alike = namesakes.into_iter().filter(|(_, copy)| is_alike(copy, row)).peekable();
+        if alike.peek().is_none() {
+            return Ok(false);
+        }
+        let known = self.ledger.by_name(&row.name).map_err(|fault| halt(&fault))?;
+        let is_taken = |place: &str| known.iter().any(|row| row.place.as_deref() == Some(place));
+        Ok(alike.any(|(place, _)| !is_taken(&escape(&place))))
     }
 }
 

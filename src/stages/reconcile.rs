@@ -282,7 +282,7 @@ fn committed_at(marker: &Marker) -> Timestamp {
 
 /// The days of the archive on which a committed file may have been moved: at once, behind midnight, or by a recovery
 /// of today.
-fn likely_days(row: &Row) -> Vec<String> {
+pub(super) fn likely_days(row: &Row) -> Vec<String> {
     let committed = row.changed_at.to_zoned(jiff::tz::TimeZone::system());
     let next = committed.checked_add(Span::new().days(1)).unwrap_or_else(|_| committed.clone());
     [committed, next, Zoned::now()].iter().map(|day| day.strftime(archive::DAY).to_string()).collect()
