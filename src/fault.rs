@@ -200,7 +200,7 @@ impl Fault {
     /// start. A wrong place, a right that lacks, another daemon are refused there.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        const MAY_PASS: [&str; 9] = [
+        const MAY_PASS: [&str; 10] = [
             "disk_full",
             "io",
             "missing",
@@ -208,6 +208,7 @@ impl Fault {
             "quota_exceeded",
             "read_only",
             "target_corrupt",
+            "target_emptied",
             "target_locked",
             "target_missing",
         ];

@@ -75,6 +75,9 @@ fn rows_without_a_marker_and_markers_without_rows_or_entry_are_found() {
     mend();
     spoilt("rows", "DELETE FROM _importerd_files");
     assert_says(&drop, 1, &["1 have no load marker in", "#1 a.csv", "restore the database's latest state"]);
+    assert_says(&drop, 1, &["; rows of 1 of them are there", "dropped again, those would double"]);
+    spoilt("rows", "DELETE FROM \"drop\"");
+    assert_says(&drop, 1, &["; no row of them is there", "what is in no backup, drop again from archive/"]);
     mend();
     spoilt("ledger", "DELETE FROM file WHERE id = 1");
     assert_says(&drop, 0, &["1 load markers are news", "are not in the ledger, for instance archive/"]);

@@ -11,6 +11,7 @@
 
 use std::ffi::OsString;
 
+use crate::fault::Fault;
 use crate::file::{Digest, FileId, Identity};
 
 /// The tables whose names start with this are ours.
@@ -18,6 +19,21 @@ pub const OURS: &str = "_importerd_";
 
 /// The mode of a file whose rows were left out, because a later one has replaced all there were.
 pub const SUPERSEDED: &str = "superseded";
+
+/// The code where a database that files are in has no load markers any more.
+pub const EMPTIED: &str = "target_emptied";
+
+/// What to do there.
+const RESTORE: &str = "restore it together with _importerd_files, or name the database that they are in; to begin with an empty \
+    one, so that files done before count as new: importerd forget --folder NAME, for each folder that imports into it, and restart \
+    importerd";
+
+/// A database without load markers, while files count as imported into it: what is in would go in again.
+#[must_use]
+pub fn emptied(place: &str) -> Fault {
+    let text = format!("{place} has no table _importerd_files, and files of its folders count as imported");
+    Fault::world(EMPTIED, text).with_hint(RESTORE)
+}
 
 /// Proof that a file was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]

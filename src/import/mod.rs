@@ -95,7 +95,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use check::Checked;
-pub use marker::{Counted, Marker, Newest};
+pub use marker::{Counted, Marker, Newest, emptied};
 pub use mode::{Effect, Written};
 pub use postgres::Hindrance;
 pub use recheck::Recheck;

@@ -2,7 +2,7 @@
 
 use super::Import;
 use super::commit::now;
-use super::marker::Marker;
+use super::marker::{EMPTIED, Marker};
 use super::table::{Table, identifier};
 use super::target::{Transaction, Yielding};
 use crate::fault::{Fault, Reason};
@@ -100,7 +100,12 @@ impl Import {
     ///
     /// The world is at fault; none of them is forgotten.
     pub fn forget(&self, ids: &[FileId]) -> Result<(), Fault> {
-        let (mut transaction, now) = (self.target.begin(&self.folder, &self.table, None)?, now());
+        let (begun, now) = (self.target.begin(&self.folder, &self.table, None), now());
+        let mut transaction = match begun {
+            // They are to be forgotten because of that.
+            Err(fault) if fault.reason().code == EMPTIED => return Ok(()),
+            begun => begun?,
+        };
         for id in ids {
             transaction.forget(&self.folder, *id, &now)?;
         }

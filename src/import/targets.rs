@@ -1,6 +1,6 @@
 //! Where rows go: which database, opened once however many folders import into it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use super::target::{Markers, Target};
 use super::value::Type;
 use super::{postgres, postgres::Hindrance, sqlite};
 use crate::fault::Fault;
+use crate::file::FileId;
 use crate::settings::{self, postgres::Address};
 
 /// Which database.
@@ -48,6 +49,36 @@ impl Place {
                 let looked = postgres::Looked::open(address)?;
                 Ok(if looked.has_markers()? { Some(Box::new(looked)) } else { None })
             }
+        }
+    }
+
+    /// Whether the load markers are gone where there were some; an empty SQLite file is one to begin with.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub fn is_emptied(&self) -> Result<bool, Fault> {
+        match self {
+            Self::Sqlite(path) => sqlite::Looked::open(path)?.map_or(Ok(false), |looked| looked.is_emptied()),
+            Self::Postgres(address) => Ok(!postgres::Looked::open(address)?.has_markers()?),
+        }
+    }
+
+    /// The files that the table has rows of, whether or not they have load markers. `None`: it doesn't say whose its rows are.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::World`]: it can't be read.
+    pub fn files_with_rows(&self, table: &str) -> Result<Option<HashSet<FileId>>, Fault> {
+        match self.table(table)? {
+            None => Ok(Some(HashSet::new())),
+            Some(table) if !table.lineage() => Ok(None),
+            Some(table) => match self {
+                Self::Sqlite(path) => {
+                    sqlite::Looked::open(path)?.map(|looked| looked.files_with_rows(table.name())).transpose()
+                }
+                Self::Postgres(address) => postgres::Looked::open(address)?.files_with_rows(table.name()).map(Some),
+            },
         }
     }
 
@@ -190,15 +221,19 @@ impl Targets {
         }
     }
 
-    /// As [`Self::open`]; but a file that is missing is waited for: files were imported into it.
+    /// As [`Self::open`]; but files were imported into it: a file that is missing is waited for, and so are load markers.
     ///
     /// # Errors
     ///
     /// The same.
     pub fn open_again(&self, place: &Place) -> Result<Arc<dyn Target>, Fault> {
         match place {
-            Place::Sqlite(path) if place.is_missing() => Ok(self.opened(path, true, Fault::may_pass)?),
-            _ => self.open(place),
+            Place::Sqlite(path) => Ok(self.opened(path, true, Fault::may_pass)?),
+            Place::Postgres(address) => {
+                let database = self.server(address)?;
+                database.expect_markers();
+                Ok(database)
+            }
         }
     }
 
@@ -218,7 +253,7 @@ impl Targets {
         self.opened(path, false, |_| false)
     }
 
-    /// A SQLite file, opened, or kept from it by something that is borne. `was_had`: it isn't made.
+    /// A SQLite file, opened, or kept from it by something that is borne. `was_had`: nothing of it is made anew.
     fn opened(
         &self,
         path: &Path,
@@ -231,7 +266,7 @@ impl Targets {
         }
         let database = Arc::new(sqlite::Database::closed(path)?);
         if was_had {
-            database.keep_from_being_made();
+            database.expect_markers();
         }
         database.open().or_else(|fault| {
             // A file that is there and can't be opened has what it has: taken away to be mended, it isn't made anew.

@@ -64,6 +64,7 @@ fn questions() -> Vec<(String, &'static str)> {
         // Up to the first that has rows.
         (schema::LATEST_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::HAS_IMPORTED, "SEARCH file USING INDEX file_since (folder=?)"),
+        (schema::HAS_IN, "SEARCH file USING INDEX file_since (folder=?)"),
         (schema::PRUNE_OUTDATED, "SEARCH later USING INDEX event_rare (kind=? AND rowid>?)"),
         (schema::COUNTER, "SEARCH counter USING PRIMARY KEY (name=?)"),
         (schema::PAUSED, "SEARCH pause USING PRIMARY KEY (folder=?)"),

@@ -205,4 +205,12 @@ impl Ledger {
     pub fn has_imported(&self, folder: &str) -> Result<bool, Fault> {
         self.read(|connection| schema::has_imported(connection, folder))
     }
+
+    /// Whether a file of this folder counts as imported: neither forgotten nor replaced.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_in(&self, folder: &str) -> Result<bool, Fault> {
+        self.read(|connection| schema::has_in(connection, folder))
+    }
 }

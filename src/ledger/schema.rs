@@ -251,6 +251,10 @@ pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND r
 pub(super) const LATEST_IMPORTED: &str = "
 SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND rows IS NOT NULL ORDER BY changed_at_us DESC, id DESC LIMIT 1";
 
+/// Those whose load markers are needed: they say what is not to go in again. Nearly always the first row answers it.
+pub(super) const HAS_IN: &str = "
+SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL AND state IN ('committed', 'archived') LIMIT 1";
+
 pub(super) const HAS_WATCHED: &str = "
 SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?
   AND json ->> 'path' = ? AND kind NOT IN ('file.claimed', 'file.committed') AND kind <> 'file.archived'";
@@ -352,6 +356,11 @@ pub(super) fn has_watched(connection: &Connection, folder: &str, inbox: &Path) -
 /// Whether a file of this folder was ever imported.
 pub(super) fn has_imported(connection: &Connection, folder: &str) -> rusqlite::Result<bool> {
     connection.prepare(HAS_IMPORTED)?.exists([folder])
+}
+
+/// Whether a file of this folder counts as imported: neither forgotten nor replaced.
+pub(super) fn has_in(connection: &Connection, folder: &str) -> rusqlite::Result<bool> {
+    connection.prepare(HAS_IN)?.exists([folder])
 }
 
 /// Makes the tables in a fresh file, adds to an older one what it lacks, and refuses a file that is not ours or newer

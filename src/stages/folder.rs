@@ -86,9 +86,9 @@ impl Folder {
             settings::Work::Import(import) => {
                 let place = target(import, state_directory);
                 refuse_ledger(&place, state_directory).map_err(Fault::Fatal)?;
-                // fault 13: it may be that its disk is not mounted yet.
-                let is_known = place.is_missing()
-                    && has_imports(settings, &place, state_directory, |name| ledger.has_imported(name))?;
+                // fault 13: it may be that its disk is not mounted yet, or that it was emptied.
+                let has = |name: &str| if place.is_missing() { ledger.has_imported(name) } else { ledger.has_in(name) };
+                let is_known = has_imports(settings, &place, state_directory, has)?;
                 let target = if is_known { targets.open_again(&place) } else { targets.open(&place) }?;
                 Work::Import(Import::new(&folder.name, import, target)?)
             }

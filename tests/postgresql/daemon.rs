@@ -170,6 +170,65 @@ fn a_daemon_killed_at_random_moments_doubles_and_loses_nothing() {
     assert_done(&drop, &server, files);
 }
 
+/// What a restore of the tables with the rows alone leaves: the same bytes would go in again. `check`, `once` and `ledger check`
+/// say the same.
+///
+/// fault 92
+#[test]
+fn a_database_that_lost_its_load_markers_is_not_begun_anew_at_the_start() {
+    let Some(server) = Server::start() else { return };
+    let drop = drop_into(&server.url());
+    put(&drop, 0);
+    assert!(drop.once().success());
+    server.sql("ALTER TABLE _importerd_files RENAME TO aside; DROP TABLE _importerd_rejects");
+    put(&drop, 0);
+    let lost = "has no table _importerd_files, and files of its folders count as imported";
+    for (words, code, line) in [
+        ("check", 69, lost),
+        ("check", 69, "importerd forget --folder NAME"),
+        ("ledger check", 1, "rows of 1 of them are there"),
+        ("ledger check", 1, "dropped again, those would double"),
+        ("once", 75, lost),
+    ] {
+        let said = drop.command(&words.split(' ').collect::<Vec<_>>()).output().expect("run it");
+        let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+        assert_eq!(said.status.code(), Some(code), "{words}: {text}");
+        assert!(text.contains(line), "{words}: {text}");
+    }
+    let mut daemon = drop.launch();
+    daemon.wait_for("daemon.started");
+    let paused = daemon.wait_for("folder.paused")["reason"].to_string();
+    assert!(paused.contains(lost) && paused.contains("restore it together"), "{paused}");
+    server.sql("ALTER TABLE aside RENAME TO _importerd_files");
+    daemon.wait_for("folder.resumed");
+    daemon.wait_for("file.duplicate");
+    assert!(daemon.stop().success());
+    assert_eq!(server.number("SELECT count(*) FROM orders"), 2);
+}
+
+/// The controls: on purpose, everything counts as new; and where nothing went in, there is nothing to be missed.
+///
+/// fault 92
+#[test]
+fn a_database_that_lost_its_load_markers_is_begun_anew_when_its_files_are_forgotten() {
+    let Some(server) = Server::start() else { return };
+    let drop = drop_into(&server.url());
+    let lose = || server.sql("DROP TABLE IF EXISTS _importerd_files, _importerd_rejects");
+    drop.once();
+    lose();
+    put(&drop, 0);
+    assert!(drop.once().success());
+    lose();
+    put(&drop, 0);
+    let mut daemon = drop.launch();
+    daemon.wait_for("folder.paused");
+    let forget = drop.command(&["forget", "--folder", "drop", "--yes"]).output().expect("run forget");
+    assert!(forget.status.success(), "{forget:?}");
+    assert!(daemon.stop().success());
+    assert!(drop.once().success());
+    assert_eq!(server.number("SELECT count(*) FROM orders"), 4);
+}
+
 /// What looks at the target works for this one as well, and none of it shows a password.
 #[test]
 fn check_explain_status_and_the_ledgers_commands_know_the_database() {

@@ -134,10 +134,84 @@ fn a_target_is_begun_anew_by_an_empty_file_in_its_place_and_made_where_nothing_w
     fs::write(&target, "").expect("empty it");
     put_row(&drop, 1);
     assert_eq!(drop.once().code(), Some(0));
-    let ids: Vec<i64> = {
-        let rows = drop.rows();
-        let mut query = rows.prepare("SELECT id FROM \"drop\"").expect("a query");
-        query.query_map([], |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect()
-    };
-    assert_eq!(ids, [1], "the rows of 0.csv were in the old one");
+    assert_eq!(ids(&drop), [1], "the rows of 0.csv were in the old one");
+}
+
+fn ids(drop: &Drop) -> Vec<i64> {
+    let rows = drop.rows();
+    let mut query = rows.prepare("SELECT id FROM \"drop\"").expect("a query");
+    query.query_map([], |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect()
+}
+
+/// What a restore of the tables with the rows alone leaves.
+fn lose_markers(target: &Connection) {
+    let drop = "DROP TABLE _importerd_files; DROP TABLE _importerd_rejects";
+    target.execute_batch(drop).expect("drop the load markers");
+}
+
+/// fault 92: the same bytes would go in again. `check` and `once` say the same.
+#[test]
+fn a_target_that_lost_its_load_markers_is_not_begun_anew_at_the_start() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    let copy = drop.root().join("copy.db");
+    fs::copy(drop.state().join("rows.db"), &copy).expect("copy the target");
+    lose_markers(&drop.rows());
+    put_row(&drop, 0);
+    let lost = "rows.db has no table _importerd_files, and files of its folders count as imported";
+    for (words, code, line) in
+        [("check", 69, lost), ("check", 69, "importerd forget --folder NAME"), ("once", 75, lost)]
+    {
+        let said = drop.command(&[words]).output().expect("run it");
+        let text = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(said.status.code(), Some(code), "{words}: {text}");
+        assert!(text.contains(line), "{words}: {text}");
+    }
+    let mut daemon = drop.launch();
+    daemon.wait_for("daemon.started");
+    held_for(&mut daemon, "restore it together with _importerd_files", || {
+        fs::rename(copy, drop.state().join("rows.db")).expect("restore the whole target");
+    });
+    daemon.wait_for("file.duplicate");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(ids(&drop), [0]);
+}
+
+/// fault 92
+#[test]
+fn a_target_restored_without_its_load_markers_holds_the_folder_of_a_running_daemon() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    let mut daemon = drop.start();
+    let copy = drop.root().join("copy.db");
+    drop.rows().execute("VACUUM INTO ?", [copy.to_str().expect("text")]).expect("copy the target");
+    lose_markers(&Connection::open(&copy).expect("open the copy"));
+    let aside = drop.root().join("aside");
+    fs::create_dir(&aside).expect("make a directory");
+    move_target(&drop.state(), &aside);
+    fs::rename(copy, drop.state().join("rows.db")).expect("restore half of the target");
+    put_row(&drop, 0);
+    held_for(&mut daemon, "rows.db has no table _importerd_files", || move_target(&aside, &drop.state()));
+    daemon.wait_for("file.duplicate");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(ids(&drop), [0]);
+}
+
+/// fault 92, the control: on purpose, everything counts as new.
+#[test]
+fn a_target_that_lost_its_load_markers_is_begun_anew_when_its_files_are_forgotten() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(0));
+    lose_markers(&drop.rows());
+    put_row(&drop, 0);
+    let mut daemon = drop.launch();
+    daemon.wait_for("folder.paused");
+    let forget = drop.command(&["forget", "--folder", "drop", "--yes"]).output().expect("run forget");
+    assert_eq!(forget.status.code(), Some(0), "{forget:?}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!(ids(&drop), [0, 0]);
 }

@@ -12,7 +12,7 @@ use super::super::shell::quoted;
 use super::checklist::Section;
 use super::rights;
 use crate::exit;
-use crate::import::{BRING_BACK, Hindrance, Place};
+use crate::import::{BRING_BACK, Hindrance, Place, emptied};
 use crate::ledger::history::History;
 use crate::run::argv;
 use crate::settings::{Directories, Folder, Import, Mode, Settings, Work, placeholders_of};
@@ -34,28 +34,39 @@ fn database(settings: &Settings, import: &Import, state: &Path, section: &mut Se
     if let Err(reason) = stages::refuse_ledger(&place, state) {
         return section.fail(exit::CONFIG, reason.text, reason.hint);
     }
-    if place.is_missing() && has_imports(settings, &place, state) {
+    let is_known = has_imports(settings, &place, state);
+    if place.is_missing() && is_known {
         let text = format!(
             "the database {place} is not there, and this folder has imported: it is held until the database is"
         );
         return section.fail(exit::UNAVAILABLE, text, Some(BRING_BACK.to_owned()));
     }
     match &place {
-        Place::Sqlite(path) => file(path, import, &place, state, section),
-        Place::Postgres(_) => server(import, &place, section),
+        Place::Sqlite(path) => file(path, import, (&place, is_known), state, section),
+        Place::Postgres(_) => server(import, (&place, is_known), section),
     }
 }
 
-/// fault 13: a daemon doesn't make it anew. That the ledger can't be read is said of the state directory.
+/// fault 13: a daemon doesn't make anew what they are in. That the ledger can't be read is said of the state directory.
 fn has_imports(settings: &Settings, place: &Place, state: &Path) -> bool {
     let known = |history: History| {
-        stages::has_imports(settings, place, state, |folder| history.has_imported(folder)).unwrap_or_default()
+        let has = |folder: &str| if place.is_missing() { history.has_imported(folder) } else { history.has_in(folder) };
+        stages::has_imports(settings, place, state, has).unwrap_or_default()
     };
     History::open(state).ok().flatten().is_some_and(known)
 }
 
+/// fault 92: nor anew where the load markers are gone.
+fn markers_there(place: &Place, section: &mut Section) {
+    match place.is_emptied() {
+        Ok(false) => {}
+        Ok(true) => section.fail_for(emptied(&format!("the database {place}")).reason(), "importerd"),
+        Err(fault) => section.fail_for(fault.reason(), "importerd"),
+    }
+}
+
 /// A server is asked.
-fn server(import: &Import, place: &Place, section: &mut Section) {
+fn server(import: &Import, (place, is_known): (&Place, bool), section: &mut Section) {
     match place.has_table(&import.table) {
         Ok(true) => {
             section.ok(format!("the database {place} has the table {}", import.table));
@@ -64,10 +75,13 @@ fn server(import: &Import, place: &Place, section: &mut Section) {
         Ok(false) => section.ok(format!("the database {place}: the first file makes the table {}", import.table)),
         Err(fault) => return section.fail(exit::UNAVAILABLE, fault.to_string(), fault.reason().hint.clone()),
     }
+    if is_known {
+        markers_there(place, section);
+    }
     rights_there(import, place, section);
 }
 
-fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut Section) {
+fn file(path: &Path, import: &Import, (place, is_known): (&Place, bool), state: &Path, section: &mut Section) {
     let shown = path.display();
     let parent = path.parent().unwrap_or(Path::new("/"));
     // The daemon makes its own directory, and no other for a database.
@@ -104,8 +118,11 @@ fn file(path: &Path, import: &Import, place: &Place, state: &Path, section: &mut
         Ok(false) => section.ok(format!("the database {shown}: the first file makes the table {}", import.table)),
         Err(fault) => {
             let fix = "move that file away, or import into another one".to_owned();
-            section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
+            return section.fail(exit::UNAVAILABLE, fault.reason().text.clone(), Some(fix));
         }
+    }
+    if is_known {
+        markers_there(place, section);
     }
 }
 

@@ -146,7 +146,7 @@ fn meaning(said: &DbError) -> (&'static str, &'static str) {
         code if code.starts_with("58") => ("io", "see the server's log for its disk's errors"),
         "XX001" | "XX002" => ("target_corrupt", "restore it from a backup"),
         "42P01" if said.message().contains(OURS) => {
-            ("target_missing", "put the table back, or restart importerd to make a new one")
+            ("target_missing", "put the table back, or restart importerd: it makes a new one, or says what to do")
         }
         _ => (UNKNOWN, "see the message; the table may have changed, or a trigger be broken"),
     }

@@ -29,16 +29,18 @@ mod tls;
 mod transaction;
 mod turns;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::contract::Contract;
+use super::header::LINEAGE;
 use super::lately::Lately;
 use super::lock;
-use super::table::{Maker, Table};
+use super::marker::emptied;
+use super::table::{Maker, Table, identifier};
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::Fault;
@@ -52,7 +54,7 @@ use markers::Connected;
 use references::Sure;
 pub use rights::Hindrance;
 use session::Session;
-use table::Read;
+use table::{Read, qualified};
 pub use table::{add_column_sql, as_made, check_possible, create_sql, declared};
 use transaction::Open;
 use turns::Turns;
@@ -67,6 +69,8 @@ pub struct Database {
     unreached: Lately,
     turns: Turns,
     doubt: Doubt,
+    /// Files count as imported into it: the table of markers isn't made anew.
+    expects_markers: AtomicBool,
     /// The table of markers was seen.
     has_markers: AtomicBool,
     /// All of our own tables were.
@@ -90,10 +94,21 @@ impl Database {
             unreached: Lately::default(),
             turns: Turns::default(),
             doubt: Doubt::default(),
+            expects_markers: AtomicBool::new(false),
             has_markers: AtomicBool::new(false),
             is_prepared: AtomicBool::new(false),
             tables: Mutex::default(),
         })
+    }
+
+    /// From now on it is held where it has no load markers.
+    pub fn expect_markers(&self) {
+        self.expects_markers.store(true, Ordering::Relaxed);
+    }
+
+    /// What it is without load markers, where there must be some.
+    fn emptied(&self) -> Option<Fault> {
+        self.expects_markers.load(Ordering::Relaxed).then(|| emptied(&self.place))
     }
 
     /// A connection that nobody uses, or a new one.
@@ -160,7 +175,7 @@ impl Database {
     fn begin(&self, names: &[String]) -> Result<Session, Fault> {
         self.ask(|session| {
             if !self.is_prepared.load(Ordering::Relaxed) {
-                schema::prepare(session, doubt::lock_number(session.schema(), "tables"))?;
+                schema::prepare(session, doubt::lock_number(session.schema(), "tables"), self.emptied())?;
                 self.is_prepared.store(true, Ordering::Relaxed);
                 self.has_markers.store(true, Ordering::Relaxed);
             }
@@ -237,7 +252,9 @@ impl Connected for Reading<'_> {
     fn has_markers(&self) -> Result<bool, Fault> {
         let seen = &self.database.has_markers;
         if !seen.load(Ordering::Relaxed) {
-            seen.store(markers::are_there(self.session())?, Ordering::Relaxed);
+            let are_there = markers::are_there(self.session())?;
+            self.database.emptied().filter(|_| !are_there).map_or(Ok(()), Err)?;
+            seen.store(are_there, Ordering::Relaxed);
         }
         Ok(seen.load(Ordering::Relaxed))
     }
@@ -289,6 +306,17 @@ impl Looked {
     /// What this role may not do and files of this folder need.
     pub fn missing_rights(&self, import: &Import) -> Result<Vec<Hindrance>, Fault> {
         rights::missing(&self.session, import)
+    }
+
+    /// The files that a table with lineage has rows of.
+    pub fn files_with_rows(&self, name: &str) -> Result<HashSet<FileId>, Fault> {
+        let (mut files, file_id) = (HashSet::new(), identifier(LINEAGE[0]));
+        let sql = format!("SELECT DISTINCT {file_id}::bigint FROM {} WHERE {file_id} IS NOT NULL", qualified(name));
+        self.session.each(&sql, &[], &mut |row| {
+            files.insert(FileId(row.get(0)));
+            Ok(true)
+        })?;
+        Ok(files)
     }
 
     /// The table of this name. `None`: it isn't there.

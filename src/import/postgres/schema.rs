@@ -40,11 +40,12 @@ const REJECTS: &str = "
     CREATE INDEX IF NOT EXISTS _importerd_rejects_file ON _importerd_rejects (file_id);";
 
 /// Makes those of our tables that aren't there. A role that may not needs only that somebody else did; and the rejects
-/// only once there are some.
-pub fn prepare(session: &Session, lock: i64) -> Result<(), Fault> {
+/// only once there are some. `emptied`: what it is where the markers must be there and aren't.
+pub fn prepare(session: &Session, lock: i64, emptied: Option<Fault>) -> Result<(), Fault> {
     let sql = "SELECT to_regclass('_importerd_files') IS NULL, to_regclass('_importerd_rejects') IS NULL";
     let missing = session.query_one(sql, &[])?;
     if missing.get(0) {
+        emptied.map_or(Ok(()), Err)?;
         make(session, lock, FILES)?;
     }
     if !missing.get::<_, bool>(1) {

@@ -14,7 +14,7 @@ mod schema;
 mod table;
 mod transaction;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -28,9 +28,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::bounds::Bounds;
 use super::contract::Contract;
+use super::header::LINEAGE;
 use super::lately::Lately;
 use super::lock;
-use super::table::{Maker, Table};
+use super::marker::emptied;
+use super::table::{Maker, Table, identifier};
 use super::target::{Markers, Target, Transaction, Yielding};
 use super::value::Type;
 use crate::fault::Fault;
@@ -65,6 +67,8 @@ pub struct Database {
     log: Log,
     /// It was there once, or files were imported into it: it isn't made anew.
     is_known: AtomicBool,
+    /// Files count as imported into it: where others have tables, ours aren't made anew.
+    expects_markers: AtomicBool,
     /// There was none for a transaction, and when that was undone, there was some.
     has_room_again: AtomicBool,
     /// Opening came to nothing.
@@ -103,6 +107,7 @@ impl Database {
             tables: Mutex::default(),
             log: Log::default(),
             is_known: AtomicBool::new(false),
+            expects_markers: AtomicBool::new(false),
             has_room_again: AtomicBool::new(false),
             unopened: Lately::default(),
         })
@@ -121,6 +126,12 @@ impl Database {
     /// From now on it is not made anew.
     pub fn keep_from_being_made(&self) {
         self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it is not made anew, and held where there are tables and no load markers among them.
+    pub fn expect_markers(&self) {
+        self.keep_from_being_made();
+        self.expects_markers.store(true, Ordering::Relaxed);
     }
 
     /// The writing connection, for one transaction.
@@ -171,7 +182,8 @@ impl Database {
             found => found.is_err(),
         };
         // Closing the old one leaves the new file's write-ahead log alone: SQLite sees that its own file was moved.
-        *held = self.unopened.attempt(|| Held::open(&self.path, may_make, &self.log))?;
+        let expects_markers = self.expects_markers.load(Ordering::Relaxed);
+        *held = self.unopened.attempt(|| Held::open(&self.path, may_make, expects_markers, &self.log))?;
         self.is_known.store(true, Ordering::Relaxed);
         lock(&self.tables).clear();
         Ok(held)
@@ -280,6 +292,16 @@ impl Looked {
         }
     }
 
+    /// The files that a table with lineage has rows of.
+    pub(super) fn files_with_rows(&self, name: &str) -> Result<HashSet<FileId>, Fault> {
+        let [table, file_id] = [name, LINEAGE[0]].map(identifier);
+        let sql = format!("SELECT DISTINCT {file_id} FROM {table} WHERE typeof({file_id}) = 'integer'");
+        let read = || -> rusqlite::Result<_> {
+            self.connection.prepare(&sql)?.query_map((), |row| row.get(0).map(FileId))?.collect()
+        };
+        read().map_err(|error| self.fault(&error))
+    }
+
     /// The table of this name.
     pub(super) fn table(&self, name: &str) -> Result<Option<Arc<Table>>, Fault> {
         let table = table::read(&self.connection, name).map_err(|error| self.fault(&error))?;
@@ -294,6 +316,11 @@ impl Looked {
     /// The tables that lose something with the rows of this one.
     pub(super) fn losing_with(&self, name: &str) -> Result<Vec<String>, Fault> {
         references::losing_with(&self.connection, name, Yielding::All).map_err(|error| self.fault(&error))
+    }
+
+    /// Whether there are tables, and no load markers among them.
+    pub(super) fn is_emptied(&self) -> Result<bool, Fault> {
+        schema::is_emptied(&self.connection).map_err(|error| self.fault(&error))
     }
 
     /// Whether a file was ever imported into it.
@@ -329,8 +356,13 @@ impl Held {
         Ok(Self { connection: Connection::open_in_memory()?, file: NO_FILE, recent: Recent::default() })
     }
 
-    fn open(path: &Path, may_make: bool, log: &Log) -> Result<Self, Fault> {
-        let connection = connect(path, may_make, log).map_err(|error| fault(path, &error))?;
+    fn open(path: &Path, may_make: bool, expects_markers: bool, log: &Log) -> Result<Self, Fault> {
+        let wrong = |error: rusqlite::Error| fault(path, &error);
+        let mut connection = connect(path, may_make, log).map_err(wrong)?;
+        if expects_markers && schema::is_emptied(&connection).map_err(wrong)? {
+            return Err(emptied(&place(path)));
+        }
+        schema::prepare(&mut connection).map_err(wrong)?;
         let file = file_at(path).map_err(|error| gone(path, &error))?;
         Ok(Self { connection, file, recent: Recent::default() })
     }
@@ -356,7 +388,6 @@ fn connect(path: &Path, may_make: bool, log: &Log) -> rusqlite::Result<Connectio
     connection.pragma_update(None, "synchronous", "FULL")?;
     log.watch(&mut connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    schema::prepare(&mut connection)?;
     Ok(connection)
 }
 

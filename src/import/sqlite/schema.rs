@@ -41,6 +41,12 @@ pub(super) const CREATE: &str = "
 const ADDED: [(&str, &str); 4] =
     [("replaces", "INTEGER"), ("forgotten_at", "TEXT"), ("header", "TEXT"), ("mode", "TEXT")];
 
+/// Whether there are tables, and that of the markers isn't among them. A database without any is one to begin with.
+pub fn is_emptied(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) > 0 AND total(name = '_importerd_files') = 0 FROM sqlite_schema";
+    connection.query_row(sql, (), |row| row.get(0))
+}
+
 /// Makes the tables when they aren't there, or adds what older ones lack.
 pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch(CREATE)?;

@@ -174,6 +174,14 @@ impl History {
         self.ask(|connection| schema::has_imported(connection, folder))
     }
 
+    /// Whether a file of this folder counts as imported: neither forgotten nor replaced.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn has_in(&self, folder: &str) -> Answer<bool> {
+        self.ask(|connection| schema::has_in(connection, folder))
+    }
+
     /// Shows every file of a folder, in the order of their numbers.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ pub fn section(folder: &Folder, state: &Path, history: &History, importerd: &str
     entries(folder, history, &mut section)?;
     strangers(folder, history, importerd, &mut section)?;
     if let Work::Import(import) = &folder.work {
-        target::check(folder, &crate::stages::target(import, state), history, importerd, &mut section)?;
+        target::check(folder, (import, &crate::stages::target(import, state)), history, importerd, &mut section)?;
     }
     Ok(section)
 }

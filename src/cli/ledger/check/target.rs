@@ -10,16 +10,20 @@ use crate::import::{Counted, Marker, Markers, Place};
 use crate::ledger::history::History;
 use crate::ledger::{self, REBUILD, Row, State};
 use crate::log::escape;
-use crate::settings::{Duplicates, Folder, Work};
+use crate::settings::{Duplicates, Folder, Import, Work};
 use crate::stages::{MARKERS_BACK, has_gone_in};
 
 /// So many are named.
 const EXAMPLES_MAX: usize = 5;
 
+/// What to do about files without a load marker.
+const RESTORE: &str = "restore the database's latest state, with _importerd_files";
+const DROP_AGAIN: &str = "what is in no backup, drop again from archive/";
+
 /// Enters it.
 pub fn check(
     folder: &Folder,
-    place: &Place,
+    (import, place): (&Import, &Place),
     history: &History,
     importerd: &str,
     section: &mut Section,
@@ -46,7 +50,7 @@ pub fn check(
         }
     };
     unknown_markers(folder, &markers, history, importerd, section)?;
-    unmarked_entries(folder, place, &markers, history, importerd, section)?;
+    unmarked_entries(folder, (import, place), &markers, history, importerd, section)?;
     if let Some(target) = target {
         rows(folder, &*target, section);
         rejects(&*target, section);
@@ -87,7 +91,7 @@ fn unknown_markers(
 /// The ledger says that they are imported, and the target doesn't.
 fn unmarked_entries(
     folder: &Folder,
-    place: &Place,
+    (import, place): (&Import, &Place),
     markers: &[Marker],
     history: &History,
     importerd: &str,
@@ -106,7 +110,19 @@ fn unmarked_entries(
         section.ok(format!("{} load markers in {}, one for every imported file", markers.len(), place));
     } else {
         let text = format!("{} have no load marker in {}: {}", unmarked.len(), place, listed(&unmarked));
-        section.fail(exit::REFUSED, text, Some(bring_back(folder, importerd)));
+        let there = place.files_with_rows(&import.table).unwrap_or_default();
+        let bring_back = bring_back(folder, importerd);
+        let (rows, fix) = match there.map(|there| unmarked.iter().filter(|(id, _)| there.contains(id)).count()) {
+            Some(0) => ("no row of them is there".to_owned(), bring_back),
+            Some(some) => {
+                (format!("rows of {some} of them are there"), format!("{RESTORE}; dropped again, those would double"))
+            }
+            None => {
+                let text = format!("whether rows of them are there can't be told from the table {}", import.table);
+                (text, format!("{bring_back}; only where you see that its rows are not there"))
+            }
+        };
+        section.fail(exit::REFUSED, format!("{text}; {rows}"), Some(fix));
         section.about(about(unmarked));
     }
     Ok(())
@@ -145,7 +161,7 @@ impl<'m> Again<'m> {
 
 /// What to do about files that are not in a database of an earlier backup.
 fn bring_back(folder: &Folder, importerd: &str) -> String {
-    let restore = "restore the database's latest state; what is in no backup, drop again from archive/";
+    let restore = format!("{RESTORE}; {DROP_AGAIN}");
     let (overwrites, adds) = match &folder.work {
         Work::Import(import) => (import.mode.overwrites(), !import.mode.needs_order()),
         Work::Run(_) => (false, false),
@@ -159,7 +175,7 @@ fn bring_back(folder: &Folder, importerd: &str) -> String {
     }
     match folder.duplicates {
         Duplicates::Allow if adds => format!("{restore}; what was dropped again since: {importerd} forget its number"),
-        _ => restore.to_owned(),
+        _ => restore,
     }
 }
 
