@@ -1,9 +1,11 @@
 //! Lines that break at the worst moment: between a COMMIT and its answer.
 
 use std::thread;
+use std::time::Duration;
 
 use importerd::file::FileId;
 use importerd::import::{Effect, Load, Outcome};
+use importerd::settings::postgres::Address;
 
 use super::bench::Bench;
 use super::harness::eventually;
@@ -153,4 +155,33 @@ fn a_transaction_that_is_not_decided_yet_is_waited_for_before_its_marker_is_miss
         assert!(asked.import.marker(&load.identity).expect("it is decided").is_some());
     }
     assert_eq!(server.number(COUNT), 2);
+}
+
+/// More than fits between the two sides.
+const LARGE_BYTES: usize = 32 << 20;
+
+/// A trigger that takes its time over each row, a disk that stalls: the server is there, and has no room for more. The control,
+/// a session that gives up where nothing was taken for a second, as all did for ten, never gets its file in.
+///
+/// fault 91
+#[test]
+fn a_load_that_the_server_takes_slowly_is_waited_for_also_over_tcp() {
+    let Some(server) = Server::start() else { return };
+    server.sql(
+        "CREATE TABLE orders (id integer, what text);
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$;
+        CREATE TRIGGER wait BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION wait()",
+    );
+    let row = format!(",{}\n", "x".repeat(64 << 10));
+    let rows = LARGE_BYTES / row.len();
+    let content: String =
+        ["id,what\n".to_owned()].into_iter().chain((1..=rows).map(|id| format!("{id}{row}"))).collect();
+    let address = Address::parse(&server.url_by_tcp("sslmode=disable")).expect("an address");
+    let mut impatient = address.clone();
+    impatient.config.tcp_user_timeout(Duration::from_secs(1));
+    let reason = Bench::with(impatient, "orders").held(&content);
+    assert_eq!(reason.code, "target_unreachable", "{reason}");
+    assert_eq!(server.number(COUNT), 0);
+    assert_eq!(Bench::with(address, "orders").import(&content), Ok(rows as u64));
+    assert_eq!(server.number(COUNT), rows as u64);
 }
