@@ -111,6 +111,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("column", "the name of the column"),
     ("hint", "what to do about it"),
     ("rows", "how many rows went in"),
+    ("committed_at", "when they did, RFC 3339: the ledger has learnt it only now, from the load marker"),
     ("replaces", "the number of the same file whose rows give way to these"),
     ("rows_before", "how many rows gave way"),
     ("rows_inserted", "of these, how many have a key that was not there"),

@@ -89,6 +89,7 @@ impl Event {
                 self.count("results", "result"),
                 self.replaced(),
                 self.of_mode(),
+                self.text("committed_at").map(|at| format!("at {at}, as the load marker says")),
             ]),
             Kind::FileArchived => self.text("moved_to").or(reason.as_deref()).unwrap_or_default().to_owned(),
             Kind::FileDeferred => joined([reason, self.attempt(), self.next_try()]),

@@ -31,6 +31,9 @@ fn said(event: &Event) -> String {
 fn a_sentence_says_what_happened_to_what_and_why() {
     assert_eq!(said(&about(Kind::FileClaimed)), "orders-17.csv claimed");
     assert_eq!(said(&about(Kind::FileCommitted).with("rows", 1204)), "orders-17.csv committed: 1204 rows");
+    let learnt = about(Kind::FileCommitted).with("rows", 2).with("committed_at", "2026-11-22T03:04:05.678Z");
+    let at = "at 2026-11-22T03:04:05.678Z, as the load marker says";
+    assert_eq!(said(&learnt), format!("orders-17.csv committed: 2 rows; {at}"));
     assert_eq!(
         said(&about(Kind::FileCommitted).with("rows", 1).with("rejects", 2)),
         "orders-17.csv committed: 1 row; 2 rejects"

@@ -176,9 +176,10 @@ impl Type {
             (Self::Instant, _) if cell.text().is_some_and(literal::is_timestamp) => {
                 reason("wrong_type", "doesn't say its offset from UTC")
             }
-            (Self::Timestamp | Self::Instant | Self::Moment, _) => {
-                reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)")
+            (Self::Instant, _) => {
+                reason("wrong_type", "is not a timestamp with its offset from UTC (YYYY-MM-DD HH:MM:SSZ, or +01:00)")
             }
+            (Self::Timestamp | Self::Moment, _) => reason("wrong_type", "is not a timestamp (YYYY-MM-DD HH:MM:SS)"),
             (Self::Decimal, _) => reason("wrong_type", "is not a decimal number (12 or 12.50)"),
             (Self::Number, _) => reason("wrong_type", "is not a number"),
             (Self::Text, _) => reason("wrong_type", "is not a text"),
@@ -258,6 +259,11 @@ mod tests {
             (Type::Decimal, "12,5", r#""12,5" is not a decimal number (12 or 12.50)"#),
             (Type::Decimal, "00417", r#""00417" is not a plain integer: its leading zero would be lost"#),
             (Type::Moment, "noon", r#""noon" is not a timestamp (YYYY-MM-DD HH:MM:SS)"#),
+            (
+                Type::Instant,
+                "noon",
+                r#""noon" is not a timestamp with its offset from UTC (YYYY-MM-DD HH:MM:SSZ, or +01:00)"#,
+            ),
             (Type::Instant, "2026-11-22 03:04:05", r#""2026-11-22 03:04:05" doesn't say its offset from UTC"#),
             (
                 Type::Timestamp,

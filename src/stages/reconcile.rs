@@ -117,7 +117,7 @@ impl Carrier {
     fn learn(&self, folder: &Folder, marker: &Marker) -> Result<(), Fault> {
         let subject = Subject { id: marker.id, name: marker.name.clone(), attempt: 1, stage: "commit" };
         let event = Event::new(Kind::FileCommitted).folder(Arc::clone(&folder.name)).file(subject);
-        let mut event = event.with("rows", marker.rows);
+        let mut event = event.with("rows", marker.rows).with("committed_at", marker.committed_at.as_str());
         if marker.rejects > 0 {
             event = event.with("rejects", marker.rejects);
         }
