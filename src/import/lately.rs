@@ -4,8 +4,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::lock;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 
 /// What takes less is asked anew at once.
 const QUICK: Duration = Duration::from_millis(500);
@@ -37,10 +39,24 @@ impl Lately {
             Ok(_) => *tried = Tried { failure: None, succeeded_at: Some(now) },
             // Somebody who began later was faster: what has failed is well again.
             Err(_) if tried.succeeded_at.is_some_and(|at| at > began) => {}
-            Err(fault) if took >= QUICK => tried.failure = Some((fault.clone(), now + took.min(REMEMBERED_MAX))),
+            Err(fault) if took >= QUICK => {
+                let long = took.min(REMEMBERED_MAX);
+                tried.failure = Some((not_asked_before(fault, Timestamp::now() + long), now + long));
+            }
             Err(_) => {}
         }
         outcome
+    }
+}
+
+/// What who comes meanwhile is told.
+fn not_asked_before(fault: &Fault, at: Timestamp) -> Fault {
+    match fault.clone() {
+        Fault::World(reason) => {
+            let text = format!("{}; not asked again before {at:.0}", reason.text);
+            Fault::World(Reason { text, ..reason })
+        }
+        fault => fault,
     }
 }
 
@@ -59,9 +75,13 @@ mod tests {
     #[test]
     fn what_took_long_and_failed_is_not_tried_again_for_as_long() {
         let lately = Lately::default();
-        lately.attempt(|| in_vain::<()>(LONG)).unwrap_err();
+        let tried = lately.attempt(|| in_vain::<()>(LONG)).unwrap_err();
+        assert_eq!(tried.reason().text, "no answer");
         let refused = lately.attempt::<()>(|| panic!("it is not tried")).unwrap_err();
-        assert_eq!(refused.reason().text, "no answer");
+        let (why, until) = refused.reason().text.split_once("; not asked again before ").unwrap();
+        assert_eq!(why, "no answer");
+        let wait = until.parse::<Timestamp>().unwrap().duration_since(Timestamp::now());
+        assert!(wait.as_secs_f64().abs() < 2.0, "{refused}");
         std::thread::sleep(2 * LONG);
         lately.attempt(|| Ok(())).unwrap();
     }
