@@ -10,6 +10,7 @@ use std::time::Duration;
 use harness::manager::Manager;
 use harness::{Daemon, Drop, eventually};
 use jiff::Timestamp;
+use rusqlite::Connection;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -216,9 +217,8 @@ fn a_stop_while_the_target_is_locked_ends_well_and_leaves_the_file_claimed_and_t
     assert_eq!(charged(&drop, "b.csv"), (0, 0));
 }
 
-/// fault 81
-#[test]
-fn a_folder_that_is_held_only_after_the_stop_is_told_with_the_cause() {
+/// A file is in; then the target is locked, another file is claimed, and the daemon told to stop.
+fn stopped_over_a_locked_target() -> (Drop, Daemon, Connection) {
     let drop = Drop::new();
     let mut daemon = drop.start();
     drop.put("a.csv", "id\n1\n");
@@ -228,6 +228,13 @@ fn a_folder_that_is_held_only_after_the_stop_is_told_with_the_cause() {
     drop.put("b.csv", "id\n2\n");
     daemon.wait_for_file("file.claimed", "b.csv");
     daemon.signal(Signal::TERM);
+    (drop, daemon, target)
+}
+
+/// fault 81
+#[test]
+fn a_folder_that_is_held_only_after_the_stop_is_told_with_the_cause() {
+    let (_drop, mut daemon, _target) = stopped_over_a_locked_target();
     daemon.wait_for("daemon.draining");
     let paused = daemon.wait_for("folder.paused");
     assert!(paused["reason"].to_string().contains("locked by another program"), "{paused}");
@@ -238,15 +245,7 @@ fn a_folder_that_is_held_only_after_the_stop_is_told_with_the_cause() {
 /// faults 81, 92
 #[test]
 fn a_stop_while_a_commit_waits_for_the_target_finishes_it_when_the_target_is_free_in_time() {
-    let drop = Drop::new();
-    let mut daemon = drop.start();
-    drop.put("a.csv", "id\n1\n");
-    daemon.wait_for_file("file.archived", "a.csv");
-    let target = drop.rows();
-    target.execute_batch("BEGIN EXCLUSIVE").expect("lock the target");
-    drop.put("b.csv", "id\n2\n");
-    daemon.wait_for_file("file.claimed", "b.csv");
-    daemon.signal(Signal::TERM);
+    let (drop, mut daemon, target) = stopped_over_a_locked_target();
     daemon.wait_until("progress", is_progress);
     target.execute_batch("ROLLBACK").expect("unlock the target");
     assert_eq!(daemon.end().code(), Some(0));

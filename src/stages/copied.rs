@@ -49,9 +49,7 @@ impl Carrier {
         }
         Ok(false)
     }
-}
 
-impl Carrier {
     /// Whether something lies in the archive that may be a copy of this file: at a place that no other is known to have.
     fn may_be_archived(&self, folder: usize, row: &Row) -> Result<bool, Halt> {
         let places = &self.folders[folder].places;
