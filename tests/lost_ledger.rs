@@ -426,9 +426,18 @@ fn a_target_that_does_not_know_what_went_in_last_is_told_at_a_start() {
     // What it says is a way: the file is named, and goes in again.
     let check = drop.command(&["ledger", "check"]).output().unwrap();
     assert!(String::from_utf8_lossy(&check.stdout).contains("b.csv"), "{}", String::from_utf8_lossy(&check.stdout));
+    // Also when others went in since.
+    drop.put("c.csv", "id\n3\n");
+    assert_eq!((told().len(), told().len()), (1, 1));
     drop.put("b.csv", "id\n2\n");
-    assert_eq!(told().len(), 1);
-    assert_eq!((told(), drop.row_count()), (Vec::new(), 2));
+    told();
+    assert_eq!(drop.row_count(), 3);
+    // The control: a database that is another one on purpose lacks all that came before its first file.
+    fs::write(&target, "").unwrap();
+    assert_eq!(told().len(), 1, "the last one is missing");
+    drop.put("d.csv", "id\n4\n");
+    told();
+    assert_eq!((told(), drop.row_count()), (Vec::new(), 1));
 }
 
 /// A ledger of yesterday, from when a file was refused; it has been mended and loaded since. Returns the file's number.

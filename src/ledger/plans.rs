@@ -39,7 +39,7 @@ fn questions() -> Vec<(String, &'static str)> {
         (schema::RELEASING, "SEARCH file USING INDEX file_released (folder=?)"),
         (schema::IN_STATE, OPEN),
         (schema::IN_STATE_AFTER, OPEN),
-        (schema::NOT_IN_BELOW, OPEN),
+        (schema::IDS_NOT_IN_BELOW, "SEARCH file USING COVERING INDEX file_open (folder=? AND state=? AND rowid<?)"),
         (schema::QUARANTINED_AT, "SEARCH file USING INDEX file_refused (folder=? AND place=?)"),
         (schema::LET_GO, "SEARCH file USING INDEX file_let_go (folder=?)"),
         (schema::UNPLACED, "SEARCH file USING INDEX file_unplaced (folder=? AND state=?)"),

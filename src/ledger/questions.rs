@@ -138,12 +138,12 @@ impl Ledger {
         self.rows(schema::UNPLACED, params![folder, state.name()])
     }
 
-    /// The file whose rows went in last, of those that lie in the archive.
+    /// The files whose rows went in last, so many of those that lie in the archive, the latest first.
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn latest_imported(&self, folder: &str) -> Result<Option<Row>, Fault> {
-        Ok(self.rows(schema::LATEST_IMPORTED, params![folder, State::Archived.name()])?.pop())
+    pub fn latest_imported(&self, folder: &str, files_max: u32) -> Result<Vec<Row>, Fault> {
+        self.rows(schema::LATEST_IMPORTED, params![folder, State::Archived.name(), files_max])
     }
 
     /// The folder's files that wait for a try, wherever they lie, oldest first.
@@ -152,14 +152,6 @@ impl Ledger {
     /// The ledger can't be read.
     pub fn deferred(&self, folder: &str) -> Result<Vec<Row>, Fault> {
         self.rows(schema::IN_STATE, [folder, State::Deferred.name()])
-    }
-
-    /// The folder's files with lower numbers than this that may still go in, as far as is known.
-    ///
-    /// # Errors
-    /// The ledger can't be read.
-    pub fn not_in_below(&self, folder: &str, id: FileId) -> Result<Vec<Row>, Fault> {
-        self.rows(schema::NOT_IN_BELOW, params![folder, id.0])
     }
 
     /// The highest number entered for a folder, 0 when there is none.
@@ -183,10 +175,22 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger can't be read.
-    pub fn ids_ended_from(&self, folder: &str, first: FileId) -> Result<Vec<i64>, Fault> {
+    pub fn ids_ended_from(&self, folder: &str, first: FileId) -> Result<Vec<FileId>, Fault> {
+        self.ids(schema::IDS_ENDED_FROM, folder, first)
+    }
+
+    /// The numbers below one of the folder's files that may still go in, as far as is known.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn ids_not_in_below(&self, folder: &str, first: FileId) -> Result<Vec<FileId>, Fault> {
+        self.ids(schema::IDS_NOT_IN_BELOW, folder, first)
+    }
+
+    fn ids(&self, sql: &str, folder: &str, bound: FileId) -> Result<Vec<FileId>, Fault> {
         self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::IDS_ENDED_FROM)?;
-            query.query_map(params![folder, first.0], |row| row.get(0))?.collect()
+            let mut query = connection.prepare_cached(sql)?;
+            query.query_map(params![folder, bound.0], |row| row.get(0).map(FileId))?.collect()
         })
     }
 

@@ -92,8 +92,9 @@ pub(super) fn classed(path: &Path, error: &rusqlite::Error) -> Fault {
             world("ledger_locked", "end the program that has the ledger open for writing")
         }
         // faults 68, 72: where a file of its log can't be made, SQLite doesn't say why.
-        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => no_room(path, error)
-            .unwrap_or_else(|| world("ledger_read_only", "make the state directory writable for the daemon's user")),
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => no_room(path, error).unwrap_or_else(|| {
+            world("ledger_read_only", "make the state directory and what lies in it writable for the daemon's user")
+        }),
         _ => Fault::Fatal(Reason::new("ledger", text)),
     }
 }

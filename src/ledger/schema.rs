@@ -221,8 +221,8 @@ SELECT * FROM file WHERE folder = ? AND place = ? AND state = 'quarantined' ORDE
 pub(super) const LET_GO: &str = "
 SELECT * FROM file INDEXED BY file_let_go WHERE folder = ? AND state = 'forgotten' AND place GLOB 'quarantine/*'";
 
-pub(super) const NOT_IN_BELOW: &str = "
-SELECT * FROM file WHERE folder = ? AND state IN ('deferred', 'quarantined')
+pub(super) const IDS_NOT_IN_BELOW: &str = "
+SELECT id FROM file WHERE folder = ? AND state IN ('deferred', 'quarantined')
   AND state NOT IN ('archived', 'duplicate') AND id < ?";
 
 /// Of the states that files stay in.
@@ -247,13 +247,14 @@ SELECT id FROM file WHERE folder = ? AND id >= ? AND state NOT IN ('deferred', '
 /// Asked only where a database is missing: nearly always the first row answers it.
 pub(super) const HAS_IMPORTED: &str = "SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL LIMIT 1";
 
-/// Nearly always it is the first that is looked at.
+/// Nearly always they are the first that are looked at.
 pub(super) const LATEST_IMPORTED: &str = "
-SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND rows IS NOT NULL ORDER BY changed_at_us DESC, id DESC LIMIT 1";
+SELECT * FROM file WHERE folder = ?1 AND state = ?2 AND rows IS NOT NULL ORDER BY changed_at_us DESC, id DESC LIMIT ?3";
 
-/// Those whose load markers are needed: they say what is not to go in again. Nearly always the first row answers it.
+/// Those whose load markers are needed: they say what is not to go in again. What is committed and not archived yet is known by the
+/// ledger, and is not done again. Nearly always the first row answers it.
 pub(super) const HAS_IN: &str = "
-SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL AND state IN ('committed', 'archived') LIMIT 1";
+SELECT 1 FROM file WHERE folder = ? AND rows IS NOT NULL AND state = 'archived' LIMIT 1";
 
 pub(super) const HAS_WATCHED: &str = "
 SELECT 1 FROM event WHERE kind IN ('folder.watching', 'folder.polling') AND file_id IS NULL AND folder = ?

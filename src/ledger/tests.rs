@@ -329,7 +329,7 @@ fn every_question_is_answered_by_an_index_without_sorting() {
         (schema::IN_STATE_AFTER, "file_open (folder=? AND state=? AND rowid>?)"),
         (schema::QUARANTINED_AT, "file_refused (folder=? AND place=?)"),
         (schema::RELEASING, "file_released (folder=?)"),
-        (schema::NOT_IN_BELOW, "file_open (folder=? AND state=? AND rowid<?)"),
+        (schema::IDS_NOT_IN_BELOW, "file_open (folder=? AND state=? AND rowid<?)"),
         (schema::LET_GO, "file_let_go (folder=?)"),
         (schema::REPLAY_OF, "file_replaces (replaces=?)"),
         (schema::ENDED_AFTER, "file_folder (folder=? AND rowid>?)"),
@@ -361,7 +361,7 @@ fn the_last_number_of_a_folder_and_those_from_one_on_are_its_own() {
     assert_eq!(ledger.last_id("nobody").unwrap(), FileId(0));
     let deferred = entry(FileId(6), OsStr::new("b.csv"), State::Deferred);
     ledger.enter(Durability::Flushed, &[deferred], &[]).unwrap();
-    assert_eq!(ledger.ids_ended_from("orders", FileId(2)).unwrap(), [2, 5]);
+    assert_eq!(ledger.ids_ended_from("orders", FileId(2)).unwrap(), [2, 5].map(FileId));
 }
 
 #[test]

@@ -26,12 +26,12 @@ const PORT: u16 = 5432;
 const CREDENTIALS_OF_SERVICE: &str = "/run/credentials/importerd.service";
 
 /// How long a connection is silent before the kernel asks whether the other side is still there, how often it asks, and
-/// how many answers may be missing: half a connection is noticed after about 11 s. No `TCP_USER_TIMEOUT`: it would break off what
-/// a server takes slowly, for Linux counts against it also where the other side answers, and only has no room for more; and a
-/// longer one would hold for half a connection, too.
+/// how long that, or what was sent, may be unanswered: half a connection is noticed after a minute. Not sooner, for Linux counts
+/// against it also where the other side answers, and only has no room for more: as one does that takes rows slowly, by a trigger,
+/// or since its disk stalls.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
-const KEEPALIVE_RETRIES: u32 = 3;
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where a PostgreSQL database is, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Address {
             config.application_name("importerd");
         }
         config.keepalives(true).keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL);
-        config.keepalives_retries(KEEPALIVE_RETRIES);
+        config.tcp_user_timeout(USER_TIMEOUT);
         Ok(Self { config, tls, password: None })
     }
 

@@ -1,7 +1,7 @@
 //! Reconcile: before a slot is recovered, the ledger learns what the target knows, and files that a power cut
 //! put back to where they were before they were claimed are brought to their end.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,6 +32,9 @@ use crate::run::results::{Planned, Publication};
 /// below the last number that is left a load marker may be unknown to it. A file that is in a slot is asked
 /// for by itself, however old its number.
 pub(crate) const MARKERS_BACK: i64 = 4_096;
+
+/// For the load markers of so many files is asked whether they are there.
+const LATEST_ASKED_FOR: u32 = 100;
 
 impl Carrier {
     /// See the module. Repeatable at any time, by several slots at once and while others work: what they enter
@@ -75,17 +78,18 @@ impl Carrier {
         let halted = |fault: Fault| halt(&fault);
         let last = self.ledger.last_id(&folder.name).map_err(halted)?;
         let from = FileId(last.0 - MARKERS_BACK);
-        let known: HashSet<i64> = self.ledger.ids_ended_from(&folder.name, from).map_err(halted)?.into_iter().collect();
+        let known: HashSet<FileId> =
+            self.ledger.ids_ended_from(&folder.name, from).map_err(halted)?.into_iter().collect();
         let mut markers = import.markers_from(from).map_err(halted)?;
         // A file that was deferred or refused, or is to be loaded again, may have waited for so long that its number is far
         // below.
-        let waited = self.ledger.not_in_below(&folder.name, from).map_err(halted)?;
-        let ids: Vec<_> = waited.iter().map(|row| row.id).collect();
-        let waited: HashMap<FileId, Row> = waited.into_iter().map(|row| (row.id, row)).collect();
-        let gone_in = import.markers_among(&ids).map_err(halted)?;
-        markers.extend(gone_in.into_iter().filter(|marker| has_gone_in(&waited[&marker.id], marker)));
+        let waited = self.ledger.ids_not_in_below(&folder.name, from).map_err(halted)?;
+        for marker in import.markers_among(&waited).map_err(halted)? {
+            let row = self.ledger.by_id(marker.id).map_err(halted)?;
+            markers.extend(row.filter(|row| has_gone_in(row, &marker)).map(|_| marker));
+        }
         let forgotten: Vec<_> = markers.iter().filter(|marker| marker.forgotten_at.is_some()).map(|it| it.id).collect();
-        let news: Vec<_> = markers.iter().filter(|marker| !known.contains(&marker.id.0)).collect();
+        let news: Vec<_> = markers.iter().filter(|marker| !known.contains(&marker.id)).collect();
         // Before the first is entered: what a crash leaves entered is no news next time.
         if let Some(newest) = news.iter().map(|marker| marker.id).max() {
             self.ledger.never_again(newest).map_err(halted)?;
@@ -94,18 +98,24 @@ impl Carrier {
         if forgotten.is_empty() { Ok(()) } else { self.ledger.forget(&forgotten, &[]).map_err(halted) }
     }
 
-    /// A database of an earlier time lacks what went in since, and would go on as if nothing were missing.
+    /// A database of an earlier time lacks what went in since, and would go on as if nothing were missing. Where it is another
+    /// one on purpose, it lacks all that came before its first file.
     fn warn_of_an_older_target(&self, folder: usize) -> Result<(), Halt> {
         let folder = &self.folders[folder];
         let Work::Import(import) = &folder.work else { return Ok(()) };
         let halted = |fault: Fault| halt(&fault);
-        let Some(latest) = self.ledger.latest_imported(&folder.name).map_err(halted)? else { return Ok(()) };
-        if import.marker_of(latest.id).map_err(halted)?.is_none()
-            && folder.told_missing.swap(latest.id.0, Ordering::Relaxed) != latest.id.0
+        let latest = self.ledger.latest_imported(&folder.name, LATEST_ASKED_FOR).map_err(halted)?;
+        let ids: Vec<_> = latest.iter().map(|row| row.id).collect();
+        let there: BTreeSet<_> = import.markers_among(&ids).map_err(halted)?.iter().map(|marker| marker.id).collect();
+        let is_lost = |(at, row): &(usize, &Row)| {
+            !there.contains(&row.id) && (*at == 0 || there.range(..row.id).next().is_some())
+        };
+        if let Some((_, row)) = latest.iter().enumerate().find(is_lost)
+            && folder.told_missing.swap(row.id.0, Ordering::Relaxed) != row.id.0
         {
-            let (file, id, name) = (escape(&latest.name), latest.id, &folder.name);
+            let (file, id, name) = (escape(&row.name), row.id, &folder.name);
             let text = format!(
-                "folder {name}: {file} ({id}) went in last, and {} doesn't know of it; if it was restored from a backup, stop the \
+                "folder {name}: {file} ({id}) went in, and {} doesn't know of it; if it was restored from a backup, stop the \
                  daemon and type importerd ledger check: it names the files that are missing",
                 import.place()
             );

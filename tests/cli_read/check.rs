@@ -266,6 +266,23 @@ fn another_users_folder_is_left_to_that_user() {
     assert!(!answer.out.contains("chown"), "{}", answer.out);
 }
 
+/// By `sqlite3 … ".backup"`, for instance: the daemon would read it, and hold every folder at its first file.
+#[test]
+fn a_ledger_that_root_has_restored_is_told_of_with_how_to_give_it_back() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let desk = Desk::with(ORDERS);
+    drop(desk.ledger());
+    let is_told = || desk.ask(&["check"]).out.contains("fix: sudo chown --reference=/T/state /T/state/ledger.db*\n");
+    let give = |path| std::os::unix::fs::chown(desk.path(path), Some(65_534), None).unwrap();
+    assert!(!is_told());
+    give("state");
+    assert!(is_told());
+    give("state/ledger.db");
+    assert!(!is_told());
+}
+
 #[test]
 fn before_there_is_a_state_directory_roots_rights_are_not_taken_for_the_daemons() {
     let desk = Desk::with(ORDERS);

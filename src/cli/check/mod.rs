@@ -87,7 +87,7 @@ fn of_state(global: &Global, directories: &Directories, loaded: Option<&Loaded>)
         loaded.map_or(Ok(()), |loaded| kinship::look(&loaded.settings, state, history.as_ref()))
     };
     match History::open(state).and_then(|history| belonging(&history).map(|()| history)) {
-        Ok(Some(_)) => section.ok("the ledger can be read"),
+        Ok(Some(_)) => of_ledger(&state.join(ledger::FILE_NAME), state, &mut section),
         Ok(None) => section.ok("the ledger will be made"),
         Err(reason) => section.fail_for(&reason, &typed(global)),
     }
@@ -126,6 +126,17 @@ fn of_roots_rights(global: &Global, state: &Path, section: &mut Section) {
         let (made, again) = (quoted(state), stranger::typed_again(global, state));
         let fix = format!("sudo install -d -m 0700 -o importerd {made} && sudo -u importerd {again}");
         section.warn(text, Some(fix));
+    }
+}
+
+/// One that root has restored is root's, and a daemon of another user reads it and can't write.
+fn of_ledger(ledger: &Path, state: &Path, section: &mut Section) {
+    section.ok("the ledger can be read");
+    let (owner, of_state) = (rights::owner(ledger), rights::owner(state));
+    if owner != of_state && of_state != Some(0) {
+        let text = "the ledger is not of the user whose the state directory is: the daemon may not write it";
+        let (state, ledger) = (quoted(state), quoted(ledger));
+        section.warn(text, Some(format!("sudo chown --reference={state} {ledger}*")));
     }
 }
 

@@ -141,7 +141,11 @@ fn strangers(folder: &Folder, history: &History, importerd: &str, section: &mut 
         let text =
             format!("{} in archive/ and quarantine/ are not in the ledger, for instance {example}", unknown.len());
         let fix = "if they were put there by hand, nothing; else have it learn them: ";
-        section.warn(text, Some(ledger::typed(&format!("{fix}{REBUILD} --force"), importerd)));
+        let mut fix = ledger::typed(&format!("{fix}{REBUILD} --force"), importerd);
+        if matches!(folder.work, Work::Import(_)) {
+            fix.push_str("; of one that it leaves alone then, no row is in: drop it again");
+        }
+        section.warn(text, Some(fix));
     }
     Ok(())
 }

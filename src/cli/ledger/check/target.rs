@@ -168,9 +168,13 @@ fn bring_back(folder: &Folder, importerd: &str) -> String {
     };
     if overwrites {
         let name = &folder.name;
+        let forget = match folder.duplicates {
+            Duplicates::ByName => "let those that came later count as new (forget, with their numbers); ",
+            _ => "",
+        };
         return format!(
             "{restore} with all that came later, or older rows take the place of newer ones: first type: {importerd} pause {name}; \
-             copy them with their times (cp -p), by which they are taken; then type: {importerd} resume {name}"
+             {forget}copy them with their times (cp -p), by which they are taken; then type: {importerd} resume {name}"
         );
     }
     match folder.duplicates {
