@@ -224,6 +224,22 @@ fn files_that_a_restored_database_lacks_are_all_named_and_no_longer_when_they_we
     assert_says(&drop, 0, &["8 load markers in", "all is well"]);
 }
 
+/// Its rows of before are there. The control is above: without them it is to be dropped again.
+#[test]
+fn a_replay_that_a_restored_database_lacks_is_not_to_be_dropped_again() {
+    let drop = Drop::new();
+    drop.put("a.csv", "id\n1\n");
+    assert_eq!(drop.once().code(), Some(0));
+    let target = drop.state().join("rows.db");
+    let earlier = fs::read(&target).unwrap();
+    assert!(drop.command(&["replay", "a.csv"]).status().unwrap().success());
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 1));
+    fs::write(&target, earlier).unwrap();
+    let (code, said) = check(&drop);
+    assert!(code == Some(1) && said.contains("dropped again, those would double"), "{said}");
+    assert!(!said.contains("drop again from archive/"), "{said}");
+}
+
 /// The same bytes may have been meant twice.
 #[test]
 fn where_duplicates_are_allowed_a_later_file_does_not_hide_that_an_earlier_one_is_missing() {

@@ -99,11 +99,13 @@ fn unmarked_entries(
 ) -> Result<(), Reason> {
     let marked: HashSet<FileId> = markers.iter().map(|marker| marker.id).collect();
     let again = Again::of(folder, markers);
-    let mut unmarked = Vec::new();
+    // A replay that is missing has the rows of the load before in its place.
+    let (mut unmarked, mut loads) = (Vec::new(), Vec::new());
     history.each_file(&folder.name, |row| {
         let is_imported = matches!(row.state, State::Committed | State::Archived) && row.rows.is_some();
         if is_imported && !marked.contains(&row.id) && !again.has(&row) {
             unmarked.push((row.id, escape(&row.name)));
+            loads.push([Some(row.id), row.replaces]);
         }
     })?;
     if unmarked.is_empty() {
@@ -112,7 +114,10 @@ fn unmarked_entries(
         let text = format!("{} have no load marker in {}: {}", unmarked.len(), place, listed(&unmarked));
         let there = place.files_with_rows(&import.table).unwrap_or_default();
         let bring_back = bring_back(folder, importerd);
-        let (rows, fix) = match there.map(|there| unmarked.iter().filter(|(id, _)| there.contains(id)).count()) {
+        let is_there = |there: &HashSet<FileId>| {
+            loads.iter().filter(|loads| loads.iter().flatten().any(|load| there.contains(load))).count()
+        };
+        let (rows, fix) = match there.as_ref().map(is_there) {
             Some(0) => ("no row of them is there".to_owned(), bring_back),
             Some(some) => {
                 (format!("rows of {some} of them are there"), format!("{RESTORE}; dropped again, those would double"))
