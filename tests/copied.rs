@@ -80,6 +80,31 @@ fn a_file_that_was_worked_on_and_not_archived_is_archived_in_the_copy_and_not_wo
     }
 }
 
+/// What README's backups are restored as: an older ledger, and a copy of the folder.
+#[test]
+fn what_an_older_ledger_learns_is_found_in_the_copied_archive_and_can_be_replayed() {
+    let drop = Drop::new();
+    drop.put("a.csv", "id\n1\n");
+    drop.once();
+    let ledger = drop.state().join("ledger.db");
+    let backup = fs::read(&ledger).unwrap();
+    drop.put("b.csv", "id\n2\n");
+    assert_eq!(drop.once().code(), Some(0));
+    let [id, archived] = ["id", "place"].map(|column| {
+        let sql = format!("SELECT {column} FROM file WHERE name = 'b.csv'");
+        drop.ledger().query_row(&sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+    });
+    copy(&drop, "-a");
+    fs::write(&ledger, backup).unwrap();
+    assert_eq!(drop.once().code(), Some(0));
+    let (rusqlite::types::Value::Integer(id), rusqlite::types::Value::Text(archived)) = (id, archived) else {
+        panic!()
+    };
+    assert_eq!(state(&drop, id), format!("archived {archived}"));
+    assert!(drop.command(&["replay", "b.csv"]).status().unwrap().success());
+    assert_eq!((drop.once().code(), drop.row_count()), (Some(0), 2));
+}
+
 #[test]
 fn the_same_bytes_dropped_twice_on_purpose_are_worked_on_twice_in_the_copy_too() {
     for drop in drops() {

@@ -2,7 +2,7 @@
 //! not archived before is known by what a copy keeps, or it would be done a second time.
 //!
 //! Asked only of a file that lies nowhere as what it was, and answered only by one in a slot that nobody knows: with its
-//! name, bytes and modification time. So the same bytes that are dropped twice on purpose are two files: in a folder that was
+//! name, bytes and modification time; or, to say where it lies, by the only one in the archive at a place that nobody has. So the same bytes that are dropped twice on purpose are two files: in a folder that was
 //! not copied the first one is found as what it was; in a copy both are there, and the second stays unknown. Where the first
 //! may have come to the archive before, nobody can say which of them lies in the slot: that one is worked on.
 
@@ -24,12 +24,23 @@ use crate::folder::places::{identity, identity_flags};
 use crate::ledger::{Row, State};
 use crate::log::escape;
 
+/// Where a copy of a file lies.
+pub(super) enum Copied {
+    /// Nowhere, or nobody can say which one it is.
+    Nowhere,
+    /// In a slot: it is known as this file from now on, and recovered with that.
+    InSlot,
+    /// In the archive, at this place.
+    Archived(String),
+}
+
 impl Carrier {
-    /// Whether a copy of this committed file lies in a slot: it is known as this file then, and recovered with its slot.
-    pub(super) fn is_copied(&mut self, folder: usize, row: &Row) -> Result<bool, Halt> {
-        let Some(digest) = row.blake3.filter(|_| row.state == State::Committed) else { return Ok(false) };
-        if self.may_be_archived(folder, row)? {
-            return Ok(false);
+    /// Looks for a copy of a committed file that lies nowhere as what it was.
+    pub(super) fn copy_of(&mut self, folder: usize, row: &Row) -> Result<Copied, Halt> {
+        let Some(digest) = row.blake3.filter(|_| row.state == State::Committed) else { return Ok(Copied::Nowhere) };
+        let mut archived = self.copies_in_archive(folder, row)?;
+        if let Some(place) = archived.pop() {
+            return Ok(if archived.is_empty() { Copied::Archived(place) } else { Copied::Nowhere });
         }
         for slot in self.slots(folder)? {
             let slot = self.slot_directory(folder, slot)?;
@@ -39,29 +50,29 @@ impl Carrier {
             };
             match self.known(folder, &copy)? {
                 // Another Processor was here.
-                Some(known) if known.id == row.id => return Ok(true),
+                Some(known) if known.id == row.id => return Ok(Copied::InSlot),
                 None if has_bytes(&slot, &row.name, &copy, digest).map_err(fault)? => {
                     self.ledger.copied(row, &copy).map_err(|fault| halt(&fault))?;
-                    return Ok(true);
+                    return Ok(Copied::InSlot);
                 }
                 _ => {}
             }
         }
-        Ok(false)
+        Ok(Copied::Nowhere)
     }
 
-    /// Whether something lies in the archive that may be a copy of this file: at a place that no other is known to have.
-    fn may_be_archived(&self, folder: usize, row: &Row) -> Result<bool, Halt> {
+    /// What lies in the archive and may be a copy of this file: at places that no other is known to have.
+    fn copies_in_archive(&self, folder: usize, row: &Row) -> Result<Vec<String>, Halt> {
         let places = &self.folders[folder].places;
         let namesakes = archive::namesakes(places, &likely_days(row).into_iter().collect(), &row.name)
             .map_err(|error| halt(&Fault::io(places.path.join("archive").display(), &error)))?;
-        let mut alike = namesakes.into_iter().filter(|(_, copy)| is_alike(copy, row)).peekable();
-        if alike.peek().is_none() {
-            return Ok(false);
+        let alike = namesakes.into_iter().filter(|(_, copy)| is_alike(copy, row));
+        let mut alike: Vec<_> = alike.map(|(place, _)| escape(&place)).collect();
+        if !alike.is_empty() {
+            let known = self.ledger.by_name(&row.name).map_err(|fault| halt(&fault))?;
+            alike.retain(|place| known.iter().all(|row| row.place.as_ref() != Some(place)));
         }
-        let known = self.ledger.by_name(&row.name).map_err(|fault| halt(&fault))?;
-        let is_taken = |place: &str| known.iter().any(|row| row.place.as_deref() == Some(place));
-        Ok(alike.any(|(place, _)| !is_taken(&escape(&place))))
+        Ok(alike)
     }
 }
 

@@ -14,6 +14,7 @@ use jiff::{Span, Timestamp, Zoned};
 use rustix::fs::{AtFlags, statx};
 
 use super::carrier::{Carrier, halt};
+use super::copied::Copied;
 use super::file::{Body, Claimed, Done};
 use super::folder::{Folder, Work};
 use super::recover::from_row;
@@ -229,9 +230,15 @@ impl Carrier {
         for row in rows {
             let place = found.remove(&row.identity).map(|place| escape(&place));
             let place = place.map_or_else(|| self.never_left(folder, row), |place| Ok(Some(place)))?;
-            if place.is_some() || !self.is_copied(folder, row)? {
-                self.enter_archived(row, place.as_deref())?;
-            }
+            let place = match place {
+                Some(place) => Some(place),
+                None => match self.copy_of(folder, row)? {
+                    Copied::InSlot => continue,
+                    Copied::Archived(place) => Some(place),
+                    Copied::Nowhere => None,
+                },
+            };
+            self.enter_archived(row, place.as_deref())?;
         }
         Ok(())
     }
