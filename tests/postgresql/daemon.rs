@@ -206,6 +206,26 @@ fn a_database_that_lost_its_load_markers_is_not_begun_anew_at_the_start() {
     assert_eq!(server.number("SELECT count(*) FROM orders"), 2);
 }
 
+/// A session keeps the `search_path` that it began with: only a new one sees that all is well again.
+///
+/// fault 92
+#[test]
+fn a_folder_that_is_held_for_a_search_path_that_leads_elsewhere_goes_on_when_it_is_mended() {
+    let Some(server) = Server::start() else { return };
+    let drop = drop_into(&server.url());
+    put(&drop, 0);
+    assert!(drop.once().success());
+    server.sql("CREATE SCHEMA elsewhere; ALTER ROLE tester SET search_path = elsewhere");
+    put(&drop, 1);
+    let mut daemon = drop.launch();
+    let paused = daemon.wait_for("folder.paused")["reason"].to_string();
+    assert!(paused.contains("has no table _importerd_files"), "{paused}");
+    server.sql("ALTER ROLE tester RESET search_path");
+    daemon.wait_for("folder.resumed");
+    assert!(daemon.stop().success());
+    assert_eq!(server.number("SELECT count(*) FROM orders"), 4);
+}
+
 /// The controls: on purpose, everything counts as new; and where nothing went in, there is nothing to be missed.
 ///
 /// fault 92

@@ -132,8 +132,8 @@ fn a_right_beside_those_of_the_table_is_missed_where_files_need_it() {
         (&into("orders"), "", "", id, 77, "CREATE ON SCHEMA s"),
         (&into("s.orders"), "", "", id, 77, "CREATE ON SCHEMA s"),
         (&into("orders"), "", &*without("_importerd_files", orders), id, 77, "CREATE ON SCHEMA s"),
-        (&rejecting, rejects, &*without("_importerd_rejects", orders), "id\n1\nx\n", 77, "CREATE ON SCHEMA s"),
-        (&rejecting, rejects, orders, "id\n1\nx\n", 77, "INSERT ON \"_importerd_rejects\""),
+        (&rejecting, rejects, &*without("_importerd_rejects", orders), "id\n1\nx\n", 0, "CREATE ON SCHEMA s"),
+        (&rejecting, rejects, orders, "id\n1\nx\n", 0, "INSERT ON \"_importerd_rejects\""),
         (&into("orders"), "", serial, "n\n1\n", 0, "USAGE ON SEQUENCE orders_id_seq"),
         (&upsert, by_id, &*more, "id,n\n1,2\n", 77, "UPDATE ON \"orders\""),
         // The controls.
@@ -170,11 +170,14 @@ fn what_no_grant_mends_is_told_with_what_does() {
     let (secured, owned) =
         ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY", "CREATE POLICY all_rows ON orders USING (true)");
     let secured = &*format!("{secured}; {owned}");
+    let partitioned = "DROP TABLE orders; CREATE TABLE orders (id integer) PARTITION BY RANGE (id);
+        CREATE UNLOGGED TABLE part PARTITION OF orders DEFAULT; GRANT SELECT, INSERT, UPDATE ON orders TO ann";
     let anew = "DROP TABLE IF EXISTS _importerd_files, _importerd_rejects";
     for (import, keys, setup, code, told, mended) in [
         (&append, "", secured, 77, "row-level security of the table \"orders\"", "ALTER ROLE ann BYPASSRLS"),
         (&adding, add, "", 0, "it can't add the new columns", "ALTER TABLE orders OWNER TO ann"),
         (&append, "", "ALTER TABLE orders SET UNLOGGED", 0, "is UNLOGGED", "ALTER TABLE orders SET LOGGED"),
+        (&append, "", partitioned, 0, "the table part is UNLOGGED", "ALTER TABLE part SET LOGGED"),
         // The controls.
         (&append, "", "", 0, "", ""),
         (&upsert, by_id, secured, 0, "", ""),

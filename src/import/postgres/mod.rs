@@ -175,7 +175,8 @@ impl Database {
     fn begin(&self, names: &[String]) -> Result<Session, Fault> {
         self.ask(|session| {
             if !self.is_prepared.load(Ordering::Relaxed) {
-                schema::prepare(session, doubt::lock_number(session.schema(), "tables"), self.emptied())?;
+                schema::prepare(session, doubt::lock_number(session.schema(), "tables"), self.emptied())
+                    .inspect_err(|fault| session.heed(fault))?;
                 self.is_prepared.store(true, Ordering::Relaxed);
                 self.has_markers.store(true, Ordering::Relaxed);
             }
@@ -253,7 +254,10 @@ impl Connected for Reading<'_> {
         let seen = &self.database.has_markers;
         if !seen.load(Ordering::Relaxed) {
             let are_there = markers::are_there(self.session())?;
-            self.database.emptied().filter(|_| !are_there).map_or(Ok(()), Err)?;
+            if let Some(fault) = self.database.emptied().filter(|_| !are_there) {
+                self.session().heed(&fault);
+                return Err(fault);
+            }
             seen.store(are_there, Ordering::Relaxed);
         }
         Ok(seen.load(Ordering::Relaxed))

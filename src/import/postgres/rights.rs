@@ -23,7 +23,12 @@ pub struct Hindrance {
 pub fn missing(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fault> {
     let key: Vec<String> = import.mode.key().iter().map(|name| name.to_lowercase()).collect();
     let rejects = (import.rejects != Tolerance::NONE).then_some(REJECTS);
-    let mut missing = to_make(session, &import.table, rejects)?;
+    let mut missing = to_make(session, &import.table, None)?;
+    if missing.is_empty() {
+        // Only files with such rows need their table.
+        let of_rejects = to_make(session, &import.table, rejects)?;
+        missing.extend(of_rejects.into_iter().map(|missing| Hindrance { of_some: true, ..missing }));
+    }
     let of_table = of_table(session, import, &key)?;
     let ours = [(MARKERS, &["SELECT", "INSERT", "UPDATE"][..])];
     let tables =
@@ -38,7 +43,8 @@ pub fn missing(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fau
         let rows = session.query(sql, &[&name, &needed])?;
         let rights: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
         if let Some(first) = rows.first() {
-            missing.push(lacks(first.get(1), &rights.join(", "), &format!("the table {name}"), &name));
+            let lacks = lacks(first.get(1), &rights.join(", "), &format!("the table {name}"), &name);
+            missing.push(Hindrance { of_some: rejects == Some(table), ..lacks });
         }
     }
     // Rows wait beside the table.
@@ -59,8 +65,12 @@ pub fn missing(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fau
 /// What no grant mends: whose the table is, who sees its rows, and whether they outlive the server.
 fn by_nature(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fault> {
     let table = qualified(&import.table);
-    let sql = "SELECT quote_ident(current_user), row_security_active(oid), pg_has_role(relowner, 'USAGE'), relpersistence = 'u'
-        FROM pg_class WHERE oid = to_regclass($1)";
+    let sql = "SELECT quote_ident(current_user), row_security_active(oid), pg_has_role(relowner, 'USAGE'),
+            (SELECT leaf.oid::regclass::text FROM pg_class AS leaf
+                WHERE leaf.relpersistence = 'u' AND leaf.relkind = 'r'
+                    AND (leaf.oid = target.oid OR leaf.oid IN (SELECT relid FROM pg_partition_tree(target.oid)))
+                LIMIT 1)
+        FROM pg_class AS target WHERE oid = to_regclass($1)";
     let Some(row) = session.query(sql, &[&table])?.pop() else { return Ok(Vec::new()) };
     let role: &str = row.get(0);
     let mut found = Vec::new();
@@ -78,10 +88,10 @@ fn by_nature(session: &Session, import: &Import) -> Result<Vec<Hindrance>, Fault
         let hint = format!("type ALTER TABLE {table} OWNER TO {role} in the database, or leave out new_columns");
         found.push(Hindrance { reason: Reason::new("no_permission", text).hint(hint), of_some: true });
     }
-    if row.get(3) {
+    if let Some(unlogged) = row.get::<_, Option<&str>>(3) {
         let text =
-            format!("the table {table} is UNLOGGED: a crash of the server empties it, and its files stay imported");
-        let hint = format!("type ALTER TABLE {table} SET LOGGED in the database");
+            format!("the table {unlogged} is UNLOGGED: a crash of the server empties it, and its files stay imported");
+        let hint = format!("type ALTER TABLE {unlogged} SET LOGGED in the database");
         found.push(Hindrance { reason: Reason::new("unlogged", text).hint(hint), of_some: true });
     }
     Ok(found)

@@ -118,7 +118,7 @@ impl Session {
         if !to_write {
             promised.push(("default_transaction_read_only", "on"));
         }
-        self.set(&promised)?;
+        self.set(&promised, to_write)?;
         let sql = "SELECT current_schema()::text, current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII')";
         let there = self.query_one(sql, &[])?;
         self.holds_all = there.get(1);
@@ -130,7 +130,7 @@ impl Session {
     }
 
     /// What is promised, and what is possible, in one round trip.
-    fn set(&self, promised: &[(&str, &str)]) -> Result<(), Fault> {
+    fn set(&self, promised: &[(&str, &str)], to_write: bool) -> Result<(), Fault> {
         let sql = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS ours (name, value)
             JOIN pg_settings USING (name) WHERE name <> 'synchronous_commit' OR setting = 'off'";
         let statement = &self.statement(sql, During::Upkeep)?;
@@ -138,8 +138,12 @@ impl Session {
             let (names, values): (Vec<_>, Vec<_>) = settings.iter().copied().unzip();
             self.client.query(statement, &[&names, &values]).await
         };
-        let [idle, interval, count, user, check] =
-            WHERE_POSSIBLE.each_ref().map(|setting| set(slice::from_ref(setting)));
+        let mut possible = WHERE_POSSIBLE;
+        if !to_write {
+            // Who only looks may be read slowly, and has no locks.
+            possible[3].1 = "0";
+        }
+        let [idle, interval, count, user, check] = possible.each_ref().map(|setting| set(slice::from_ref(setting)));
         let asked = async {
             let (promised, possible) = join(set(promised), join5(idle, interval, count, user, check)).await;
             let is_refused = |error: &Error| error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
@@ -194,11 +198,16 @@ impl Session {
         self.has_met_the_world.get()
     }
 
+    /// A fault that the session didn't make itself: one that begins anew may find that all is well.
+    pub fn heed(&self, fault: &Fault) {
+        self.has_met_the_world.set(self.has_met_the_world.get() || matches!(fault, Fault::World(_)));
+    }
+
     /// What an error means for the file in hand.
     pub fn fault(&self, during: During, error: &Error) -> Fault {
         let fault = fault(&self.place, during, error);
         self.has_failed.set(true);
-        self.has_met_the_world.set(self.has_met_the_world.get() || matches!(fault, Fault::World(_)));
+        self.heed(&fault);
         self.is_lost.set(self.is_lost.get() || is_lost(error));
         fault
     }
