@@ -98,11 +98,12 @@ impl<S: Window> Reader<S> {
     fn header_row(&mut self) -> Result<Header, Fault> {
         let Some(record) = self.record().map_err(Refused::of_file)? else { return Ok(Header::default()) };
         let names = (0..record.spans.len()).map(|column| record.cell(column).text().unwrap_or_default());
-        let before = names.clone().take_while(|name| !name.is_empty()).count();
-        let ends_open = before > 0 && names.clone().skip(before).all(str::is_empty);
-        let header = Header::of(names).map_err(|reason| {
+        let header = Header::of(names.clone()).map_err(|reason| {
             let reason = reason.at_line(record.line);
-            let ends_open = ends_open && reason.code == EMPTY_COLUMN;
+            let is_named = |name: &&str| !name.is_empty();
+            let ends_open = reason.code == EMPTY_COLUMN
+                && names.clone().next().is_some_and(|first| is_named(&first))
+                && names.skip_while(is_named).all(str::is_empty);
             Fault::Permanent(if ends_open { reason.hint(ENDS_OPEN) } else { reason })
         })?;
         let raw = record.raw.to_owned();

@@ -199,6 +199,21 @@ fn a_target_restored_without_its_load_markers_holds_the_folder_of_a_running_daem
     assert_eq!(ids(&drop), [0]);
 }
 
+/// fault 92: nor could it be forgotten, being on its way.
+#[test]
+fn a_file_that_is_committed_and_not_archived_holds_no_target_that_lost_its_load_markers() {
+    let drop = Drop::with_daemon(BACK_OFF, "");
+    let day = drop.path().join("archive").join(jiff::Zoned::now().strftime("%Y-%m-%d").to_string());
+    fs::write(&day, "").expect("there is no room for its day");
+    put_row(&drop, 0);
+    assert_eq!(drop.once().code(), Some(75));
+    assert_eq!(drop.names("active").len(), 1);
+    fs::remove_file(&day).expect("make room");
+    lose_markers(&drop.rows());
+    assert_eq!(drop.once().code(), Some(0));
+    assert_eq!((drop.names("active").len(), ids(&drop)), (0, vec![0]), "it is archived, and not done again");
+}
+
 /// fault 92, the control: on purpose, everything counts as new.
 #[test]
 fn a_target_that_lost_its_load_markers_is_begun_anew_when_its_files_are_forgotten() {

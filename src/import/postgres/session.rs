@@ -138,11 +138,9 @@ impl Session {
             let (names, values): (Vec<_>, Vec<_>) = settings.iter().copied().unzip();
             self.client.query(statement, &[&names, &values]).await
         };
-        let mut possible = WHERE_POSSIBLE;
-        if !to_write {
-            // Who only looks may be read slowly, and has no locks.
-            possible[3].1 = "0";
-        }
+        let [idle, interval, count, (timeout, limit), check] = WHERE_POSSIBLE;
+        // Who only looks may be read slowly, and has no locks.
+        let possible = [idle, interval, count, (timeout, if to_write { limit } else { "0" }), check];
         let [idle, interval, count, user, check] = possible.each_ref().map(|setting| set(slice::from_ref(setting)));
         let asked = async {
             let (promised, possible) = join(set(promised), join5(idle, interval, count, user, check)).await;
